@@ -1,0 +1,5 @@
+"""`python -m gradstat`."""
+
+from gradstat.cli import main
+
+main()

@@ -1,0 +1,36 @@
+"""What is assumed of a layer's input x and of the gradient dy that arrives from above."""
+
+from dataclasses import asdict, dataclass
+
+DISTRIBUTIONS = ("normal", "laplace", "uniform", "logistic")
+
+
+@dataclass(frozen=True)
+class Input:
+    """x: its distribution with this mean and standard deviation; ρ^|distance| between positions of a window."""
+
+    distribution: str = "normal"
+    mean: float = 0.0
+    std: float = 1.0
+    correlation: float = 0.0
+
+    def label(self) -> str:
+        """`normal(0, 1)`, with the correlation where there is one."""
+        return _label(asdict(self))
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """dy: zero mean and unit variance; `correlation` between outputs, 1.0 where all receive the same dy."""
+
+    distribution: str = "normal"
+    correlation: float = 0.0
+
+    def label(self) -> str:
+        """`normal(0, 1)`, with the correlation where there is one."""
+        return _label({"mean": 0.0, "std": 1.0} | asdict(self))
+
+
+def _label(fields: dict[str, object]) -> str:
+    tail = f", correlation={fields['correlation']:g}" if fields["correlation"] else ""
+    return f"{fields['distribution']}({fields['mean']:g}, {fields['std']:g}{tail})"

@@ -1,0 +1,53 @@
+"""Exceptions: each knows its exit code; its text is the one line the user reads."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line, the one place where they are written down."""
+
+    DONE = 0
+    CHECK_FAILED = 1
+    USAGE = 2
+    PRECISION_NOT_REACHED = 3
+    UNREADABLE = 4
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+class GradstatError(Exception):
+    """Base of everything gradstat raises on purpose; `hint` is the next step to suggest."""
+
+    code = Exit.INTERNAL
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}; {self.hint}" if self.hint else message
+
+
+class CheckFailed(GradstatError):
+    """A comparison the user asked for came out negative."""
+
+    code = Exit.CHECK_FAILED
+
+
+class UsageError(GradstatError):
+    """The request itself is wrong: configuration, parameters, paths to write to."""
+
+    code = Exit.USAGE
+
+
+class PrecisionNotReached(GradstatError):
+    """The sample limit came before the precision that was asked for."""
+
+    code = Exit.PRECISION_NOT_REACHED
+
+
+class UnreadableFile(GradstatError):
+    """A file that is missing, truncated, foreign or of another version."""
+
+    code = Exit.UNREADABLE

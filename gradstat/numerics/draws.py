@@ -1,0 +1,115 @@
+"""From (seed, stream, draw index) to the numbers of a draw.
+
+A batch is 1024 draws, one per lane. Slot s of batch b takes its bits from the Philox blocks with the counter
+(512·b + j, slot, stream), j = 0…511, under the seed as key: words 0 and 1 go to lane j, words 2 and 3 to lane
+j + 512. So every lane has 64 bits per slot, addressed by its draw index alone.
+"""
+
+# Kernel code: numba infers the types.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+import numpy as np
+
+from gradstat.numerics.intrinsics import float_of
+from gradstat.numerics.jit import inline
+from gradstat.numerics.lowering import log_normal, sincos_turn
+from gradstat.numerics.philox import LOW, SHIFT, U64, philox4x32
+
+STREAM_VERSION = 1  # changes whenever any sampled digit changes
+LANES = 1024
+HALF = LANES // 2
+
+# Streams: what the bits are for. The pilot run has its own, so that it is independent of the run it prepares.
+SIGNAL, X_UNIFORM, NOISE, DY_UNIFORM = 0, 1, 2, 3
+PILOT = 16  # added to each of them
+
+NORMAL, LAPLACE, UNIFORM, LOGISTIC = 0, 1, 2, 3
+DISTRIBUTION_CODES = {"normal": NORMAL, "laplace": LAPLACE, "uniform": UNIFORM, "logistic": LOGISTIC}
+
+ONE_BITS = U64(0x3FF0000000000000)
+LOW_20, SHIFT_20 = U64(0xFFFFF), U64(20)
+OPEN = 1.0 - 2.0**-53
+SQRT_HALF = 0.7071067811865476
+SQRT_3 = 1.7320508075688772
+LOGISTIC_SCALE = 0.5513288954217921  # √3/π
+
+
+@inline
+def words(seed, batch, slot, stream, out):
+    """Fill out[2, 1024] with the 64 bits of every lane, as two 32-bit words."""
+    k0, k1 = seed & LOW, seed >> SHIFT
+    first = U64(HALF) * U64(batch)
+    c2, c3 = U64(slot), U64(stream)
+    for j in range(HALF):
+        counter = first + U64(j)
+        a, b, c, d = philox4x32(counter & LOW, counter >> SHIFT, c2, c3, k0, k1)
+        out[0, j], out[1, j] = a, b
+        out[0, j + HALF], out[1, j + HALF] = c, d
+
+
+@inline
+def open_uniform(high, low):
+    """(52 bits + ½)/2⁵², never 0 or 1: 32 bits of one word above the low 20 of another.
+
+    52 bits and not 32: the radius √(−2 ln u) then reaches 8.57, with the right probability. The 20 low bits also
+    serve in the angle, where they are the last of 32; the 2⁶⁴ pairs (u, angle) are all distinct.
+    """
+    return float_of(ONE_BITS | (high << SHIFT_20) | (low & LOW_20)) - OPEN
+
+
+@inline
+def normal_pairs(bits, first, second):
+    """Two independent standard normals per lane by Box and Muller: √(−2 ln u)·(cos, sin) of a random turn."""
+    for lane in range(LANES):
+        radius = np.sqrt(-2.0 * log_normal(open_uniform(bits[0, lane], bits[1, lane])))
+        cosine, sine = sincos_turn(bits[1, lane])
+        first[lane] = radius * cosine
+        second[lane] = radius * sine
+
+
+@inline
+def quantile(kind, u):
+    """The u-quantile of the distribution with zero mean and unit variance (Laplace, uniform or logistic)."""
+    if kind == LAPLACE:
+        folded = -log_normal(2.0 * (1.0 - u if u > 0.5 else u)) * SQRT_HALF
+        return folded if u > 0.5 else -folded
+    if kind == LOGISTIC:
+        return LOGISTIC_SCALE * (log_normal(u) - log_normal(1.0 - u))
+    return SQRT_3 * (2.0 * u - 1.0)
+
+
+@inline
+def signal_row(q, x, dy, spare):
+    """Row for the q-th normal of a draw: x[0], dy[0], x[1], dy[1], … as long as both last, then what is left."""
+    both = min(x.shape[0], dy.shape[0])
+    if q >= x.shape[0] + dy.shape[0]:
+        return spare
+    if q < 2 * both:
+        return x[q // 2] if q % 2 == 0 else dy[q // 2]
+    return x[q - both] if x.shape[0] > both else dy[q - both]
+
+
+@inline
+def fill_signal(seed, batch, stream, bits, spare, x, dy):
+    """Standard normals into every row of x and dy: an activation's x and dy are one Box-Muller pair."""
+    for pair in range((x.shape[0] + dy.shape[0] + 1) // 2):
+        words(seed, batch, pair, stream, bits)
+        normal_pairs(bits, signal_row(2 * pair, x, dy, spare), signal_row(2 * pair + 1, x, dy, spare))
+
+
+@inline
+def fill_uniforms(seed, batch, stream, bits, out):
+    """Uniforms on (0, 1) into every row of `out`."""
+    for slot in range(out.shape[0]):
+        words(seed, batch, slot, stream, bits)
+        for lane in range(LANES):
+            out[slot, lane] = open_uniform(bits[0, lane], bits[1, lane])
+
+
+@inline
+def fill_quantiles(seed, batch, stream, kind, bits, out):
+    """A distribution of zero mean and unit variance other than the normal into every row of `out`."""
+    fill_uniforms(seed, batch, stream, bits, out)
+    for slot in range(out.shape[0]):
+        for lane in range(LANES):
+            out[slot, lane] = quantile(kind, out[slot, lane])
