@@ -1,0 +1,251 @@
+"""TOML → typed run configuration. Every mistake becomes one line: file, key, what was found, what is allowed."""
+
+import difflib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from gradstat.errors import UnreadableFile, UsageError
+
+LARGEST_SEED = 2**64 - 1
+FEWEST, MOST = 2, 10**15
+COUNTS = "a whole number from 2 to 1e15, as 1000, 1e8, 100M or 2**27"
+_COUNT = re.compile(r"(?P<number>[0-9]{1,20}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?)(?P<suffix>[kKMGT]?)")
+_POWER = re.compile(r"(?P<base>[0-9]{1,5})\*\*(?P<power>[0-9]{1,2})")
+_SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def count(value: Any) -> Any:
+    """A whole number from 100, 1e8, "1e8", "100M", "10_000" or "2**27"; anything else is handed on as it is."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    text = re.sub(r"(?<=[0-9])_(?=[0-9])", "", value.strip()) if isinstance(value, str) else ""
+    if match := _POWER.fullmatch(text):
+        return int(match["base"]) ** int(match["power"])
+    if match := _COUNT.fullmatch(text):
+        number = Decimal(match["number"]) * _SUFFIXES[match["suffix"]]
+        return int(number) if number == int(number) else value
+    return value
+
+
+class Strict(BaseModel):
+    """No unknown keys, no silent conversions, no change after loading. Descriptions say what is allowed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class InputConfig(Strict):
+    """What is assumed of x."""
+
+    distribution: Literal["normal", "laplace", "uniform", "logistic"] = "normal"
+    mean: float = Field(default=0.0, ge=-1e30, le=1e30, description="a number from -1e30 to 1e30")
+    std: float = Field(default=1.0, ge=1e-30, le=1e30, description="a number above 0, from 1e-30 to 1e30")
+
+
+class UpstreamConfig(Strict):
+    """What is assumed of dy: zero mean, unit variance."""
+
+    distribution: Literal["normal", "laplace"] = "normal"
+
+
+Printed = Literal["forward_mean", "forward_std", "backward_mean", "backward_std"]
+
+
+class LayerConfig(Strict):
+    """One layer; every key that is not listed here is a parameter of the layer."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(description='the name of a layer, as "relu"')
+    input: InputConfig | None = Field(default=None, description='a table, as { distribution = "laplace" }')
+    upstream: UpstreamConfig | None = Field(default=None, description='a table, as { distribution = "laplace" }')
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        default_factory=dict, description="a list of at least one value per parameter, as { kernel_size = [2, 3] }"
+    )
+    printed: dict[Printed, str] = Field(
+        default_factory=dict, description='numbers as a text prints them, in quotes, as { backward_std = "0.2123" }'
+    )
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters of the layer, as given."""
+        return dict(self.model_extra or {})
+
+
+class RunConfig(Strict):
+    """A whole run."""
+
+    seed: int = Field(default=20160328, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
+    samples: Annotated[int, BeforeValidator(count), Field(ge=FEWEST, le=MOST, description=COUNTS)] = 10_000_000
+    estimator: Literal["mc"] = "mc"
+    input: InputConfig = Field(default=InputConfig(), description="a table: [input]")
+    upstream: UpstreamConfig = Field(default=UpstreamConfig(), description="a table: [upstream]")
+    layer: list[LayerConfig] = Field(min_length=1, description="one table or more, in double brackets: [[layer]]")
+
+
+class Override(NamedTuple):
+    """A value put over the file's: its dotted key, and the option as it was typed."""
+
+    key: str
+    value: Any
+    typed: str
+
+
+def load(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
+    """The configuration in `path` with the overrides put over it, the last one winning."""
+    document = read_toml(path)
+    for override in overrides:
+        put(document, override)
+    try:
+        return RunConfig.model_validate(document)
+    except ValidationError as error:
+        key, message = explain(error)
+        blame = [o.typed for o in overrides if f"{o.key}.".startswith(f"{key}.") or f"{key}.".startswith(f"{o.key}.")]
+        raise UsageError(f"{blame[-1] if blame else path}: {message}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The parsed file, or one line about why there is none."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such file", _closest_file(path)) from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: is a directory; name a configuration in it, a .toml file") from None
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if content.startswith(b"PAR1"):
+        raise UsageError(f"{path}: is a result, not a configuration", f"gradstat show {path}")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a text file in UTF-8, which a configuration is") from None
+    except (ValueError, RecursionError) as error:  # ValueError: also a whole number of more than 4300 digits
+        reason = " ".join(str(error).split()).partition(";")[0]
+        raise UsageError(f"{path}: not valid TOML: {reason[:1].lower()}{reason[1:]}") from None
+
+
+def parse_override(text: str) -> Override:
+    """`input.std=2` → key and value; the value is TOML, or a bare word."""
+    key, _, value = (part.strip() for part in text.partition("="))
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key) or not value:
+        raise UsageError(f"--set {text}: expected key=value, for example --set input.std=2")
+    if key.partition(".")[0] == "layer":
+        raise UsageError(f"--set {text}: layers stand in the file only; edit them there")
+    try:
+        document = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
+        document = {"value": value}
+    return Override(key, document["value"] if len(document) == 1 else value, f"--set {text}")
+
+
+def put(document: dict[str, Any], override: Override) -> None:
+    """Set a dotted key, making the tables on its way."""
+    *tables, last = override.key.split(".")
+    for table in tables:
+        document = document.setdefault(table, {})
+        if not isinstance(document, dict):
+            raise UsageError(f"{override.typed}: {table} is a value, not a table, and has no keys")
+    document[last] = override.value
+
+
+# Mistakes -----------------------------------------------------------------------------------------------------------
+
+_TABLES: dict[str | int, type[BaseModel]] = {"layer": LayerConfig, "input": InputConfig, "upstream": UpstreamConfig}
+
+
+def explain(error: ValidationError) -> tuple[str, str]:
+    """The first mistake: its dotted key, and a message with what was found and what is allowed."""
+    # Unknown keys first: a misspelt key is often also why another one is missing.
+    mistake = min(error.errors(include_url=False), key=lambda details: details["type"] != "extra_forbidden")
+    where = tuple(part for part in mistake["loc"] if part != "[key]")
+    model: type[BaseModel] = RunConfig
+    for part in where[:-1]:
+        model = _TABLES.get(part, model)
+    place = f"layer {int(where[1]) + 1}: " if len(where) > 1 and where[0] == "layer" else ""
+    inner = where[2:] if place else where
+    key, last, found = ".".join(map(str, inner)), str(where[-1]), mistake["input"]
+    if mistake["type"] == "extra_forbidden":
+        message = f"unknown key {_quoted(key)}; {_suggest(last, key, model)}"
+    elif mistake["type"] == "missing":
+        message = _missing(last, found)
+    elif place and not inner:
+        message = f"{toml(found)} is not a table with a name; write [[layer]] and below it name = {toml(found)}"
+    else:
+        field = model.model_fields[next(str(p) for p in reversed(where) if p in model.model_fields)]
+        message = _impossible(key, found, mistake, field.description)
+    return ".".join(map(str, where)), place + message
+
+
+def _impossible(key: str, found: Any, mistake: Any, allowed: str | None) -> str:
+    """`input.std = -1 is impossible; allowed: a number above 0`."""
+    if mistake["type"] != "literal_error":
+        return f"{key} = {toml(found)} is impossible; allowed: {allowed or 'a table'}"
+    words = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
+    if "[key]" in mistake["loc"]:
+        return f"unknown key {_quoted(key)}; known: {', '.join(words)}"
+    return f"{key} = {toml(found)} is impossible; allowed: {', '.join(map(toml, words))}"
+
+
+def _missing(name: str, table: Any) -> str:
+    if name == "layer":
+        return "there is no [[layer]]; add one for each layer to sample, with its name"
+    close = closest(name, table)
+    advice = f"did you mean it by {_quoted(close)}?" if close else 'add one, as name = "relu"'
+    return f"{name} is missing; {advice}"
+
+
+def _suggest(name: str, key: str, model: type[BaseModel]) -> str:
+    """The closest key of the same table, else of any other, else all that are known there."""
+    prefix = key.removesuffix(name)
+    if close := closest(name, model.model_fields):
+        return f"did you mean {_quoted(prefix + close)}?"
+    elsewhere = {field: f"{table}.{field}" for table in ("upstream", "input") for field in _TABLES[table].model_fields}
+    if not prefix and (close := closest(name, elsewhere)):
+        return f"did you mean {_quoted(elsewhere[close])}?"
+    return f"known: {', '.join(prefix + field for field in model.model_fields)}"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like this one, upper or lower case; None where none is close."""
+    folded = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else None
+
+
+def toml(value: Any) -> str:
+    """A value as TOML spells it, cut to a readable length."""
+    if isinstance(value, dict):
+        text = f"{{ {', '.join(f'{key} = {toml(inner)}' for key, inner in value.items())} }}"
+    elif isinstance(value, list):
+        text = f"[{', '.join(map(toml, value))}]"
+    elif isinstance(value, float) and not math.isfinite(value):
+        text = str(value)
+    elif isinstance(value, str | bool | int | float):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _quoted(name: str) -> str:
+    return f"'{name if len(name) <= 60 else name[:57] + '...'}'"
+
+
+def _closest_file(path: Path) -> str:
+    """The most similar name in the same folder, or the folder's configurations."""
+    try:
+        names = sorted(entry.name for entry in path.parent.iterdir())
+    except OSError:
+        return f"nor is there a directory {path.parent}" if str(path.parent) != "." else ""
+    configurations = [name for name in names if name.endswith(".toml")]
+    if close := difflib.get_close_matches(path.name, configurations or names, n=1):
+        return f"did you mean {path.parent / close[0]}?"
+    return f"in {path.parent} there is {', '.join(configurations[:5])}" if configurations else ""

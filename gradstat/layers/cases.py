@@ -1,0 +1,64 @@
+"""Configuration → cases: every layer, swept parameter and assumption settled and checked before anything is sampled."""
+
+import itertools
+from collections.abc import Iterator
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig, closest
+from gradstat.errors import UsageError
+from gradstat.layers.record import Layer
+from gradstat.layers.table import Case, find
+
+
+def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
+    """Every case of a configuration, in its order; UsageError names the layer that is wrong."""
+    found: list[Case] = []
+    for number, layer in enumerate(config.layer, 1):
+        try:
+            found.extend(cases_of(layer, config))
+        except UsageError as error:
+            raise UsageError(f"{source}: layer {number}: {error}") from None
+    return found
+
+
+def cases_of(layer: LayerConfig, config: RunConfig) -> Iterator[Case]:
+    """One case per combination of swept values, the last parameter varying fastest."""
+    record = find(layer.name)
+    check_keys(record, layer)
+    x, dy = input_of(layer.input or config.input), upstream_of(layer.upstream or config.upstream)
+    for values in itertools.product(*layer.sweep.values()):
+        given = layer.params | dict(zip(layer.sweep, values, strict=True))
+        case = Case(record, given, x, dy)
+        _ = case.shape  # settles the parameters and checks how they go together
+        yield case
+
+
+def check_keys(record: Layer, layer: LayerConfig) -> None:
+    """UsageError for a key that is neither a parameter nor a key of every layer, and for keys that contradict."""
+    parameters = [parameter.name for parameter in record.parameters]
+    allowed = f"parameters: {', '.join(parameters) or 'none'}"
+    for key in layer.sweep:
+        if key not in parameters:
+            close = closest(key, parameters)
+            advice = f"did you mean '{close}'?" if close else allowed
+            raise UsageError(f"{record.name}: sweep has the unknown parameter '{key}'; {advice}")
+        if key in layer.params:
+            raise UsageError(f"{record.name}: {key} stands alone and in sweep; keep one of the two")
+    for key in layer.params:
+        if key not in parameters:
+            common = list(LayerConfig.model_fields)
+            close = closest(key, parameters + common)
+            advice = f"did you mean '{close}'?" if close else f"{allowed}; of every layer: {', '.join(common)}"
+            raise UsageError(f"{record.name}: unknown key '{key}'; {advice}")
+    if layer.sweep and layer.printed:
+        raise UsageError(f"{record.name}: printed numbers belong to one case; leave sweep out, or give each its layer")
+
+
+def input_of(config: InputConfig) -> Input:
+    """The assumption that a configuration describes."""
+    return Input(**config.model_dump())
+
+
+def upstream_of(config: UpstreamConfig) -> Upstream:
+    """The assumption that a configuration describes."""
+    return Upstream(**config.model_dump())

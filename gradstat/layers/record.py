@@ -1,0 +1,167 @@
+"""The record of a layer: everything the rest of gradstat knows about it."""
+
+import inspect
+import reprlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.errors import UsageError
+
+Params = Mapping[str, Any]
+FORWARD, BACKWARD = "forward", "backward"
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A set of allowed parameter values: its words, and its test."""
+
+    words: str
+    contains: Callable[[Any], bool]
+
+    def __and__(self, other: "Kind") -> "Kind":
+        return Kind(f"{self.words}, {other.words}", lambda v: self.contains(v) and other.contains(v))
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a layer, by PyTorch's name, with its default and what is allowed."""
+
+    name: str
+    default: Any
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a result: a direction and the slots (positions within a draw) that it pools."""
+
+    direction: str
+    cell: str
+    slots: tuple[int, ...]
+    windows: float | None = None  # over a strided map: the number of windows that cover the cell
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one draw of a layer takes and returns: slots of x, dy and noise, and the rows made of y and dx."""
+
+    n_in: int = 1
+    n_out: int = 1
+    noise: int = 0
+    noise_kind: str = "uniform"  # on (0, 1), or "normal": standard normal
+    rows: tuple[Row, ...] = (Row(FORWARD, ALL, (0,)), Row(BACKWARD, ALL, (0,)))
+
+    @classmethod
+    def pooled(cls, n_in: int, n_out: int, noise: int = 0, noise_kind: str = "uniform") -> "Shape":
+        """All outputs in one forward row, all inputs in one backward row."""
+        rows = (Row(FORWARD, ALL, tuple(range(n_out))), Row(BACKWARD, ALL, tuple(range(n_in))))
+        return cls(n_in, n_out, noise, noise_kind, rows)
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Deterministic values of one row: mean and variance, and E|v| and E|v − E[v]| where they are known."""
+
+    mean: float
+    var: float
+    abs_mean: float | None = None
+    mad: float | None = None
+
+
+class Referee(Protocol):
+    """The exact values of a row, or None where no closed form or quadrature is known."""
+
+    def __call__(self, params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None: ...
+
+
+def no_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
+    """Nothing exact is known."""
+    return None
+
+
+def unit_shape(params: Params) -> Shape:
+    """One x, one dy, no noise."""
+    return Shape()
+
+
+def all_values(params: Params) -> tuple[float, ...]:
+    """Every parameter as a number, in the order of the record."""
+    return tuple(float(value) for value in params.values())
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer. `kernel` is plain Python that numba can compile.
+
+    Elementwise: kernel(x, *constants) → (y, dy/dx) on scalars (and on arrays, for the referee).
+    Otherwise: kernel(constants, x, dy, noise, y, dx) over arrays [slot, lane], filling y and dx.
+    """
+
+    name: str
+    formula: str
+    backward: str
+    torch: str
+    kernel: Callable[[Params], Callable[..., Any]]
+    elementwise: bool
+    referee: Referee = no_referee
+    referee_words: str = "none"
+    parameters: tuple[Parameter, ...] = ()
+    aliases: tuple[str, ...] = ()
+    shape: Callable[[Params], Shape] = unit_shape
+    constants: Callable[[Params], tuple[float, ...]] = all_values
+    kinks: Callable[[Params], tuple[float, ...]] = field(default=lambda params: ())
+    growth: str = "polynomial"  # of y in x; decides what the tail test promises
+
+    def resolve(self, given: Params) -> dict[str, Any]:
+        """Every parameter with its value, defaults filled in; UsageError for an unknown or impossible one."""
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given:
+            if name not in known:
+                raise UsageError(unknown(f"parameter of {self.name}", name, known))
+        values = {}
+        for parameter in self.parameters:
+            value = given.get(parameter.name, parameter.default)
+            if not parameter.kind.contains(value):
+                allowed = parameter.kind.words
+                found = reprlib.repr(value)
+                raise UsageError(f"{self.name}: {parameter.name} = {found} is impossible; allowed: {allowed}")
+            values[parameter.name] = value
+        return values
+
+
+def unknown(what: str, name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names where none is close."""
+    import difflib
+
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"unknown {what} {name!r}; did you mean {close[0]!r}?"
+    return f"unknown {what} {name!r}; known: {', '.join(names) or 'none'}"
+
+
+def parameters_of(function: Callable[..., Any], kinds: Mapping[str, Kind]) -> tuple[Parameter, ...]:
+    """The parameters of a scalar formula: every argument behind x, with its default."""
+    arguments = list(inspect.signature(function).parameters.values())[1:]
+    return tuple(Parameter(a.name, a.default, kinds.get(a.name, REAL)) for a in arguments)
+
+
+def _is_real(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max  # an int can be too large for a float
+
+
+REAL = Kind("a finite number", _is_real)
+POSITIVE = Kind("a number above 0", lambda v: _is_real(v) and v > 0)
+PROBABILITY = Kind("a number in [0, 1)", lambda v: _is_real(v) and 0 <= v < 1)
+FLAG = Kind("true or false", lambda v: isinstance(v, bool))
+COUNT = Kind("a whole number above 0", lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0)
+
+
+def one_of(*choices: str) -> Kind:
+    """One of these words."""
+    return Kind(" or ".join(f'"{choice}"' for choice in choices), lambda v: v in choices)

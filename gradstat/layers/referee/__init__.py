@@ -1,0 +1,1 @@
+"""The deterministic referee: closed forms, quadrature, order statistics. Shares only formulas with the sampler."""
