@@ -1,0 +1,94 @@
+"""The block kernel: draws one block, hands each batch to every layer of a group, accumulates every row."""
+
+# Kernel code: numba infers the types.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+import numpy as np
+from numba import types
+
+from gradstat.numerics import moments
+from gradstat.numerics.draws import (
+    DY_UNIFORM,
+    LANES,
+    NOISE,
+    NORMAL,
+    SIGNAL,
+    X_UNIFORM,
+    fill_quantiles,
+    fill_signal,
+    fill_uniforms,
+)
+from gradstat.numerics.intrinsics import call_layer
+from gradstat.numerics.jit import compiled, inline
+
+_I, _F = types.int64, types.float64
+_INTS, _FLOATS = types.int64[::1], types.float64[::1]
+_TABLE, _SHAPES, _CUBE = types.float64[:, ::1], types.int64[:, ::1], types.float64[:, :, ::1]
+
+# addresses, shapes [layer, 4], noise kinds, constants [layer, ·], rows [row, (layer, direction, first, last slot)],
+# slots, centres, seed, stream offset, first batch, draws, kinds of x and dy, mean and std of x, partial, totals
+SIGNATURE = types.void(
+    *(_INTS, _SHAPES, _INTS, _TABLE, _SHAPES, _INTS, _FLOATS),
+    *(types.uint64, _I, _I, _I, _INTS, _FLOATS, _CUBE, _CUBE),
+)
+
+
+@inline
+def draw_signal(seed, batch, offset, kinds, scale, bits, spare, x, dy):
+    """x with its distribution, mean and std; dy with its distribution at unit scale."""
+    fill_signal(seed, batch, offset + SIGNAL, bits, spare, x, dy)
+    if kinds[0] != NORMAL:
+        fill_quantiles(seed, batch, offset + X_UNIFORM, kinds[0], bits, x)
+    if kinds[1] != NORMAL:
+        fill_quantiles(seed, batch, offset + DY_UNIFORM, kinds[1], bits, dy)
+    if scale[0] != 0.0 or scale[1] != 1.0:
+        for slot in range(x.shape[0]):
+            for lane in range(LANES):
+                x[slot, lane] = scale[0] + scale[1] * x[slot, lane]
+
+
+@inline
+def accumulate_row(values, slots, lanes, centre, partial, totals, totals_of_draw):
+    """One batch of one row: every slot into the sums, and the totals of each draw where there are several."""
+    for slot in slots:
+        moments.accumulate(values[slot], lanes, centre, partial)
+    if slots.shape[0] > 1:
+        moments.clear(totals_of_draw)
+        for slot in slots:
+            moments.add_slot(values[slot], centre, totals_of_draw)
+        moments.accumulate_totals(totals_of_draw, lanes, totals)
+
+
+@compiled(SIGNATURE)
+def run_block(
+    addresses, shapes, noise_kinds, constants, rows, slots, centres,
+    seed, offset, first, draws, kinds, scale, partial, totals,
+):  # fmt: skip
+    """Partial sums and totals of every row over draws [1024·first, 1024·first + draws) of a group of layers."""
+    n_in, n_out, n_rows = shapes[0, 0], shapes[0, 1], rows.shape[0]
+    most_noise = 0
+    for layer in range(addresses.shape[0]):
+        most_noise = max(most_noise, shapes[layer, 2])
+    bits, spare = np.empty((2, LANES), np.uint64), np.empty(LANES)
+    x, dx = np.empty((n_in, LANES)), np.empty((n_in, LANES))
+    y, dy = np.empty((n_out, LANES)), np.empty((n_out, LANES))
+    noise, no_rows = np.empty((most_noise, LANES)), np.empty((0, LANES))
+    totals_of_draw = np.empty((4, LANES))
+    for row in range(n_rows):
+        moments.reset(partial[row], totals[row])
+    for batch in range(first, first + (draws + LANES - 1) // LANES):
+        lanes = min(LANES, draws - (batch - first) * LANES)
+        draw_signal(seed, batch, offset, kinds, scale, bits, spare, x, dy)
+        row = 0
+        for layer in range(addresses.shape[0]):
+            own = noise[: shapes[layer, 2]]
+            if noise_kinds[layer] == NORMAL:
+                fill_signal(seed, batch, offset + NOISE, bits, spare, own, no_rows)
+            else:
+                fill_uniforms(seed, batch, offset + NOISE, bits, own)
+            call_layer(addresses[layer], shapes[layer], constants[layer], x, dy, noise, y, dx)
+            while row < n_rows and rows[row, 0] == layer:
+                values = y if rows[row, 1] == 0 else dx
+                own_slots = slots[rows[row, 2] : rows[row, 3]]
+                accumulate_row(values, own_slots, lanes, centres[row], partial[row], totals[row], totals_of_draw)
+                row += 1

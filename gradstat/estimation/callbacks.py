@@ -1,0 +1,61 @@
+"""From the plain Python kernel of a layer to a C function that the block kernel calls by address.
+
+Closures over plain functions, because those hit numba's disk cache in the next process.
+"""
+
+# Kernel code: numba infers the types.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from functools import cache
+from typing import Any
+
+from numba import carray, types
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from gradstat.layers.table import Case
+from gradstat.numerics.draws import LANES
+from gradstat.numerics.jit import callback, inline
+
+_FLOATS = types.CPointer(types.float64)
+# shape (n_in, n_out, noise, number of constants), constants, x, dy, noise, y, dx
+SIGNATURE = types.void(types.CPointer(types.int64), *[_FLOATS] * 6)
+
+
+def callback_of(case: Case) -> Any:
+    """The compiled C function of a case; its constants are passed at run time."""
+    kernel = case.layer.kernel(case.params)
+    return _compile(kernel, case.layer.elementwise, len(case.constants))
+
+
+@cache
+def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
+    plain = inline(kernel)
+    return callback(SIGNATURE, _elementwise(plain, constants) if elementwise else _windowed(plain))
+
+
+def _elementwise(function, n_constants):
+    def over_lanes(shape, constants, x, dy, noise, y, dx):
+        values = to_fixed_tuple(carray(constants, (n_constants,)), n_constants)
+        x_lanes, dy_lanes = carray(x, (LANES,)), carray(dy, (LANES,))
+        y_lanes, dx_lanes = carray(y, (LANES,)), carray(dx, (LANES,))
+        for lane in range(LANES):
+            value, slope = function(x_lanes[lane], *values)
+            y_lanes[lane] = value
+            dx_lanes[lane] = slope * dy_lanes[lane]
+
+    return over_lanes
+
+
+def _windowed(kernel):
+    def over_slots(shape, constants, x, dy, noise, y, dx):
+        sizes = carray(shape, (4,))
+        kernel(
+            carray(constants, (sizes[3],)),
+            carray(x, (sizes[0], LANES)),
+            carray(dy, (sizes[1], LANES)),
+            carray(noise, (sizes[2], LANES)),
+            carray(y, (sizes[1], LANES)),
+            carray(dx, (sizes[0], LANES)),
+        )
+
+    return over_slots

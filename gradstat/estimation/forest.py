@@ -1,0 +1,39 @@
+"""Accumulators of block ranges, merged along the binary tree over block numbers.
+
+The tree is fixed by the numbers alone, so the bytes do not depend on who computed which block, or when. At most
+log₂ of the number of blocks, plus the blocks that are still ahead of their siblings, are held at a time.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from gradstat.numerics.moments import merge
+
+Accumulators = np.ndarray[Any, np.dtype[np.float64]]
+Node = tuple[int, int]  # (level, index): blocks [index·2^level, (index + 1)·2^level)
+
+
+class Forest:
+    """The finished nodes of the tree; each time two siblings meet they become their parent."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[Node, Accumulators] = {}
+
+    def add(self, node: Node, accumulators: Accumulators) -> None:
+        """Put in a finished node [row, WIDTH]; the lower block numbers always come first in a merge."""
+        level, index = node
+        while (level, index ^ 1) in self.nodes:
+            sibling = self.nodes.pop((level, index ^ 1))
+            first, second = (accumulators, sibling) if index % 2 == 0 else (sibling, accumulators)
+            merge(first, second, first)
+            accumulators, level, index = first, level + 1, index >> 1
+        self.nodes[level, index] = accumulators
+
+    def total(self) -> Accumulators:
+        """All nodes merged in block order."""
+        ordered = sorted(self.nodes.items(), key=lambda item: item[0][1] << item[0][0])
+        total = ordered[0][1].copy()
+        for _, accumulators in ordered[1:]:
+            merge(total, accumulators, total)
+        return total

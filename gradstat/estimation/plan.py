@@ -1,0 +1,89 @@
+"""From cases to groups of work: cases that need the same draws are sampled together."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradstat.estimation.callbacks import callback_of
+from gradstat.layers.record import FORWARD, Row
+from gradstat.layers.table import Case
+from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
+from gradstat.numerics.moments import COLUMNS, SUMS, TOTALS, WIDTH
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+BLOCK_DRAWS = 2**18  # of a draw of two numbers: a block takes milliseconds, its overhead a hundredth of that
+
+
+@dataclass(frozen=True)
+class Block:
+    """Draws [first, first + draws) of one group; `number` is its place in the tree of merges."""
+
+    number: int
+    first: int
+    draws: int
+
+
+class Group:
+    """Cases with the same x and dy, and the arrays that tell the block kernel about them."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self.cases = tuple(cases)
+        self.block_draws = block_draws(cases[0])
+        self.rows: list[tuple[Case, Row]] = [(case, row) for case in cases for row in case.shape.rows]
+        self._callbacks = [callback_of(case) for case in cases]  # kept: their code lives as long as they do
+        shapes = [(c.shape.n_in, c.shape.n_out, c.shape.noise, len(c.constants)) for c in cases]
+        width = max(1, *(shape[3] for shape in shapes)) if shapes else 1
+        constants = np.zeros((len(cases), width))
+        for line, case in zip(constants, cases, strict=True):
+            line[: len(case.constants)] = case.constants
+        owners = [layer for layer, case in enumerate(cases) for _ in case.shape.rows]
+        ends = np.cumsum([len(row.slots) for _, row in self.rows])
+        table = [
+            (layer, int(row.direction != FORWARD), end - len(row.slots), end)
+            for layer, (_, row), end in zip(owners, self.rows, ends, strict=True)
+        ]
+        self.arrays: tuple[Any, ...] = (
+            np.array([callback.address for callback in self._callbacks], np.int64),
+            np.array(shapes, np.int64),
+            np.array([int(c.shape.noise_kind == "uniform") for c in cases], np.int64),
+            constants,
+            np.array(table, np.int64),
+            np.concatenate([np.array(row.slots, np.int64) for _, row in self.rows]),
+        )
+        self.slots_of_rows = np.array([len(row.slots) for _, row in self.rows], np.int64)
+        self.centres = np.zeros(len(self.rows))
+        x, dy = cases[0].x, cases[0].dy
+        kinds = (DISTRIBUTION_CODES[x.distribution], DISTRIBUTION_CODES[dy.distribution])
+        self.assumptions = (np.array(kinds, np.int64), np.array((x.mean, x.std)))
+
+    def empty(self) -> tuple[Array, Array, Array]:
+        """Room for the partial sums, the totals and the accumulators of every row."""
+        n = len(self.rows)
+        return np.empty((n, SUMS, COLUMNS)), np.empty((n, TOTALS, COLUMNS)), np.empty((n, WIDTH))
+
+    def blocks(self, samples: int) -> Iterator[Block]:
+        """The blocks of draws [0, samples)."""
+        for number, first in enumerate(range(0, samples, self.block_draws)):
+            yield Block(number, first, min(self.block_draws, samples - first))
+
+
+def block_draws(case: Case) -> int:
+    """Draws per block: a power of two that shrinks with the numbers in a draw, so that blocks take equally long.
+
+    Depends on the case alone: a layer gives the same digits whatever else is in the run.
+    """
+    numbers = case.shape.n_in + case.shape.n_out + case.shape.noise
+    return max(LANES, BLOCK_DRAWS >> max(0, math.ceil(math.log2(numbers / 2))))
+
+
+def groups(cases: Sequence[Case]) -> list[Group]:
+    """One group for all cases that agree in slots, assumptions and block size, in order of first appearance."""
+    found: dict[Any, list[Case]] = {}
+    for case in cases:
+        key = (case.shape.n_in, case.shape.n_out, case.x, case.dy, block_draws(case))
+        found.setdefault(key, []).append(case)
+    return [Group(members) for members in found.values()]

@@ -1,0 +1,119 @@
+"""A run: plan, pilot, blocks, statistics, and the comparison with the referee."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from gradstat.estimation.block import run_block
+from gradstat.estimation.engines import Engine, Report, threads
+from gradstat.estimation.forest import Accumulators, Forest
+from gradstat.estimation.plan import Block, Group, groups
+from gradstat.estimation.statistics import Estimates, estimates
+from gradstat.layers.record import Exact, Row
+from gradstat.layers.table import Case
+from gradstat.numerics.draws import LANES, PILOT
+from gradstat.numerics.moments import finish_rows
+
+PILOT_DRAWS = 2**18
+FAMILY_WISE = 1e-6  # chance of a false alarm over all z-scores of a run
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a result: what was asked, what came out, what the referee says."""
+
+    case: Case
+    row: Row
+    estimates: Estimates
+    accumulators: Accumulators
+    exact: Exact | None
+
+    @property
+    def z_mean(self) -> float | None:
+        """(mean − exact) in standard errors; None without a referee."""
+        return None if self.exact is None else _z(self.estimates.mean, self.exact.mean, self.estimates.mean_se)
+
+    @property
+    def z_std(self) -> float | None:
+        """(std − exact) in standard errors; None without a referee."""
+        if self.exact is None:
+            return None
+        return _z(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se)
+
+
+def run(
+    cases: Sequence[Case],
+    samples: int,
+    seed: int,
+    jobs: int = 0,
+    engine: Engine = threads,
+    report: Report = lambda draws: None,
+) -> list[Line]:
+    """Sample every case with `samples` draws; lines in the order of the cases, whatever was sampled together."""
+    lines: dict[int, list[Line]] = {}
+    for group in groups(cases):
+        group.centres[:] = centres(sample(group, PILOT_DRAWS, seed, PILOT, jobs, engine).total())
+        total = sample(group, samples, seed, 0, jobs, engine, report).total()
+        for (case, row), accumulators in zip(group.rows, total, strict=True):
+            line = Line(case, row, estimates(accumulators), accumulators, case.exact(row))
+            lines.setdefault(id(case), []).append(line)
+    return [line for case in cases for line in lines[id(case)]]
+
+
+def sample(
+    group: Group,
+    samples: int,
+    seed: int,
+    stream: int,
+    jobs: int,
+    engine: Engine,
+    report: Report = lambda draws: None,
+) -> Forest:
+    """The merged blocks of draws [0, samples) of one group."""
+
+    def work(block: Block) -> Accumulators:
+        partial, totals, out = group.empty()
+        batch = block.first // LANES
+        run_block(*group.arrays, group.centres, seed, stream, batch, block.draws, *group.assumptions, partial, totals)
+        finish_rows(partial, totals, block.draws, group.slots_of_rows, group.centres, out)
+        return out
+
+    return engine(group.blocks(samples), work, jobs or available_cpus(), report)
+
+
+def centres(pilot: Accumulators) -> Accumulators:
+    """The centre of each row: the mean of the pilot run, or 0 where that is within five standard errors of 0.
+
+    The snap matters for rows with an atom at 0 (dropout), where E|v − c| has a kink at c = 0.
+    """
+    found = [estimates(row) for row in pilot]
+    return np.array([0.0 if abs(e.mean) <= 5.0 * e.mean_se else e.mean for e in found])
+
+
+def z_bound(tests: int) -> float:
+    """The |z| that one of so many true values exceeds with probability 10⁻⁶ (Bonferroni, two-sided)."""
+    return -NormalDist().inv_cdf(FAMILY_WISE / (2.0 * max(tests, 1)))
+
+
+def suspects(lines: Sequence[Line]) -> list[tuple[Line, str, float]]:
+    """The lines whose |z| is beyond the bound for the number of z-scores in the run: (line, statistic, z)."""
+    scores = [(line, name, z) for line in lines for name, z in (("mean", line.z_mean), ("std", line.z_std))]
+    known = [(line, name, z) for line, name, z in scores if z is not None]
+    bound = z_bound(len(known))
+    return [(line, name, z) for line, name, z in known if not abs(z) <= bound]
+
+
+def available_cpus() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _z(value: float, exact: float, error: float) -> float:
+    """Difference in standard errors. A constant has no error: then 0 for equality to rounding, infinite otherwise."""
+    if error > 0.0:
+        return (value - exact) / error
+    return 0.0 if math.isclose(value, exact, rel_tol=1e-9, abs_tol=1e-12) else math.inf
