@@ -1,0 +1,55 @@
+"""Writing a file so that it is there whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gradstat.errors import UsageError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, which is synced and renamed to `path` if nothing fails.
+
+    A failure or an interrupt leaves the file that was there before, and no temporary file.
+    """
+    target = path.resolve()  # through a link to the file it names: the link stays a link
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        raise _refused(path, error) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """UsageError now rather than after an hour of sampling."""
+    try:
+        target = path.resolve()
+        if target.is_dir():
+            raise UsageError(f"{path}: is a directory; name a file in it")
+        if target.exists() and not target.is_file():
+            raise UsageError(f"{path}: is not a regular file and cannot be replaced; name another, or - for stdout")
+        if not target.parent.is_dir():
+            raise UsageError(f"{path}: there is no directory {target.parent}", f"mkdir -p {target.parent}")
+        probe = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            probe.touch()
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def _refused(path: Path, error: OSError) -> UsageError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return UsageError(f"{path}: cannot be written: {reason}; name another file with -o")

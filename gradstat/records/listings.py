@@ -1,0 +1,114 @@
+"""What `gradstat list` prints, made from the tables themselves."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradstat.assumptions import DISTRIBUTIONS
+from gradstat.layers.record import Layer
+from gradstat.layers.table import LAYERS, find
+
+STATISTICS = {
+    "mean": "E[v]",
+    "std": "σ[v]",
+    "var": "σ²[v]",
+    "second_moment": "E[v²]",
+    "rms": "√E[v²]",
+    "abs_mean": "E|v|",
+    "mad": "E|v − E[v]|, the mean absolute deviation",
+    "skewness": "E[(v − E[v])³]/σ³",
+    "kurtosis": "E[(v − E[v])⁴]/σ⁴, 3 for a normal v",
+    "zero_fraction": "P(v = 0)",
+    "gain_std": "1/σ[v]",
+    "gain_rms": "1/√E[v²]",
+}
+NOTHING = "–"
+
+
+def layers() -> str:
+    """Name, parameters with defaults, and formula of every layer."""
+    rows = [(layer.name, signature(layer), layer.formula) for layer in LAYERS.values()]
+    return _columns([("layer", "parameters", "formula"), *rows])
+
+
+def signature(layer: Layer) -> str:
+    """`negative_slope=0.01`, or a dash."""
+    return ", ".join(f"{p.name}={_value(p.default)}" for p in layer.parameters) or NOTHING
+
+
+def layer_in_full(name: str) -> str:
+    """Everything about one layer, a line each."""
+    layer = find(name)
+    lines = [
+        ("layer", layer.name),
+        ("aliases", ", ".join(layer.aliases) or NOTHING),
+        ("forward", layer.formula),
+        ("backward", layer.backward),
+        ("PyTorch", layer.torch or NOTHING),
+        ("exact values", layer.referee_words),
+    ]
+    lines += [("parameter", f"{p.name} = {_value(p.default)} ({p.kind.words})") for p in layer.parameters]
+    defaults = {p.name: p.default for p in layer.parameters}
+    if kinks := layer.kinks(defaults):
+        lines.append(("kinks", ", ".join(f"{kink:g}" for kink in kinks)))
+    return _columns(lines)
+
+
+def statistics() -> str:
+    """Every statistic with its definition; v is y or dx."""
+    return _columns(list(STATISTICS.items()))
+
+
+def distributions() -> str:
+    """The distributions of x."""
+    return "\n".join(DISTRIBUTIONS) + "\n"
+
+
+def engines() -> str:
+    """Where blocks can be sampled."""
+    from gradstat.estimation.engines import ENGINES
+
+    return "\n".join(ENGINES) + "\n"
+
+
+def formats() -> str:
+    """Output formats, their suffixes, and what they hold."""
+    from gradstat.records.formats import FORMATS, PARQUET
+
+    parquet = ("parquet", PARQUET, "every column, the raw accumulators and the provenance; with -o only")
+    return _columns([parquet, *((name, f.suffix, f.words) for name, f in FORMATS.items())])
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Something that can be listed: one line about it, and its text."""
+
+    words: str
+    text: Callable[[], str]
+
+
+LISTINGS: dict[str, Listing] = {
+    "layers": Listing("layers with parameters and formulas; `gradstat list layers NAME` shows one in full", layers),
+    "statistics": Listing("statistics with their definitions", statistics),
+    "distributions": Listing("distributions that x can have", distributions),
+    "engines": Listing("where draws can be sampled", engines),
+    "formats": Listing("output formats and their suffixes", formats),
+}
+
+
+def listings() -> str:
+    """What can be listed."""
+    return _columns([(name, listing.words) for name, listing in LISTINGS.items()])
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> str:
+    """Left-aligned columns."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows
+    )
+
+
+def _value(value: Any) -> str:
+    return NOTHING if value is None else value if isinstance(value, str) else json.dumps(value)

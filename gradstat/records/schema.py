@@ -1,0 +1,27 @@
+"""The columns of a result file, in order, and their types. Needs no compiler: reading a result costs none."""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+TEXTS = ["layer", "params", "direction", "cell", "input", "upstream", "estimator"]
+ESTIMATES = [
+    *("mean", "mean_se", "std", "std_se", "second_moment", "second_moment_se", "abs_mean", "abs_mean_se"),
+    *("mad", "mad_se", "skewness", "kurtosis", "zero_fraction", "min", "max"),
+]
+REFEREE = ["exact_mean", "exact_std", "z_mean", "z_std"]
+# The raw accumulators, by the names that numerics/moments.py gives them: what merging two files needs.
+# fmt: off
+ACCUMULATORS = [f"acc_{name}" for name in (
+    "count", "centre", "shift", "m2", "m3", "m4", "abs", "deviation", "sign", "signed_square", "zeros", "min", "max",
+    "draws", "t1", "t2", "ta", "td", "c11", "c12", "c22", "caa", "cdd", "c1d",
+)]
+# fmt: on
+
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in TEXTS]
+    + [("seed", pa.uint64()), ("n", pa.int64())]
+    + [(name, pa.float64()) for name in (*ESTIMATES, *REFEREE, *ACCUMULATORS)]
+)
+COLUMNS = tuple(SCHEMA.names)
+SHOWN = [name for name in COLUMNS if name not in ACCUMULATORS]

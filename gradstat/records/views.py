@@ -1,0 +1,109 @@
+"""What of a result is shown as text: columns of strings for people, made from a result's rows."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.config import RunConfig
+from gradstat.errors import UsageError
+from gradstat.layers.cases import cases_of
+from gradstat.layers.record import ALL, FORWARD
+from gradstat.records.digits import exact, signed, with_error
+from gradstat.records.store import Result
+
+COLUMNS = ("layer", "quantity", "cell", "printed", "estimate", "exact", "z")
+STATISTICS = {"mean": "E", "std": "σ"}
+UNKNOWN = "–"
+_DEFAULTS = (Input().label(), Upstream().label())
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class View:
+    """A table of text: column names, rows of cells (layer first), and the lines below."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def overview(result: Result) -> View:
+    """E and σ of y and dx: what was printed where the configuration says so, our estimate, the exact value, z.
+
+    A column is left out where it would tell nothing.
+    """
+    rows, printed = result.rows(), printed_numbers(result)
+    shared = {(row["input"], row["upstream"]) for row in rows}
+    assumed = next(iter(shared)) if len(shared) == 1 else _DEFAULTS
+    lines = [line for row in rows for line in _lines(row, printed, assumed)]
+    told = [True, True, *([any(line[i] != idle for line in lines) for i, idle in IDLE.items()])]
+    shown = [i for i in range(len(COLUMNS)) if told[i]]
+    return View(
+        tuple(COLUMNS[i] for i in shown),
+        [tuple(line[i] for i in shown) for line in lines],
+        _notes(rows, assumed, exact_known=told[COLUMNS.index("z")]),
+    )
+
+
+IDLE = {2: ALL, 3: "", 4: None, 5: UNKNOWN, 6: UNKNOWN}  # column → the cell that tells nothing
+
+
+def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> Iterator[tuple[str, ...]]:
+    """One line per statistic of a row."""
+    for name, letter in STATISTICS.items():
+        value, z = row[f"exact_{name}"], row[f"z_{name}"]
+        yield (
+            title(row, assumed),
+            f"{letter}[{'y' if row['direction'] == FORWARD else 'dx'}]",
+            row["cell"],
+            printed.get((*_key(row), name), "") if row["cell"] == ALL else "",
+            with_error(row[name], row[f"{name}_se"]),
+            UNKNOWN if value is None else exact(value, row["exact_std"] or 0.0),
+            UNKNOWN if z is None else signed(z),
+        )
+
+
+def title(row: Row, assumed: tuple[str, str] = _DEFAULTS) -> str:
+    """`max_pool2d(kernel_size=3)`, and what is assumed of x and dy where that is not `assumed`."""
+    inner = ", ".join(f"{key}={_word(value)}" for key, value in json.loads(row["params"]).items() if value is not None)
+    words = [f"{row['layer']}({inner})" if inner else str(row["layer"])]
+    words += [f"x ~ {row['input']}"] if row["input"] != assumed[0] else []
+    words += [f"dy ~ {row['upstream']}"] if row["upstream"] != assumed[1] else []
+    return ", ".join(words)
+
+
+def printed_numbers(result: Result) -> dict[Any, str]:
+    """What the configuration says a text prints: layer, params, input, upstream, direction, statistic → number."""
+    try:
+        config = RunConfig.model_validate(result.provenance.get("configuration"))
+        layers = [(layer.printed, next(cases_of(layer, config))) for layer in config.layer if layer.printed]
+    except (ValidationError, UsageError):  # the configuration of a gradstat that knew other layers
+        return {}
+    return {
+        (case.layer.name, case.params_json, case.x.label(), case.dy.label(), *key.split("_")): number
+        for printed, case in layers
+        for key, number in printed.items()
+    }
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in ("layer", "params", "input", "upstream", "direction"))
+
+
+def _notes(rows: Sequence[Row], assumed: tuple[str, str], exact_known: bool) -> tuple[str, ...]:
+    if not rows:
+        return ("no rows",)
+    draws, seeds = sorted({row["n"] for row in rows}), sorted({row["seed"] for row in rows})
+    span = f"{draws[0]:,}" if len(draws) == 1 else f"{draws[0]:,} to {draws[-1]:,}"
+    first = f"{span} draws per layer, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+    meaning = "± is one standard error" + ("; z = (estimate − exact) / standard error" if exact_known else "")
+    return f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}", meaning
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
