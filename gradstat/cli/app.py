@@ -1,0 +1,143 @@
+"""The group of commands, and the one place where an exception becomes a line of text and an exit code."""
+
+import importlib
+import io
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from gradstat import __version__
+from gradstat.errors import Exit, GradstatError, UsageError
+from gradstat.layers.record import unknown
+
+# Command → its one-line help; the module `gradstat.cli.<command>_command` is imported when the command is used.
+COMMANDS = {
+    "run": "Sample the layers of a configuration and print what they do to signal and gradient.",
+    "show": "Print a result file, or convert it to another format.",
+    "list": "List layers, statistics, distributions, engines or formats.",
+    "doctor": "Check this installation: versions, kernel cache, and one known number.",
+}
+
+
+class Commands(click.Group):
+    """Commands that are imported only when they are called, so that --help needs nothing but click."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"gradstat.cli.{cmd_name}_command").command  # type: ignore[no-any-return]
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            raise UsageError(unknown("command", args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="gradstat %(version)s")
+@click.pass_context
+def app(ctx: click.Context) -> int:
+    """How neural-network layers scale the signal they pass forward and the gradient they pass backward.
+
+    Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 precision not reached,
+    4 unreadable file, 70 internal error, 130 interrupted.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+    return Exit.USAGE
+
+
+def start(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code. Whatever goes wrong is one line on stderr."""
+    if not sys.warnoptions:
+        warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may have no σ and no ±
+    try:
+        code = app.main(list(arguments), prog_name="gradstat", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return int(code or Exit.DONE)
+    except BaseException as error:
+        if isinstance(error, OSError | SystemExit):
+            _silence_stdout()
+        if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the first
+        if "--debug" in arguments and not isinstance(error, SystemExit | click.ClickException | click.exceptions.Exit):
+            traceback.print_exc()
+        return explain(error)
+
+
+def explain(error: BaseException) -> int:
+    """One line on stderr for what went wrong; the exit code."""
+    match error:
+        case GradstatError():
+            return say(str(error), error.code)
+        case click.UsageError():
+            message, path = error.format_message().rstrip("."), error.ctx.command_path if error.ctx else "gradstat"
+            return say(message if message.endswith("?") else f"{message}; see {path} --help", Exit.USAGE)
+        case click.ClickException():
+            return say(error.format_message(), Exit.USAGE)
+        case click.exceptions.Exit():
+            return error.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            return say("interrupted", Exit.INTERRUPTED)
+        case BrokenPipeError():
+            return Exit.DONE
+        case SystemExit():  # of click: after a completion script, or where the reader of --help has gone
+            gone = isinstance(error.__context__, BrokenPipeError)
+            return error.code if isinstance(error.code, int) and not gone else Exit.DONE
+        case OSError():
+            return say(f"{error.filename or 'output'}: {error.strerror or error}", Exit.INTERNAL)
+        case ModuleNotFoundError(name=str(name)) if not name.startswith("gradstat"):
+            return say(f"the Python package {name} is missing; install gradstat again with pip", Exit.INTERNAL)
+        case MemoryError():
+            return say("out of memory; fewer threads need less: -j 1", Exit.INTERNAL)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}:{place.lineno}"
+    return say(f"internal error in {where}: {type(error).__name__}: {error}; --debug shows more", Exit.INTERNAL)
+
+
+def say(message: str, code: int = Exit.DONE) -> int:
+    """One line on stderr, free of control characters; returns the code."""
+    line = "".join(c if c.isprintable() else " " for c in message)
+    with suppress(OSError):
+        click.echo(f"gradstat: {line}", err=True)
+    return code
+
+
+def emit(text: str) -> None:
+    """Text to stdout. Where its reader has gone, as `head` does, nobody is left to tell."""
+    try:
+        click.echo(text, nl=False, color=True)
+    except BrokenPipeError:
+        _silence_stdout()
+    except OSError as error:
+        _silence_stdout()
+        raise UsageError(f"standard output cannot be written: {error.strerror or error}") from None
+
+
+def _silence_stdout() -> None:
+    """What is still buffered for a broken standard output would raise once more at exit."""
+    with suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """gradstat's own warnings, a line each; those of the libraries below are not for its users."""
+    if category.__module__.partition(".")[0] == "gradstat":
+        say(f"warning: {message}")

@@ -1,0 +1,47 @@
+"""`gradstat list`."""
+
+from collections.abc import Iterable
+
+import click
+
+from gradstat.cli.app import emit
+from gradstat.cli.options import Name, debug_option
+from gradstat.errors import UsageError
+
+
+def _listings() -> Iterable[str]:
+    from gradstat.records.listings import LISTINGS
+
+    return LISTINGS
+
+
+def _layers() -> Iterable[str]:
+    from gradstat.layers.table import LAYERS
+
+    return LAYERS
+
+
+class LayerName(Name):
+    """A layer's name, completed by the shell; looked up with its aliases by the command."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return value
+
+
+@click.command()
+@click.argument("what", required=False, type=Name("listing", _listings))
+@click.argument("name", required=False, type=LayerName("layer", _layers))
+@debug_option
+def command(what: str | None, name: str | None) -> None:
+    """List what gradstat knows; without WHAT, what can be listed. `list layers relu` shows one layer in full."""
+    from gradstat.records.listings import LISTINGS, layer_in_full, listings
+
+    if what is None:
+        text = listings()
+    elif name is None:
+        text = LISTINGS[what].text()
+    elif what == "layers":
+        text = layer_in_full(name)
+    else:
+        raise UsageError(f"{what} are not shown one by one, only layers are; gradstat list {what}")
+    emit(text)
