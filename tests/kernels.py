@@ -1,0 +1,109 @@
+"""Compiled drivers: the package's inline functions, run on the data of a test."""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from gradstat.estimation.block import accumulate_row, draw_signal
+from gradstat.estimation.forest import Accumulators
+from gradstat.numerics import draws, moments
+from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
+from gradstat.numerics.jit import compiled
+
+_TABLE, _CUBE = types.float64[:, ::1], types.float64[:, :, ::1]
+_SEED, _INT = types.uint64, types.int64
+
+
+@compiled(types.void(_TABLE, types.int64[::1], types.float64, _CUBE, _CUBE))
+def _accumulate(values: Any, slots: Any, centre: Any, partial: Any, totals: Any) -> None:
+    moments.reset(partial[0], totals[0])
+    batch, totals_of_draw = np.empty((values.shape[0], LANES)), np.empty((4, LANES))
+    for first in range(0, values.shape[1], LANES):
+        lanes = min(LANES, values.shape[1] - first)
+        batch[:, :lanes] = values[:, first : first + lanes]
+        accumulate_row(batch, slots, lanes, centre, partial[0], totals[0], totals_of_draw)
+
+
+@compiled(types.void(_SEED, _INT, _INT, types.int64[::1], types.float64[::1], types.uint64[:, ::1], _TABLE, _TABLE))
+def _signal(seed: Any, batch: Any, stream: Any, kinds: Any, scale: Any, bits: Any, x: Any, dy: Any) -> None:
+    draw_signal(seed, batch, stream, kinds, scale, bits, np.empty(LANES), x, dy)
+
+
+@compiled(types.void(_SEED, _INT, _INT, _INT, types.uint64[:, ::1]))
+def _words(seed: Any, batch: Any, slot: Any, stream: Any, out: Any) -> None:
+    draws.words(seed, batch, slot, stream, out)
+
+
+@compiled(types.void(_SEED, _INT, _INT, types.uint64[:, ::1], _TABLE))
+def _uniforms(seed: Any, batch: Any, stream: Any, bits: Any, out: Any) -> None:
+    draws.fill_uniforms(seed, batch, stream, bits, out)
+
+
+@compiled(types.void(types.uint64[:, ::1], types.float64[::1], types.float64[::1], types.float64[::1]))
+def _from_words(bits: Any, uniforms: Any, first: Any, second: Any) -> None:
+    for lane in range(LANES):
+        uniforms[lane] = draws.open_uniform(bits[0, lane], bits[1, lane])
+    draws.normal_pairs(bits, first, second)
+
+
+def block(values: Any, centre: float) -> Accumulators:
+    """The accumulators [1, WIDTH] of one row over values[slot, draw], about the given centre."""
+    values = np.atleast_2d(np.ascontiguousarray(values, np.float64))
+    slots = np.arange(values.shape[0])
+    partial, totals = np.empty((1, moments.SUMS, moments.COLUMNS)), np.empty((1, moments.TOTALS, moments.COLUMNS))
+    out = np.empty((1, moments.WIDTH))
+    _accumulate(values, slots, centre, partial, totals)
+    moments.finish_rows(partial, totals, values.shape[1], np.array([slots.size]), np.array([centre]), out)
+    return out
+
+
+def merged(first: Accumulators, second: Accumulators) -> Accumulators:
+    """The accumulators of the union."""
+    out = np.empty_like(first)
+    moments.merge(first, second, out)
+    return out
+
+
+def words(seed: int, batch: int, slot: int, stream: int) -> Any:
+    """[2, 1024] words of one batch."""
+    out = np.empty((2, LANES), np.uint64)
+    _words(seed, batch, slot, stream, out)
+    return out
+
+
+def signal(
+    seed: int,
+    batches: range,
+    stream: int = 0,
+    n_in: int = 1,
+    n_out: int = 1,
+    x: str = "normal",
+    dy: str = "normal",
+    scale: tuple[float, float] = (0.0, 1.0),
+) -> tuple[Any, Any]:
+    """x[n_in, draw] and dy[n_out, draw] of these batches, as a block samples them."""
+    bits = np.empty((2, LANES), np.uint64)
+    kinds = np.array([DISTRIBUTION_CODES[x], DISTRIBUTION_CODES[dy]])
+    parts = []
+    for batch in batches:
+        lanes_x, lanes_dy = np.empty((n_in, LANES)), np.empty((n_out, LANES))
+        _signal(seed, batch, stream, kinds, np.array(scale), bits, lanes_x, lanes_dy)
+        parts.append((lanes_x, lanes_dy))
+    return tuple(np.concatenate(part, axis=1) for part in zip(*parts, strict=True))  # type: ignore[return-value]
+
+
+def uniforms(seed: int, batches: range, stream: int, slots: int = 1) -> Any:
+    """Uniforms [slot, draw] of these batches, as noise is sampled."""
+    bits, parts = np.empty((2, LANES), np.uint64), []
+    for batch in batches:
+        parts.append(np.empty((slots, LANES)))
+        _uniforms(seed, batch, stream, bits, parts[-1])
+    return np.concatenate(parts, axis=1)
+
+
+def from_words(bits: Any) -> tuple[Any, Any, Any]:
+    """The uniform and the pair of normals of each lane of bits[2, 1024]."""
+    out = tuple(np.empty(LANES) for _ in range(3))
+    _from_words(bits, *out)
+    return out  # type: ignore[return-value]

@@ -1,0 +1,77 @@
+"""Small cases of every layer in the table, found from its record, and the two ways to run a kernel on them."""
+
+import ctypes
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gradstat.errors import UsageError
+from gradstat.estimation.callbacks import callback_of
+from gradstat.layers.record import Layer, Parameter
+from gradstat.layers.table import LAYERS, Case
+from gradstat.numerics.draws import LANES
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+# Tried for every parameter; its own kind decides which of them it takes.
+VALUES: tuple[Any, ...] = (True, False, 0.0, 0.1, 0.5, 1, 2, 3, -0.25, [2, 3])
+MANY_SLOTS = 32
+
+
+def values_of(parameter: Parameter) -> list[Any]:
+    """What a parameter can be: the common values and the quoted words of its kind, without its default."""
+    words = re.findall(r'"(.*?)"', parameter.kind.words)
+    return [v for v in (*VALUES, *words) if parameter.kind.contains(v) and v != parameter.default]
+
+
+def small_cases_of(layer: Layer) -> Iterator[Case]:
+    """The layer by default, and with one parameter changed; combinations that the layer refuses are left out."""
+    changes = [{p.name: value} for p in layer.parameters for value in values_of(p)]
+    for given in ({}, *changes):
+        case = Case(layer, given)
+        try:
+            if case.shape.n_in + case.shape.n_out <= MANY_SLOTS:
+                yield case
+        except UsageError:
+            continue
+
+
+SMALL_CASES = [case for layer in LAYERS.values() for case in small_cases_of(layer)]
+
+
+def numbers(case: Case, lanes: int, seed: int, ties: bool = False) -> tuple[Array, Array, Array]:
+    """Random x, dy and noise [slot, lane]; with `ties`, x are small integers: many are equal and many are 0."""
+    rng = np.random.default_rng(seed)
+    x, dy = rng.standard_normal((case.shape.n_in, lanes)), rng.standard_normal((case.shape.n_out, lanes))
+    shape = (case.shape.noise, lanes)
+    noise = rng.random(shape) if case.shape.noise_kind == "uniform" else rng.standard_normal(shape)
+    return (np.round(x) if ties else 2.0 * x), dy, noise
+
+
+def run_plain(case: Case, x: Array, dy: Array, noise: Array, poison: float = np.nan) -> tuple[Array, Array]:
+    """y and dx of the kernel as plain Python. The outputs hold `poison` before; the inputs are left alone."""
+    kernel = case.layer.kernel(case.params)
+    if case.layer.elementwise:
+        value, slope = kernel(x, *case.constants)
+        return value * np.ones_like(x), slope * dy
+    y, dx = np.full(dy.shape, poison), np.full(x.shape, poison)
+    kernel(np.array(case.constants), x, dy, noise.copy(), y, dx)
+    return y, dx
+
+
+def run_compiled(case: Case, x: Array, dy: Array, noise: Array, poison: float = np.nan) -> tuple[Array, Array]:
+    """y and dx of the compiled callback, called by address as the block kernel does."""
+    assert x.shape[1] == LANES
+    sizes = np.array([x.shape[0], dy.shape[0], noise.shape[0], len(case.constants)], np.int64)
+    constants, own_noise = np.array([*case.constants, np.nan]), noise.copy()
+    y, dx = np.full(dy.shape, poison), np.full(x.shape, poison)
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 7)(callback_of(case).address)
+    function(*(array.ctypes.data for array in (sizes, constants, x, dy, own_noise, y, dx)))
+    return y, dx
+
+
+def name_of(case: Case) -> str:
+    """For pytest's ids."""
+    return case.title.replace(" ", "")

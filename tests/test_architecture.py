@@ -1,0 +1,200 @@
+"""The floors of the house, read from the imports: cli → records → estimation → layers → numerics, down only."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import gradstat
+
+PACKAGE = Path(gradstat.__file__).parent
+FLOORS = ("bottom", "numerics", "layers", "estimation", "records", "cli", "roof")
+BOTTOM = {"gradstat", "gradstat.errors", "gradstat.config", "gradstat.assumptions"}
+ROOF = {"gradstat.__main__"}
+LONGEST = 300
+
+# What numba offers for compiling; everything else in it (types, carray, intrinsic …) takes no options.
+COMPILERS = {
+    *("jit", "njit", "cfunc", "vectorize", "guvectorize", "stencil", "jit_module", "jitclass", "generated_jit"),
+    *("overload", "overload_method", "overload_attribute", "register_jitable"),
+}
+OPTIONS = {"nogil", "fastmath", "error_model", "boundscheck", "parallel", "nopython", "forceinline", "jit_options"}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+EVERY_MODULE = pytest.mark.parametrize("module", sorted(MODULES))
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def imports_of(tree: ast.Module, module: str = "gradstat.x") -> Iterator[str]:
+    """Every imported module or name, wherever in the file it stands: `from a import b` gives a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import; write the full name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_modules(tree: ast.Module, module: str = "gradstat.x") -> set[str]:
+    """The gradstat modules among them."""
+    found = set()
+    for name in imports_of(tree, module):
+        if name.split(".")[0] == "gradstat":
+            while name not in MODULES:
+                name = name.rpartition(".")[0]
+            found.add(name)
+    return found
+
+
+def floor_of(module: str) -> int:
+    if module in BOTTOM:
+        return 0
+    return FLOORS.index("roof" if module in ROOF else module.split(".")[1])
+
+
+def climbs(module: str, tree: ast.Module) -> list[str]:
+    """Imports that go up."""
+    return [
+        f"{module} imports {other}" for other in imported_modules(tree, module) if floor_of(other) > floor_of(module)
+    ]
+
+
+def everything_below(module: str) -> set[str]:
+    """The gradstat modules that importing `module` imports, directly or not."""
+    found, todo = set(), [module]
+    while todo:
+        for other in imported_modules(tree_of(todo.pop())) - found:
+            found.add(other)
+            todo.append(other)
+    return found
+
+
+@EVERY_MODULE
+def test_imports_go_down(module: str) -> None:
+    assert climbs(module, tree_of(module)) == []
+
+
+def test_every_floor_is_there() -> None:
+    assert {floor_of(module) for module in MODULES} == set(range(len(FLOORS)))
+
+
+def test_an_import_that_goes_up_is_caught() -> None:
+    for line in (
+        "from gradstat.layers.table import LAYERS",
+        "def f():\n    import gradstat.cli.app",
+        "from gradstat import records",
+        "from gradstat.estimation import run as r",
+    ):
+        assert climbs("gradstat.numerics.draws", ast.parse(line))
+    assert climbs("gradstat.layers.table", ast.parse("from gradstat.numerics.draws import LANES")) == []
+
+
+@EVERY_MODULE
+def test_module_is_short(module: str) -> None:
+    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST
+
+
+@EVERY_MODULE
+def test_click_is_for_the_command_line(module: str) -> None:
+    uses = {name for name in imports_of(tree_of(module)) if name.split(".")[0] == "click"}
+    assert not uses or module.startswith("gradstat.cli")
+
+
+# Numba ------------------------------------------------------------------------------------------------------------
+
+
+def compiles(tree: ast.Module) -> list[str]:
+    """Uses of numba's compilers or of their options."""
+    found = [
+        name
+        for name in imports_of(tree)
+        if name.split(".")[0] == "numba" and (name.split(".")[-1] in COMPILERS or name.endswith("*"))
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found += [f"{node.value.id}.{node.attr}"] * (node.value.id in ("numba", "nb") and node.attr in COMPILERS)
+        if isinstance(node, ast.keyword) and node.arg in OPTIONS:
+            found.append(node.arg)
+    return found
+
+
+@EVERY_MODULE
+def test_numba_options_stand_in_one_module(module: str) -> None:
+    assert bool(compiles(tree_of(module))) == (module == "gradstat.numerics.jit")
+
+
+def test_options_of_ones_own_are_caught() -> None:
+    for line in (
+        "from numba import njit",
+        "import numba\n@numba.njit\ndef f(): pass",
+        "from numba import *",
+        "from numba.extending import overload",
+        "@compiled(fastmath=True)\ndef f(): pass",
+    ):
+        assert compiles(ast.parse(line)), line
+
+
+@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if m.startswith("gradstat.layers")])
+def test_layers_know_numerics_by_its_formulas_only(module: str) -> None:
+    """Neither numba nor the sampler: a layer and its referee share the formula's functions and nothing else."""
+    allowed = {"gradstat.numerics.elementary"}
+    below = everything_below(module)
+    assert {other for other in below if other.startswith("gradstat.numerics.")} <= allowed
+    outside = {name.split(".")[0] for m in (module, *below) for name in imports_of(tree_of(m))}
+    assert not outside & {"numba", "llvmlite", "pandas", "pyarrow", "click", "rich"}
+    if module != "gradstat.layers.cases":
+        assert "gradstat.config" not in below
+
+
+@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if m.startswith("gradstat.layers.referee")])
+def test_the_referee_imports_no_layer(module: str) -> None:
+    allowed = {"gradstat.assumptions", "gradstat.layers.record", "gradstat.numerics", "gradstat.numerics.elementary"}
+    direct = imported_modules(tree_of(module))
+    assert {m for m in direct if not m.startswith("gradstat.layers.referee")} <= allowed
+
+
+@EVERY_MODULE
+def test_no_module_asks_for_the_name_of_a_layer(module: str) -> None:
+    """`if layer.name == "relu"` means that the record lacks a field."""
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Compare) and ast.unparse(node.left).endswith("layer.name"):
+            assert not any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in node.comparators)
+
+
+HEAVY = ("numba", "llvmlite", "pandas", "pyarrow", "pydantic", "click", "rich", "scipy", "mpmath")
+IMPORTS = {
+    "gradstat.layers.table": HEAVY,
+    "gradstat.layers.referee.order_statistics": HEAVY,
+    "gradstat.layers.cases": tuple(name for name in HEAVY if name != "pydantic"),
+    "gradstat.config": (*(name for name in HEAVY if name != "pydantic"), "numpy"),
+    "gradstat.errors": (*HEAVY, "numpy"),
+    "gradstat.cli": (*(name for name in HEAVY if name != "click"), "numpy"),
+}
+
+
+@pytest.mark.parametrize("module", IMPORTS)
+def test_importing_is_light(module: str) -> None:
+    """In a process of its own: what importing this module must not load."""
+    code = f"import sys, {module}; print(*sorted({{n.split('.')[0] for n in sys.modules}} & {set(IMPORTS[module])!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent, timeout=60
+    )
+    assert done.stdout.split() == []

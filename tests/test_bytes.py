@@ -1,0 +1,162 @@
+"""Same seed, same bytes: whatever the threads, the company of other layers, the order of work, the CPU.
+
+`python -m tests.test_bytes` prints the digests of all cases, `python -m tests.test_bytes relu` those of one. After a
+change that means to move digits: bump STREAM_VERSION in gradstat/numerics/draws.py, tell it under Numbers in
+CHANGELOG.md, and `python -m tests.test_bytes > tests/data/golden.json`.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.estimation.engines import Engine, Report, Work, threads
+from gradstat.estimation.forest import Forest
+from gradstat.estimation.plan import Block
+from gradstat.estimation.run import Line, run
+from gradstat.layers.table import LAYERS, Case
+from gradstat.numerics import moments as m
+from gradstat.numerics.draws import STREAM_VERSION
+from tests import kernels
+
+GOLDEN = Path(__file__).parent / "data" / "golden.json"
+SEED = 20160328
+SAMPLES = 2**18 + 5000  # two blocks where a draw has two numbers; the last batch is not full
+
+VARIANTS = {
+    "max_pool2d 3x3": Case(LAYERS["max_pool2d"], {"kernel_size": 3}),
+    "avg_pool2d 3x3": Case(LAYERS["avg_pool2d"], {"kernel_size": 3}),
+    "dropout plain": Case(LAYERS["dropout"], {"p": 0.2, "inverted": False}),
+    "linear fan_in": Case(LAYERS["linear"], {"normalize": "fan_in"}),
+    "linear none": Case(LAYERS["linear"], {"in_features": 3, "out_features": 5, "normalize": "none"}),
+    "sigmoid laplace": Case(LAYERS["sigmoid"], {}, Input("laplace"), Upstream("laplace")),
+    "sigmoid logistic": Case(LAYERS["sigmoid"], {}, Input("logistic"), Upstream("logistic")),
+    "sigmoid uniform": Case(LAYERS["sigmoid"], {}, Input("uniform", 0.5, 2.0), Upstream("uniform")),
+    "max_pool2d laplace": Case(LAYERS["max_pool2d"], {}, Input("laplace"), Upstream("logistic")),
+}
+CASES = {name: Case(layer) for name, layer in LAYERS.items()} | VARIANTS
+HANDFUL = [
+    "relu",
+    "sigmoid",
+    "tanh",
+    "linear",
+    "max_pool2d 3x3",
+    "dropout plain",
+    "sigmoid laplace",
+    "sigmoid logistic",
+]
+
+
+def sampled(names: Sequence[str], samples: int = SAMPLES, jobs: int = 1, engine: Engine = threads) -> list[Line]:
+    return run([CASES[name] for name in names], samples, SEED, jobs, engine)
+
+
+def digests(names: Sequence[str], lines: list[Line]) -> dict[str, str]:
+    """One digest for each case, over the accumulators of its rows."""
+    rows = {name: [line for line in lines if line.case is CASES[name]] for name in names}
+    return {
+        name: hashlib.sha256(b"".join(line.accumulators.tobytes() for line in own)).hexdigest()[:32]
+        for name, own in rows.items()
+    }
+
+
+def document(names: Sequence[str]) -> dict[str, object]:
+    """What golden.json holds."""
+    return {"stream_version": STREAM_VERSION, "digests": digests(names, sampled(names))}
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> list[Line]:
+    return sampled(HANDFUL)
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_threads(one_thread: list[Line], jobs: int) -> None:
+    lines = sampled(HANDFUL, jobs=jobs)
+    for line, expected in zip(lines, one_thread, strict=True):
+        assert line.accumulators.tobytes() == expected.accumulators.tobytes(), (line.case.title, line.row.direction)
+        assert repr(line.estimates) == repr(expected.estimates)
+
+
+@pytest.mark.parametrize("name", HANDFUL)
+def test_a_layer_alone_and_among_others(one_thread: list[Line], name: str) -> None:
+    assert digests([name], sampled([name])) == digests([name], one_thread)
+
+
+def test_the_order_of_layers(one_thread: list[Line]) -> None:
+    assert digests(HANDFUL, sampled(HANDFUL[::-1])) == digests(HANDFUL, one_thread)
+
+
+def backwards(blocks: Iterator[Block], work: Work, jobs: int, report: Report) -> Forest:
+    """An engine that does the last block first."""
+    forest = Forest()
+    for block in reversed(list(blocks)):
+        forest.add((0, block.number), work(block))
+    return forest
+
+
+def mixed_up(blocks: Iterator[Block], work: Work, jobs: int, report: Report) -> Forest:
+    """An engine that puts the block of draws 1 in the place of 2, and so on around."""
+    done = list(blocks)
+    forest = Forest()
+    for block in done:
+        forest.add((0, (block.number + 1) % len(done)), work(block))
+    return forest
+
+
+def test_the_order_of_blocks(one_thread: list[Line]) -> None:
+    assert digests(HANDFUL, sampled(HANDFUL, engine=backwards)) == digests(HANDFUL, one_thread)
+
+
+def test_blocks_in_the_wrong_place_are_caught(one_thread: list[Line]) -> None:
+    """Negative control."""
+    assert digests(["linear"], sampled(["linear"], engine=mixed_up)) != digests(["linear"], one_thread)
+
+
+def test_another_cpu(one_thread: list[Line], tmp_path: Path) -> None:
+    """Compiled for x86-64 without AVX or FMA, in a process and a cache of its own."""
+    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "tests.test_bytes", *HANDFUL]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["digests"] == digests(HANDFUL, one_thread)
+
+
+@pytest.mark.parametrize("samples", [2, 1023, 1024, 5000, 100_000])
+def test_a_short_run_is_the_start_of_a_long_one(samples: int) -> None:
+    """x of the first draws, sampled without a run, explains what relu counted in runs of every length."""
+    (x,), (dy,) = kernels.signal(SEED, range(98))
+    forward, backward = sampled(["relu"], samples)
+    kept = x[:samples] > 0.0
+    assert forward.accumulators[m.COUNT] == samples
+    assert forward.accumulators[m.ZEROS] == backward.accumulators[m.ZEROS] == samples - kept.sum()
+    assert forward.accumulators[m.MAX] == max(x[:samples].max(), 0.0)
+    assert backward.accumulators[m.MIN] == min((dy[:samples] * kept).min(), 0.0)
+    assert forward.estimates.mean == pytest.approx((x[:samples] * kept).mean(), rel=1e-12)
+
+
+def test_seeds_differ(one_thread: list[Line]) -> None:
+    other = run([CASES["relu"]], SAMPLES, SEED + 1, 1)
+    assert digests(["relu"], other) != digests(["relu"], one_thread)
+
+
+def test_golden_digests() -> None:
+    """The digits of this STREAM_VERSION, for every layer."""
+    golden = json.loads(GOLDEN.read_text())
+    again = f"`python -m tests.test_bytes > tests/data/{GOLDEN.name}`"
+    assert golden["stream_version"] == STREAM_VERSION, f"STREAM_VERSION was bumped: {again}"
+    found = digests(list(CASES), sampled(list(CASES), jobs=2))
+    assert set(found) == set(golden["digests"]), f"layers came or went: {again}"
+    changed = [name for name in found if found[name] != golden["digests"][name]]
+    assert changed == [], f"sampled digits changed: bump STREAM_VERSION, tell it in CHANGELOG.md, then {again}"
+
+
+if __name__ == "__main__":
+    print(json.dumps(document(sys.argv[1:] or list(CASES)), indent=2))

@@ -1,0 +1,223 @@
+"""The contract of every record in the table: activations, parameters, rows, messages."""
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradstat.errors import UsageError
+from gradstat.layers.record import ALL, BACKWARD, FORWARD, Layer
+from gradstat.layers.table import LAYERS, Case, find
+from gradstat.numerics.draws import LANES
+from tests.layer_cases import SMALL_CASES, Array, name_of, run_compiled, run_plain
+
+CASES = pytest.mark.parametrize("case", SMALL_CASES, ids=name_of)
+SCALARS = pytest.mark.parametrize("case", [c for c in SMALL_CASES if c.layer.elementwise], ids=name_of)
+EVERY_LAYER = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
+
+# Layer, parameters: (x, y, dy/dx) at each kink, as torch 2.x's autograd gives them.
+AT_KINKS: dict[str, list[tuple[dict[str, float], list[tuple[float, float, float]]]]] = {
+    "relu": [({}, [(0.0, 0.0, 0.0)])],
+    "leaky_relu": [({}, [(0.0, 0.0, 0.01)]), ({"negative_slope": 0.2}, [(0.0, 0.0, 0.2)])],
+}
+IMPOSSIBLE: tuple[Any, ...] = (math.nan, math.inf, -math.inf, 10**400, -1, 0, "0.5", "", None, True, [], {}, [1, 2, 3])
+
+
+@SCALARS
+def test_slope_is_the_derivative(case: Case) -> None:
+    """Fourth-order central differences, farther from every kink than they reach."""
+    step = 2.0**-9
+    x = np.random.default_rng(10).uniform(-8.0, 8.0, 400)
+    for kink in case.layer.kinks(case.params):
+        x = x[np.abs(x - kink) > 3.0 * step]
+    assert x.size > 300
+
+    def f(v: Array) -> Array:
+        return np.asarray(case.layer.kernel(case.params)(v, *case.constants)[0])
+
+    difference = (8.0 * (f(x + step) - f(x - step)) - (f(x + 2.0 * step) - f(x - 2.0 * step))) / (12.0 * step)
+    slope = case.layer.kernel(case.params)(x, *case.constants)[1] * np.ones_like(x)
+    np.testing.assert_allclose(slope, difference, rtol=1e-8, atol=1e-9)
+
+
+def test_a_wrong_slope_is_caught() -> None:
+    wrong = replace(LAYERS["tanh"], kernel=lambda params: lambda x: (np.tanh(x), (1.0 + 1e-6) / np.cosh(x) ** 2))
+    with pytest.raises(AssertionError):
+        test_slope_is_the_derivative(Case(wrong))
+
+
+@EVERY_LAYER
+def test_there_are_no_kinks_but_the_declared_ones(layer: Layer) -> None:
+    """Values and slopes on a fine grid jump nowhere else (the quadrature is split where they do)."""
+    if not layer.elementwise:
+        assert layer.kinks(layer.resolve({})) == ()
+        return
+    case, x = Case(layer), np.arange(-8.0, 8.0, 2.0**-10) + 2.0**-12
+    edges = 0.5 * (x[1:] + x[:-1])
+    declared = np.zeros(edges.shape, bool)
+    for kink in layer.kinks(case.params):
+        declared |= np.abs(edges - kink) <= 2.0**-10
+    for values in layer.kernel(case.params)(x, *case.constants):
+        jumps = np.abs(np.diff(values * np.ones_like(x)))
+        smooth = 2.0**-9 * np.maximum(1.0, np.abs(x[1:])) * max(1.0, float(np.abs(values).max()))
+        assert not np.any((jumps > 8.0 * smooth) & ~declared), edges[(jumps > 8.0 * smooth) & ~declared]
+
+
+def test_an_undeclared_kink_is_caught() -> None:
+    with pytest.raises(AssertionError):
+        test_there_are_no_kinks_but_the_declared_ones(replace(LAYERS["relu"], kinks=lambda params: ()))
+
+
+@EVERY_LAYER
+def test_values_at_kinks(layer: Layer) -> None:
+    if not layer.elementwise:
+        return
+    table = AT_KINKS.get(layer.name, [({}, [])])
+    for given, points in table:
+        case = Case(layer, given)
+        assert sorted(case.layer.kinks(case.params)) == [x for x, _, _ in points], "state every kink in AT_KINKS"
+        for x, y, slope in points:
+            arrays = np.full((1, LANES), x), np.ones((1, LANES)), np.empty((0, LANES))
+            for runner in (run_plain, run_compiled):
+                found = runner(case, *arrays)
+                assert (found[0][0, 0], found[1][0, 0]) == (y, slope)
+
+
+@SCALARS
+def test_a_formula_runs_on_numbers_too(case: Case) -> None:
+    for x in (-1.5, 0.0, 0.3):
+        value, slope = case.layer.kernel(case.params)(x, *case.constants)
+        found = run_plain(case, np.array([[x]]), np.ones((1, 1)), np.empty((0, 1)))
+        assert (float(value), float(slope)) == (found[0].item(), found[1].item())
+
+
+def test_names_are_unique_and_pytorchs() -> None:
+    names = [name for layer in LAYERS.values() for name in (layer.name, *layer.aliases)]
+    assert len(names) == len(set(names))
+    assert all(name.isidentifier() and name == name.lower() for name in names)
+    assert all(LAYERS[name].name == name for name in LAYERS)
+    required = {"relu", "leaky_relu", "sigmoid", "tanh", "dropout", "avg_pool2d", "max_pool2d", "linear"}
+    assert required <= set(LAYERS)
+
+
+@EVERY_LAYER
+def test_record_is_complete(layer: Layer) -> None:
+    assert layer.formula.startswith("y = ")
+    assert layer.backward.startswith("dx = ")
+    assert layer.torch == "" or layer.torch.startswith("torch.")
+    assert layer.growth
+    assert len({p.name for p in layer.parameters}) == len(layer.parameters)
+    for parameter in layer.parameters:
+        assert parameter.name.isidentifier()
+        assert parameter.kind.words
+        assert parameter.kind.contains(parameter.default), parameter.name
+    assert layer.resolve({}) == {p.name: p.default for p in layer.parameters}
+    case = Case(layer)
+    exact = [case.exact(row) for row in case.shape.rows]
+    assert any(exact) == (layer.referee_words != "none")
+
+
+@CASES
+def test_parameters_are_resolved(case: Case) -> None:
+    assert list(case.params) == [p.name for p in case.layer.parameters]
+    assert case.params == {p.name: p.default for p in case.layer.parameters} | dict(case.given)
+    assert json.loads(case.params_json) == case.params
+    assert list(json.loads(case.params_json)) == sorted(case.params)
+    assert case.title.startswith(case.layer.name)
+    assert all(isinstance(c, float) and math.isfinite(c) for c in case.constants)
+
+
+@CASES
+def test_rows_cover_the_slots(case: Case) -> None:
+    """Cells are slots of their direction, none twice; `all` pools every output, and inputs of every cell."""
+    shape = case.shape
+    assert shape.noise_kind in ("uniform", "normal")
+    assert min(shape.n_in, shape.n_out) >= 1
+    assert shape.noise >= 0
+    for direction, slots in ((FORWARD, shape.n_out), (BACKWARD, shape.n_in)):
+        rows = [row for row in shape.rows if row.direction == direction]
+        assert len({row.cell for row in rows}) == len(rows)
+        assert all(len(set(row.slots)) == len(row.slots) > 0 for row in rows)
+        assert all(0 <= slot < slots for row in rows for slot in row.slots)
+        pooled = [row for row in rows if row.cell == ALL]
+        assert len(pooled) == 1
+        covered = {slot for row in rows for slot in row.slots}
+        assert covered == set(pooled[0].slots)
+        if shape.rows[0].windows is None and all(row.windows is None for row in rows):
+            assert covered == set(range(slots))
+    assert len(shape.rows) == sum(row.direction in (FORWARD, BACKWARD) for row in shape.rows)
+
+
+@EVERY_LAYER
+def test_impossible_parameters_are_one_clear_line(layer: Layer) -> None:
+    for parameter in layer.parameters:
+        for value in IMPOSSIBLE:
+            try:
+                case = Case(layer, {parameter.name: value})
+                finite = all(math.isfinite(c) for c in case.constants)
+                assert finite
+                assert case.shape
+                assert parameter.kind.contains(value)
+            except UsageError as error:
+                message = str(error)
+                assert layer.name in message or parameter.name in message
+                assert "\n" not in message
+                assert len(message) < 400
+                if not parameter.kind.contains(value):
+                    assert f"{layer.name}: {parameter.name} = " in message
+                    assert f"allowed: {parameter.kind.words}" in message
+
+
+@EVERY_LAYER
+def test_unknown_parameters_get_the_closest_name(layer: Layer) -> None:
+    for parameter in layer.parameters:
+        wrong = parameter.name + "x"
+        with pytest.raises(UsageError) as raised:
+            layer.resolve({wrong: 1})
+        assert str(raised.value).startswith(f"unknown parameter of {layer.name} {wrong!r}; did you mean ")
+    with pytest.raises(UsageError, match="known: ") as raised:
+        layer.resolve({"qqqq": 1})
+    assert str(raised.value).endswith(", ".join(p.name for p in layer.parameters) or "none")
+
+
+def test_layers_are_found_by_name_and_alias() -> None:
+    for layer in LAYERS.values():
+        assert all(find(name) is layer for name in (layer.name, *layer.aliases))
+    with pytest.raises(UsageError, match="unknown layer 'sigmiod'; did you mean 'sigmoid'"):
+        find("sigmiod")
+    with pytest.raises(UsageError, match=r"unknown layer 'qqqq'; known: .*relu.*sigmoid"):
+        find("qqqq")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("max_pool2d", {"kernel_size": 3, "stride": 2}, "stride = 2"),
+        ("avg_pool2d", {"kernel_size": [2, 3], "stride": 2}, "stride = 2"),
+        ("max_pool2d", {"kernel_size": 65}, "kernel_size = 65"),
+        ("max_pool2d", {"kernel_size": 0}, "kernel_size = 0"),
+        ("max_pool2d", {"kernel_size": 2.0}, "kernel_size = 2.0"),
+        ("max_pool2d", {"kernel_size": [2, True]}, "kernel_size = "),
+        ("dropout", {"p": 1.0}, "p = 1.0"),
+        ("dropout", {"p": -0.1}, "p = -0.1"),
+        ("dropout", {"inverted": 1}, "inverted = 1"),
+        ("linear", {"in_features": 0}, "in_features = 0"),
+        ("linear", {"in_features": 100, "out_features": 100}, "100 x 100 weights"),
+        ("linear", {"normalize": "rows"}, "normalize = 'rows'"),
+        ("leaky_relu", {"negative_slope": 10**400}, "negative_slope = "),
+    ],
+)
+def test_what_cannot_be_simulated_says_so(name: str, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        _ = Case(find(name), given).shape
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_strides_that_leave_no_gaps_are_taken() -> None:
+    for stride in (3, [3, 3], None):
+        assert Case(find("max_pool2d"), {"kernel_size": 3, "stride": stride}).shape.n_in == 9
+    assert Case(find("avg_pool2d"), {"kernel_size": [2, 3], "stride": [2, 3]}).shape.n_in == 6

@@ -1,0 +1,273 @@
+"""Moments against NIST's reference sets and exact fractions, and merges that do not depend on who merged what.
+
+Nothing is sampled, but for the last test, whose false-alarm rate with fresh seeds would be 10⁻⁶.
+"""
+
+import itertools
+import json
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradstat.estimation.block import accumulate_row
+from gradstat.estimation.forest import Accumulators, Forest
+from gradstat.estimation.run import z_bound
+from gradstat.estimation.statistics import estimates
+from gradstat.numerics import moments as m
+from gradstat.numerics.draws import LANES
+from tests import kernels, naive
+
+NIST = Path(__file__).parent / "data" / "nist_strd"
+CERTIFIED = json.loads((NIST / "certified.json").read_text())
+SETS = sorted(path.stem for path in NIST.glob("*.dat"))
+TOLERANCE = 1e-14
+
+
+def observations(name: str) -> list[float]:
+    _, column = (NIST / f"{name}.dat").read_text().split("Data: Y")
+    return [float(word) for word in column.split()[1:]]
+
+
+def in_blocks(values: list[float], size: int) -> list[Accumulators]:
+    """One set of accumulators for each `size` values, centred at the first of them."""
+    return [kernels.block(values[i : i + size], values[i]) for i in range(0, len(values), size)]
+
+
+def one_after_another(blocks: list[Accumulators]) -> Accumulators:
+    total = blocks[0]
+    for block in blocks[1:]:
+        total = kernels.merged(total, block)
+    return total
+
+
+def as_a_tree(blocks: list[Accumulators]) -> Accumulators:
+    forest = Forest()
+    for number, block in enumerate(blocks):
+        forest.add((0, number), block.copy())
+    return forest.total()
+
+
+# NIST StRD, univariate.
+
+
+def test_all_nine_sets_are_here() -> None:
+    assert sorted(set(CERTIFIED) - {"Meixner"}) == SETS
+    assert all(len(observations(name)) == CERTIFIED[name]["n"] for name in SETS)
+
+
+def assert_certified(name: str, accumulators: Accumulators) -> None:
+    """Mean, sd and kurtosis of the float64 inputs, exactly known, to a relative 10⁻¹⁴."""
+    known, row = CERTIFIED[name], accumulators[0]
+    with mpmath.workdps(40):
+        exact = sum(map(Fraction, observations(name))) / known["n"]
+        mean = mpmath.mpf(exact.numerator) / exact.denominator
+        sd = mpmath.mpf(known["float64_input_sd"])
+        kurtosis = mpmath.mpf(known["float64_input_kurtosis"])
+        found = estimates(row)
+        assert found.n == known["n"]
+        assert abs(found.mean / mean - 1) < TOLERANCE
+        assert abs(math.sqrt(row[m.M2] / (known["n"] - 1)) / sd - 1) < TOLERANCE
+        assert abs(found.std / sd - 1) < TOLERANCE
+        assert abs(found.kurtosis / kurtosis - 1) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_nist_in_one_block(name: str) -> None:
+    values = observations(name)
+    assert_certified(name, kernels.block(values, values[0]))
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_nist_in_blocks(name: str, size: int) -> None:
+    blocks = in_blocks(observations(name), size)
+    assert_certified(name, one_after_another(blocks))
+    assert_certified(name, as_a_tree(blocks))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_nist_skewness(name: str) -> None:
+    """Of the decimal data; where rounding them to float64 moved it, by as much as it moved the standard deviation."""
+    known = CERTIFIED[name]
+    moved = abs(float(known["float64_input_sd"]) / float(known["exact_sd"]) - 1.0)
+    skewness = float(known["exact_skewness_population"])
+    for blocks in (in_blocks(observations(name), size) for size in (1, 7, 64)):
+        assert estimates(as_a_tree(blocks)[0]).skewness == pytest.approx(skewness, abs=TOLERANCE + 10.0 * moved)
+
+
+def test_float64_inputs_are_what_certified_says() -> None:
+    """The reference file itself, in fractions: the sd to all its digits."""
+    for name in SETS:
+        exact = naive.accumulators(observations(name), 0.0)
+        with mpmath.workdps(40):
+            square = exact["m2"] / (CERTIFIED[name]["n"] - 1)
+            sd = mpmath.sqrt(mpmath.mpf(square.numerator) / square.denominator)
+            assert mpmath.almosteq(sd, mpmath.mpf(CERTIFIED[name]["float64_input_sd"]), rel_eps=1e-20)
+
+
+def test_raw_power_sums_would_fail() -> None:
+    """Negative control: Σv² − n·mean² of NumAcc4."""
+    values = np.array(observations("NumAcc4"))
+    variance = (np.sum(values**2) - values.size * values.mean() ** 2) / (values.size - 1)
+    assert abs(math.sqrt(abs(variance)) / float(CERTIFIED["NumAcc4"]["float64_input_sd"]) - 1.0) > 1e-3
+
+
+def test_merging_rounded_means_would_fail() -> None:
+    """Negative control: the mean kept to its own last digit, and not as a shift from the centre."""
+
+    def rounded(block: Accumulators) -> Accumulators:
+        block[0, m.SHIFT] = (block[0, m.CENTRE] + block[0, m.SHIFT]) - block[0, m.CENTRE]
+        return block
+
+    total, *blocks = in_blocks(observations("NumAcc4"), 7)
+    for block in blocks:
+        total = rounded(kernels.merged(total, block))
+    with pytest.raises(AssertionError):
+        assert_certified("NumAcc4", total)
+
+
+# Against exact fractions.
+
+VALUE = st.one_of(st.floats(-8.0, 8.0), st.sampled_from([0.0, -0.0, 1.0, 5e-324]))
+VALUES = st.lists(VALUE, min_size=1, max_size=200)
+CENTRE = st.sampled_from([0.0, 0.25, -1.0])
+
+
+def assert_close(found: Accumulators, values: list[float], centre: float) -> None:
+    """Each sum to 10⁻¹³ of the sum of the sizes of its terms."""
+    exact = naive.accumulators(values, centre)
+    for column, name in enumerate(m.NAMES[: m.DRAWS]):
+        power = {"shift": 1, "deviation": 1, "m2": 2, "signed_square": 2, "m3": 3, "m4": 4}.get(name, 0)
+        scale = sum(abs(v - centre) ** power for v in values)
+        scale = {"shift": scale / len(values), "abs": sum(map(abs, values))}.get(name, scale)
+        assert abs(float(found[0, column] - exact[name])) <= 1e-13 * scale + 1e-300, name
+
+
+@given(VALUES, CENTRE)
+def test_a_block_is_exact_to_rounding(values: list[float], centre: float) -> None:
+    assert_close(kernels.block(values, centre), values, centre)
+
+
+@given(VALUES, VALUES, CENTRE)
+def test_a_merge_is_one_pass(first: list[float], second: list[float], centre: float) -> None:
+    merged = kernels.merged(kernels.block(first, centre), kernels.block(second, centre))
+    assert_close(merged, first + second, centre)
+
+
+@pytest.mark.parametrize("draws", [1, 63, 64, 65, 1023, 1024, 1025, 2500])
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_whole_and_partial_batches(draws: int, slots: int) -> None:
+    values = np.random.default_rng(draws).normal(0.3, 1.0, (slots, draws))
+    values[values < -1.0] = 0.0
+    found = kernels.block(values, 0.25)
+    assert_close(found, values.ravel().tolist(), 0.25)
+    expected = naive.totals(values, 0.25) if slots > 1 else dict.fromkeys(m.NAMES[m.DRAWS :], 0.0)
+    for column, name in enumerate(m.NAMES[m.DRAWS :], m.DRAWS):
+        assert found[0, column] == pytest.approx(expected[name], rel=1e-11, abs=1e-11 * draws * slots), name
+
+
+@given(st.integers(2, 400), st.integers(1, 399), st.integers(0, 10**6))
+def test_totals_merge_as_one_pass(draws: int, cut: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.exponential(1.0, (3, draws)) + rng.normal(size=draws)
+    cut = min(cut, draws - 1)
+    merged = kernels.merged(kernels.block(values[:, :cut], 0.5), kernels.block(values[:, cut:], 0.5))
+    expected = naive.totals(values, 0.5)
+    for column, name in enumerate(m.NAMES[m.DRAWS :], m.DRAWS):
+        assert merged[0, column] == pytest.approx(expected[name], rel=1e-10, abs=1e-9 * draws), name
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_plain_python_gives_the_same_bytes(slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its indices are checked: a compiled kernel reads past the end of an array without a word."""
+    monkeypatch.setattr(m, "fma", lambda a, b, c: float(Fraction(a) * Fraction(b) + Fraction(c)))
+    values = np.random.default_rng(slots).normal(0.5, 1.0, (slots, 1100))
+    partial, totals = np.empty((1, m.SUMS, m.COLUMNS)), np.empty((1, m.TOTALS, m.COLUMNS))
+    out, of_draw = np.empty((1, m.WIDTH)), np.empty((4, LANES))
+    m.reset(partial[0], totals[0])
+    for lanes, batch in ((LANES, values[:, :LANES]), (76, np.pad(values[:, LANES:], ((0, 0), (0, LANES - 76))))):
+        accumulate_row(batch, np.arange(slots), lanes, 0.25, partial[0], totals[0], of_draw)
+    m.finish_rows.py_func(partial, totals, 1100, np.array([slots]), np.array([0.25]), out)
+    assert out.tobytes() == kernels.block(values, 0.25).tobytes()
+
+
+def test_nan_is_not_swallowed() -> None:
+    found = estimates(kernels.block([1.0, math.nan, 2.0], 0.0)[0])
+    assert all(math.isnan(value) for value in (found.mean, found.std, found.abs_mean))
+
+
+# The forest.
+
+LEAVES = [kernels.block(np.random.default_rng(i).normal(1.0, 2.0, (2, 5)), 0.9) for i in range(40)]
+
+
+def total_bytes(numbers: list[int]) -> bytes:
+    forest = Forest()
+    for number in numbers:
+        forest.add((0, number), LEAVES[number].copy())
+    return forest.total().tobytes()
+
+
+@given(st.integers(1, 40).flatmap(lambda n: st.permutations(range(n))))
+def test_the_forest_does_not_see_the_order(order: list[int]) -> None:
+    assert total_bytes(order) == total_bytes(sorted(order))
+
+
+@given(st.integers(1, 40), st.lists(st.integers(0, 40), max_size=6), st.randoms(use_true_random=False))
+def test_the_forest_does_not_see_who_had_which_range(n: int, cuts: list[int], random: object) -> None:
+    """Each range of blocks in a forest of its own; then their nodes, in any order, in one."""
+    ends = sorted({0, n, *(cut for cut in cuts if cut < n)})
+    nodes = []
+    for first, end in itertools.pairwise(ends):
+        forest = Forest()
+        for number in range(first, end):
+            forest.add((0, number), LEAVES[number].copy())
+        nodes.extend(forest.nodes.items())
+    random.shuffle(nodes)  # type: ignore[attr-defined]
+    whole = Forest()
+    for node, accumulators in nodes:
+        whole.add(node, accumulators)
+    assert whole.total().tobytes() == total_bytes(list(range(n)))
+
+
+def test_a_forest_stays_small() -> None:
+    forest = Forest()
+    for number in range(2**10 - 1):
+        forest.add((0, number), LEAVES[number % 40].copy())
+        assert len(forest.nodes) <= 10
+    assert len(forest.nodes) == 10
+
+
+def test_two_blocks_swapped_are_caught() -> None:
+    """Negative control: the same values at each other's block number give other bytes."""
+    forest = Forest()
+    for number in range(8):
+        forest.add((0, number), LEAVES[{2: 5, 5: 2}.get(number, number)].copy())
+    assert forest.total().tobytes() != total_bytes(list(range(8)))
+
+
+# n − 1.
+
+
+def z_of_variance(n: int, slots: int, slip: bool) -> float:
+    """Mean of the estimated variance over 4,000 samples of n draws of variance 1, in standard errors."""
+    values = np.random.default_rng(n).standard_normal((4000, n))
+    found = []
+    for sample in values:
+        row = kernels.block(np.tile(sample, (slots, 1)), 0.0)[0]
+        found.append(row[m.M2] / row[m.COUNT] if slip else estimates(row).std ** 2)
+    return float((np.mean(found) - 1.0) / (np.std(found) / math.sqrt(len(found))))
+
+
+@pytest.mark.parametrize("slots", [1, 9])
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_the_variance_is_unbiased(n: int, slots: int) -> None:
+    """Nine equal slots are as dependent as slots can be."""
+    assert abs(z_of_variance(n, slots, slip=False)) < z_bound(6)
+    assert abs(z_of_variance(n, slots, slip=True)) > z_bound(6)
