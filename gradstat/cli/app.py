@@ -1,10 +1,12 @@
 """The group of commands, and the one place where an exception becomes a line of text and an exit code."""
 
+import _thread
 import importlib
 import io
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -67,6 +69,7 @@ def start(arguments: Sequence[str]) -> int:
         warnings.showwarning = _show_warning
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may have no σ and no ±
+    sys.unraisablehook = _interrupt_again
     try:
         code = app.main(list(arguments), prog_name="gradstat", standalone_mode=False)
         if sys.stdout is not None:
@@ -102,7 +105,8 @@ def explain(error: BaseException) -> int:
             gone = isinstance(error.__context__, BrokenPipeError)
             return error.code if isinstance(error.code, int) and not gone else Exit.DONE
         case OSError():
-            return say(f"{error.filename or 'output'}: {error.strerror or error}", Exit.INTERNAL)
+            where = f"{error.filename}: " if error.filename else ""
+            return say(f"{where}{error.strerror or error}; --debug shows where", Exit.INTERNAL)
         case ModuleNotFoundError(name=str(name)) if not name.startswith("gradstat"):
             return say(f"the Python package {name} is missing; install gradstat again with pip", Exit.INTERNAL)
         case MemoryError():
@@ -129,6 +133,14 @@ def emit(text: str) -> None:
     except OSError as error:
         _silence_stdout()
         raise UsageError(f"standard output cannot be written: {error.strerror or error}") from None
+
+
+def _interrupt_again(lost: Any) -> None:
+    """Ctrl-C may fall into a callback of LLVM, which cannot pass the exception on: raise it anew, a moment later."""
+    if lost.exc_type is KeyboardInterrupt:
+        threading.Timer(0.02, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _silence_stdout() -> None:
