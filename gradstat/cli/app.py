@@ -1,12 +1,10 @@
 """The group of commands, and the one place where an exception becomes a line of text and an exit code."""
 
-import _thread
 import importlib
 import io
 import os
 import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -69,7 +67,6 @@ def start(arguments: Sequence[str]) -> int:
         warnings.showwarning = _show_warning
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may have no σ and no ±
-    sys.unraisablehook = _interrupt_again
     try:
         code = app.main(list(arguments), prog_name="gradstat", standalone_mode=False)
         if sys.stdout is not None:
@@ -133,14 +130,6 @@ def emit(text: str) -> None:
     except OSError as error:
         _silence_stdout()
         raise UsageError(f"standard output cannot be written: {error.strerror or error}") from None
-
-
-def _interrupt_again(lost: Any) -> None:
-    """Ctrl-C may fall into a callback of LLVM, which cannot pass the exception on: raise it anew, a moment later."""
-    if lost.exc_type is KeyboardInterrupt:
-        threading.Timer(0.02, _thread.interrupt_main).start()
-    else:
-        sys.__unraisablehook__(lost)
 
 
 def _silence_stdout() -> None:

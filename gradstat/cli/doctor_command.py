@@ -3,6 +3,7 @@
 import click
 
 from gradstat.cli.app import emit, say
+from gradstat.cli.interrupts import at_once
 from gradstat.cli.options import debug_option
 from gradstat.errors import Exit
 
@@ -13,6 +14,12 @@ DRAWS = 2**20
 @debug_option
 def command() -> int:
     """Check this installation: versions, kernel cache, and one known number."""
+    with at_once():
+        return examine()
+
+
+def examine() -> int:
+    """The facts, and whether relu comes out right."""
     from gradstat.estimation.run import available_cpus, run, suspects
     from gradstat.layers.table import Case, find
     from gradstat.numerics import jit

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradstat.cli.app import say
+from gradstat.cli.interrupts import at_once
 from gradstat.cli.options import PATH, Count, Jobs, Seed, output_options
 from gradstat.errors import Exit
 
@@ -56,15 +57,17 @@ def command(
 
     check(output)
     with progress(quiet, verbose) as report:
-        from gradstat.estimation.engines import engine_of
-        from gradstat.estimation.plan import groups
-        from gradstat.estimation.run import available_cpus, run
-        from gradstat.records.provenance import provenance
-        from gradstat.records.rows import table
-        from gradstat.records.store import Result
+        with at_once():
+            from gradstat.estimation.engines import engine_of
+            from gradstat.estimation.plan import groups
+            from gradstat.estimation.run import available_cpus, run
+            from gradstat.records.provenance import provenance
+            from gradstat.records.rows import table
+            from gradstat.records.store import Result
 
-        place, workers = engine_of(engine), jobs or available_cpus()
-        report.begin([", ".join(case.title for case in group.cases) for group in groups(questions)], wanted.samples)
+            place, workers = engine_of(engine), jobs or available_cpus()
+            titles = [", ".join(case.title for case in group.cases) for group in groups(questions)]  # compiles
+        report.begin(titles, wanted.samples)
         start = time.perf_counter()
         lines = run(questions, wanted.samples, wanted.seed, workers, place, report)
         seconds = time.perf_counter() - start

@@ -1,0 +1,35 @@
+"""Ctrl-C: an exception in Python code, the end of the process while kernels are compiled."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from gradstat.errors import Exit
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """While this lasts, Ctrl-C ends the process there and then; nothing may be half written meanwhile.
+
+    LLVM calls back into Python, where an exception is lost with a traceback, or leaves a half-built module whose
+    removal crashes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no other thread is told of signals
+        return
+    before = signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(*signal_and_frame: Any) -> None:
+    with suppress(OSError, AttributeError, ValueError):
+        bar = "\r\x1b[2K\x1b[?25h" if sys.stderr.isatty() else ""  # what a progress bar would clear up
+        os.write(sys.stderr.fileno(), f"{bar}gradstat: interrupted\n".encode())
+    os._exit(Exit.INTERRUPTED)
