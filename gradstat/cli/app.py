@@ -12,10 +12,13 @@ from contextlib import suppress
 from typing import Any
 
 import click
+from click.shell_completion import shell_complete
 
 from gradstat import __version__
 from gradstat.errors import Exit, GradstatError, UsageError
 from gradstat.layers.record import unknown
+
+COMPLETION = "_GRADSTAT_COMPLETE"  # set by the shell; `_GRADSTAT_COMPLETE=bash_source gradstat` prints the script
 
 # Command → its one-line help; the module `gradstat.cli.<command>_command` is imported when the command is used.
 COMMANDS = {
@@ -68,16 +71,19 @@ def start(arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may have no σ and no ±
     try:
-        code = app.main(list(arguments), prog_name="gradstat", standalone_mode=False)
+        if wanted := os.environ.get(COMPLETION):
+            return shell_complete(app, {}, "gradstat", COMPLETION, wanted)
+        with app.make_context("gradstat", list(arguments)) as context:  # app.main has messages of its own
+            code = app.invoke(context)
         if sys.stdout is not None:
             sys.stdout.flush()
         return int(code or Exit.DONE)
     except BaseException as error:
-        if isinstance(error, OSError | SystemExit):
+        if isinstance(error, OSError):
             _silence_stdout()
         if isinstance(error, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the first
-        if "--debug" in arguments and not isinstance(error, SystemExit | click.ClickException | click.exceptions.Exit):
+        if "--debug" in arguments and not isinstance(error, click.ClickException | click.exceptions.Exit):
             traceback.print_exc()
         return explain(error)
 
@@ -94,13 +100,10 @@ def explain(error: BaseException) -> int:
             return say(error.format_message(), Exit.USAGE)
         case click.exceptions.Exit():
             return error.exit_code
-        case KeyboardInterrupt() | click.Abort():
+        case KeyboardInterrupt():
             return say("interrupted", Exit.INTERRUPTED)
         case BrokenPipeError():
             return Exit.DONE
-        case SystemExit():  # of click: after a completion script, or where the reader of --help has gone
-            gone = isinstance(error.__context__, BrokenPipeError)
-            return error.code if isinstance(error.code, int) and not gone else Exit.DONE
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             return say(f"{where}{error.strerror or error}; --debug shows where", Exit.INTERNAL)

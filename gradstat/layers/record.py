@@ -137,11 +137,11 @@ def unknown(what: str, name: str, known: Mapping[str, Any] | tuple[str, ...]) ->
     """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names where none is close."""
     import difflib
 
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
+    folded = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
     if close:
-        return f"unknown {what} {name!r}; did you mean {close[0]!r}?"
-    return f"unknown {what} {name!r}; known: {', '.join(names) or 'none'}"
+        return f"unknown {what} {name!r}; did you mean {folded[close[0]]!r}?"
+    return f"unknown {what} {name!r}; known: {', '.join(known) or 'none'}"
 
 
 def parameters_of(function: Callable[..., Any], kinds: Mapping[str, Kind]) -> tuple[Parameter, ...]:

@@ -33,7 +33,7 @@ class Result:
 
 def write(result: Result, path: Path) -> None:
     """Write a Parquet file, whole or not at all."""
-    document = json.dumps(result.provenance, sort_keys=True).encode()
+    document = json.dumps(result.provenance).encode()
     table = result.table.cast(SCHEMA).replace_schema_metadata({KEY: document})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
