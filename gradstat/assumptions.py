@@ -7,7 +7,10 @@ DISTRIBUTIONS = ("normal", "laplace", "uniform", "logistic")
 
 @dataclass(frozen=True)
 class Input:
-    """x: its distribution with this mean and standard deviation; ρ^|distance| between positions of a window."""
+    """x: its distribution with this mean and standard deviation; ρ^|distance| between positions of a window.
+
+    Where x is not normal, ρ is the correlation of the normal scores (a Gaussian copula).
+    """
 
     distribution: str = "normal"
     mean: float = 0.0
@@ -21,7 +24,11 @@ class Input:
 
 @dataclass(frozen=True)
 class Upstream:
-    """dy: zero mean and unit variance; `correlation` between outputs, 1.0 where all receive the same dy."""
+    """dy: zero mean and unit variance; `correlation` between outputs, 1.0 where all receive the same dy.
+
+    Laplace dy with a correlation strictly between 0 and 1 is the weighted sum of a shared and an own Laplace number,
+    which is not itself Laplace; the referee treats it as that sum.
+    """
 
     distribution: str = "normal"
     correlation: float = 0.0

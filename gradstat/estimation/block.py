@@ -8,15 +8,19 @@ from numba import types
 
 from gradstat.numerics import moments
 from gradstat.numerics.draws import (
+    DY_SHARED,
     DY_UNIFORM,
     LANES,
     NOISE,
     NORMAL,
     SIGNAL,
     X_UNIFORM,
+    correlate,
     fill_quantiles,
     fill_signal,
     fill_uniforms,
+    share,
+    transform,
 )
 from gradstat.numerics.intrinsics import call_layer
 from gradstat.numerics.jit import compiled, inline
@@ -26,18 +30,23 @@ _INTS, _FLOATS = types.int64[::1], types.float64[::1]
 _TABLE, _SHAPES, _CUBE = types.float64[:, ::1], types.int64[:, ::1], types.float64[:, :, ::1]
 
 # addresses, shapes [layer, 4], noise kinds, constants [layer, ·], rows [row, (layer, direction, first, last slot)],
-# slots, centres, seed, stream offset, first batch, draws, kinds of x and dy, mean and std of x, partial, totals
+# slots, centres, seed, stream offset, first batch, draws, kinds of x and dy, (mean, std and correlation of x,
+# correlation of dy), sizes of the map of x, partial, totals
 SIGNATURE = types.void(
     *(_INTS, _SHAPES, _INTS, _TABLE, _SHAPES, _INTS, _FLOATS),
-    *(types.uint64, _I, _I, _I, _INTS, _FLOATS, _CUBE, _CUBE),
+    *(types.uint64, _I, _I, _I, _INTS, _FLOATS, _INTS, _CUBE, _CUBE),
 )
 
 
 @inline
-def draw_signal(seed, batch, offset, kinds, scale, bits, spare, x, dy):
-    """x with its distribution, mean and std; dy with its distribution at unit scale."""
+def draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, shared):
+    """x with its distribution, mean, std and correlation on its map; dy with its distribution and correlation."""
     fill_signal(seed, batch, offset + SIGNAL, bits, spare, x, dy)
-    if kinds[0] != NORMAL:
+    if scale[2] != 0.0 and sizes.shape[0] > 0:
+        correlate(scale[2], sizes, x)
+        if kinds[0] != NORMAL:
+            transform(kinds[0], x)
+    elif kinds[0] != NORMAL:
         fill_quantiles(seed, batch, offset + X_UNIFORM, kinds[0], bits, x)
     if kinds[1] != NORMAL:
         fill_quantiles(seed, batch, offset + DY_UNIFORM, kinds[1], bits, dy)
@@ -45,6 +54,12 @@ def draw_signal(seed, batch, offset, kinds, scale, bits, spare, x, dy):
         for slot in range(x.shape[0]):
             for lane in range(LANES):
                 x[slot, lane] = scale[0] + scale[1] * x[slot, lane]
+    if scale[3] != 0.0:
+        if kinds[1] != NORMAL:
+            fill_quantiles(seed, batch, offset + DY_SHARED, kinds[1], bits, shared)
+        else:
+            fill_signal(seed, batch, offset + DY_SHARED, bits, spare, shared, shared[1:])
+        share(scale[3], shared[0], dy)
 
 
 @inline
@@ -62,7 +77,7 @@ def accumulate_row(values, slots, lanes, centre, partial, totals, totals_of_draw
 @compiled(SIGNATURE)
 def run_block(
     addresses, shapes, noise_kinds, constants, rows, slots, centres,
-    seed, offset, first, draws, kinds, scale, partial, totals,
+    seed, offset, first, draws, kinds, scale, sizes, partial, totals,
 ):  # fmt: skip
     """Partial sums and totals of every row over draws [1024·first, 1024·first + draws) of a group of layers."""
     n_in, n_out, n_rows = shapes[0, 0], shapes[0, 1], rows.shape[0]
@@ -73,12 +88,12 @@ def run_block(
     x, dx = np.empty((n_in, LANES)), np.empty((n_in, LANES))
     y, dy = np.empty((n_out, LANES)), np.empty((n_out, LANES))
     noise, no_rows = np.empty((most_noise, LANES)), np.empty((0, LANES))
-    totals_of_draw = np.empty((4, LANES))
+    totals_of_draw, shared = np.empty((4, LANES)), np.empty((1, LANES))
     for row in range(n_rows):
         moments.reset(partial[row], totals[row])
     for batch in range(first, first + (draws + LANES - 1) // LANES):
         lanes = min(LANES, draws - (batch - first) * LANES)
-        draw_signal(seed, batch, offset, kinds, scale, bits, spare, x, dy)
+        draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, shared)
         row = 0
         for layer in range(addresses.shape[0]):
             own = noise[: shapes[layer, 2]]

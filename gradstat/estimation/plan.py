@@ -58,7 +58,9 @@ class Group:
         self.centres = np.zeros(len(self.rows))
         x, dy = cases[0].x, cases[0].dy
         kinds = (DISTRIBUTION_CODES[x.distribution], DISTRIBUTION_CODES[dy.distribution])
-        self.assumptions = (np.array(kinds, np.int64), np.array((x.mean, x.std)))
+        scale = (x.mean, x.std, x.correlation, dy.correlation)
+        sizes = cases[0].shape.grid
+        self.assumptions = (np.array(kinds, np.int64), np.array(scale), np.array(sizes, np.int64))
 
     def empty(self) -> tuple[Array, Array, Array]:
         """Room for the partial sums, the totals and the accumulators of every row."""
@@ -84,6 +86,7 @@ def groups(cases: Sequence[Case]) -> list[Group]:
     """One group for all cases that agree in slots, assumptions and block size, in order of first appearance."""
     found: dict[Any, list[Case]] = {}
     for case in cases:
-        key = (case.shape.n_in, case.shape.n_out, case.x, case.dy, block_draws(case))
+        grid = case.shape.grid if case.x.correlation else ()
+        key = (case.shape.n_in, case.shape.n_out, grid, case.x, case.dy, block_draws(case))
         found.setdefault(key, []).append(case)
     return [Group(members) for members in found.values()]

@@ -19,6 +19,7 @@ from gradstat.numerics.draws import LANES, PILOT
 from gradstat.numerics.moments import finish_rows
 
 PILOT_DRAWS = 2**18
+ROUNDING = 1e-12  # of a value's own scale; 10²⁴ draws would be needed for an error that small
 FAMILY_WISE = 1e-6  # chance of a false alarm over all z-scores of a run
 
 
@@ -35,14 +36,18 @@ class Line:
     @property
     def z_mean(self) -> float | None:
         """(mean − exact) in standard errors; None without a referee."""
-        return None if self.exact is None else _z(self.estimates.mean, self.exact.mean, self.estimates.mean_se)
+        return (
+            None
+            if self.exact is None
+            else _z(self.estimates.mean, self.exact.mean, self.estimates.mean_se, self.estimates.std)
+        )
 
     @property
     def z_std(self) -> float | None:
         """(std − exact) in standard errors; None without a referee."""
         if self.exact is None:
             return None
-        return _z(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se)
+        return _z(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se, self.estimates.std)
 
 
 def run(
@@ -112,8 +117,8 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _z(value: float, exact: float, error: float) -> float:
-    """Difference in standard errors. A constant has no error: then 0 for equality to rounding, infinite otherwise."""
-    if error > 0.0:
-        return (value - exact) / error
-    return 0.0 if math.isclose(value, exact, rel_tol=1e-9, abs_tol=1e-12) else math.inf
+def _z(value: float, exact: float, error: float, std: float) -> float:
+    """Difference in standard errors; 0 where it is no more than rounding, which a constant's error does not cover."""
+    if abs(value - exact) <= ROUNDING * (abs(exact) + std):
+        return 0.0
+    return (value - exact) / error if error > 0.0 else math.inf

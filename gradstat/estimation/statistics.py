@@ -61,7 +61,10 @@ def estimates(acc: Any) -> Estimates:
     mean_se = _se(t, t.v11)
     var = acc[m.M2] / count + mean_se * mean_se
     std = math.sqrt(var)
-    var_se = _se(t, t.v22 - 4.0 * shift * t.v12 + 4.0 * shift * shift * t.v11)
+    var_se = math.hypot(
+        _se(t, t.v22 - 4.0 * shift * t.v12 + 4.0 * shift * shift * t.v11),
+        math.sqrt(2.0) * mean_se * mean_se,  # second order: all there is where Σv² is equal in all draws (rms_norm)
+    )
     square_se = _se(t, t.v22 + 4.0 * c * t.v12 + 4.0 * c * c * t.v11)
     sign = acc[m.SIGN] / count
     mad_se = _se(t, t.vdd - 2.0 * sign * t.v1d + sign * sign * t.v11)

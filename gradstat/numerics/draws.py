@@ -10,17 +10,19 @@ j + 512. So every lane has 64 bits per slot, addressed by its draw index alone.
 
 import numpy as np
 
+from gradstat.numerics import elementary
 from gradstat.numerics.intrinsics import float_of
 from gradstat.numerics.jit import inline
 from gradstat.numerics.lowering import log_normal, sincos_turn
 from gradstat.numerics.philox import LOW, SHIFT, U64, philox4x32
+from gradstat.numerics.polynomials import ERF, polynomial
 
 STREAM_VERSION = 1  # changes whenever any sampled digit changes
 LANES = 1024
 HALF = LANES // 2
 
 # Streams: what the bits are for. The pilot run has its own, so that it is independent of the run it prepares.
-SIGNAL, X_UNIFORM, NOISE, DY_UNIFORM = 0, 1, 2, 3
+SIGNAL, X_UNIFORM, NOISE, DY_UNIFORM, DY_SHARED = 0, 1, 2, 3, 4
 PILOT = 16  # added to each of them
 
 NORMAL, LAPLACE, UNIFORM, LOGISTIC = 0, 1, 2, 3
@@ -113,3 +115,54 @@ def fill_quantiles(seed, batch, stream, kind, bits, out):
     for slot in range(out.shape[0]):
         for lane in range(LANES):
             out[slot, lane] = quantile(kind, out[slot, lane])
+
+
+@inline
+def from_normal(kind, z):
+    """The number of the distribution (zero mean, unit variance) at the same quantile as the standard normal z.
+
+    Both tails by h = −ln erfc(|z|/√2), which is within 10⁻⁹ of its value up to 5.6 σ and 0.4 at 8.5 σ.
+    """
+    size = SQRT_HALF * abs(z)
+    h = size * polynomial(size, ERF)
+    if kind == LAPLACE:
+        value = SQRT_HALF * h
+    elif kind == LOGISTIC:
+        tail = 0.5 * elementary.exp(-h)
+        value = LOGISTIC_SCALE * log_normal((1.0 - tail) / tail)
+    else:
+        value = SQRT_3 * (1.0 - elementary.exp(-h))
+    return value if z > 0.0 else -value
+
+
+@inline
+def correlate(rho, sizes, x):
+    """Give the standard normals x[channel·map, lane] the correlation ρ^|distance| along each dimension of their map.
+
+    x[i] ← ρ·x[i − 1] + √(1 − ρ²)·x[i], dimension by dimension: a separable stationary process of unit variance.
+    """
+    fresh = np.sqrt(1.0 - rho * rho)
+    stride = 1
+    for dimension in range(sizes.shape[0] - 1, -1, -1):
+        for slot in range(x.shape[0]):
+            if (slot // stride) % sizes[dimension] > 0:
+                for lane in range(LANES):
+                    x[slot, lane] = rho * x[slot - stride, lane] + fresh * x[slot, lane]
+        stride *= sizes[dimension]
+
+
+@inline
+def share(correlation, shared, dy):
+    """Give all rows of dy the same correlation: dy ← √c·shared + √(1 − c)·dy."""
+    common, own = np.sqrt(correlation), np.sqrt(1.0 - correlation)
+    for slot in range(dy.shape[0]):
+        for lane in range(LANES):
+            dy[slot, lane] = common * shared[lane] + own * dy[slot, lane]
+
+
+@inline
+def transform(kind, x):
+    """Standard normals → another distribution at the same quantiles, their correlation being that of the scores."""
+    for slot in range(x.shape[0]):
+        for lane in range(LANES):
+            x[slot, lane] = from_normal(kind, x[slot, lane])

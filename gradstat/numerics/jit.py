@@ -72,9 +72,12 @@ def compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     return numba.njit(signature, cache=caching(), **options())  # type: ignore[no-any-return]
 
 
-def callback(signature: Any, function: Callable[..., Any]) -> Any:
-    """A C function of the given signature; its `address` can be called from another kernel."""
-    return numba.cfunc(signature, cache=caching(), **options())(function)
+def callback(signature: Any, function: Callable[..., Any], cached: bool = True) -> Any:
+    """A C function of the given signature; its `address` can be called from another kernel.
+
+    `cached` only where every function in it is gradstat's own: the cache would not notice that another has changed.
+    """
+    return numba.cfunc(signature, cache=cached and caching(), **options())(function)
 
 
 def inline(function: Function) -> Function:
