@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gradstat.errors import UnreadableFile, UsageError
 
@@ -47,23 +47,33 @@ class InputConfig(Strict):
     distribution: Literal["normal", "laplace", "uniform", "logistic"] = "normal"
     mean: float = Field(default=0.0, ge=-1e30, le=1e30, description="a number from -1e30 to 1e30")
     std: float = Field(default=1.0, ge=1e-30, le=1e30, description="a number above 0, from 1e-30 to 1e30")
+    correlation: float = Field(default=0.0, gt=-1.0, lt=1.0, description="a number between -1 and 1")
 
 
 class UpstreamConfig(Strict):
     """What is assumed of dy: zero mean, unit variance."""
 
     distribution: Literal["normal", "laplace"] = "normal"
+    correlation: float = Field(default=0.0, ge=0.0, le=1.0, description="a number from 0 to 1")
+
+
+def one_line(text: str) -> str:
+    """The words of a text with one blank between them."""
+    return " ".join(text.split())
 
 
 Printed = Literal["forward_mean", "forward_std", "backward_mean", "backward_std"]
 
 
 class LayerConfig(Strict):
-    """One layer; every key that is not listed here is a parameter of the layer."""
+    """One layer, by name or as an expression; every key that is not listed here is a parameter of the layer."""
 
     model_config = ConfigDict(extra="allow")
 
     name: str = Field(description='the name of a layer, as "relu"')
+    expression: Annotated[str, AfterValidator(one_line)] | None = Field(
+        default=None, description='a formula of x, as "x * sigmoid(1.702 * x)"'
+    )
     input: InputConfig | None = Field(default=None, description='a table, as { distribution = "laplace" }')
     upstream: UpstreamConfig | None = Field(default=None, description='a table, as { distribution = "laplace" }')
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
@@ -72,6 +82,12 @@ class LayerConfig(Strict):
     printed: dict[Printed, str] = Field(
         default_factory=dict, description='numbers as a text prints them, in quotes, as { backward_std = "0.2123" }'
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        """An expression needs no name."""
+        return {"name": "expression"} | data if isinstance(data, dict) and "expression" in data else data
 
     @property
     def params(self) -> dict[str, Any]:
@@ -158,30 +174,37 @@ def put(document: dict[str, Any], override: Override) -> None:
 
 # Mistakes -----------------------------------------------------------------------------------------------------------
 
+NO_LAYER = "there is no [[layer]]; add one for each layer to sample, with its name"
 _TABLES: dict[str | int, type[BaseModel]] = {"layer": LayerConfig, "input": InputConfig, "upstream": UpstreamConfig}
 
 
-def explain(error: ValidationError) -> tuple[str, str]:
-    """The first mistake: its dotted key, and a message with what was found and what is allowed."""
+def explain(error: ValidationError, model: type[BaseModel] = RunConfig) -> tuple[str, str]:
+    """The first mistake of a table of this model: its dotted key, and what was found and what is allowed."""
     # Unknown keys first: a misspelt key is often also why another one is missing.
     mistake = min(error.errors(include_url=False), key=lambda details: details["type"] != "extra_forbidden")
     where = tuple(part for part in mistake["loc"] if part != "[key]")
-    model: type[BaseModel] = RunConfig
     for part in where[:-1]:
-        model = _TABLES.get(part, model)
+        model = _TABLES.get(part) or _inner(model, part)
     place = f"layer {int(where[1]) + 1}: " if len(where) > 1 and where[0] == "layer" else ""
     inner = where[2:] if place else where
     key, last, found = ".".join(map(str, inner)), str(where[-1]), mistake["input"]
     if mistake["type"] == "extra_forbidden":
         message = f"unknown key {_quoted(key)}; {_suggest(last, key, model)}"
     elif mistake["type"] == "missing":
-        message = _missing(last, found)
+        message = NO_LAYER if model is RunConfig and last == "layer" else _missing(last, found)
     elif place and not inner:
         message = f"{toml(found)} is not a table with a name; write [[layer]] and below it name = {toml(found)}"
     else:
         field = model.model_fields[next(str(p) for p in reversed(where) if p in model.model_fields)]
         message = _impossible(key, found, mistake, field.description)
     return ".".join(map(str, where)), place + message
+
+
+def _inner(model: type[BaseModel], part: str | int) -> type[BaseModel]:
+    """The model of one of its tables, itself where that is no model."""
+    field = model.model_fields.get(str(part))
+    kind = field.annotation if field else None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else model
 
 
 def _impossible(key: str, found: Any, mistake: Any, allowed: str | None) -> str:
@@ -195,10 +218,9 @@ def _impossible(key: str, found: Any, mistake: Any, allowed: str | None) -> str:
 
 
 def _missing(name: str, table: Any) -> str:
-    if name == "layer":
-        return "there is no [[layer]]; add one for each layer to sample, with its name"
     close = closest(name, table)
-    advice = f"did you mean it by {_quoted(close)}?" if close else 'add one, as name = "relu"'
+    example = ', as name = "relu"' if name == "name" else ""
+    advice = f"did you mean it by {_quoted(close)}?" if close else f"add one{example}"
     return f"{name} is missing; {advice}"
 
 

@@ -10,8 +10,10 @@ from functools import cache
 from typing import Any
 
 from numba import carray, types
+from numba.core.errors import NumbaError
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
+from gradstat.errors import UsageError
 from gradstat.layers.table import Case
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import callback, inline
@@ -29,8 +31,27 @@ def callback_of(case: Case) -> Any:
 
 @cache
 def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
-    plain = inline(kernel)
-    return callback(SIGNATURE, _elementwise(plain, constants) if elementwise else _windowed(plain))
+    for part in getattr(kernel, "parts", ()):
+        if not _own(part):
+            inline(part)
+    plain, own = inline(kernel), _own(kernel)
+    try:
+        return callback(SIGNATURE, _elementwise(plain, constants) if elementwise else _windowed(plain), cached=own)
+    except NumbaError as error:
+        if own:
+            raise
+        raise UsageError(f"{kernel.__module__}: numba cannot compile this activation: {_reason(error)}") from error
+
+
+def _own(function: Any) -> bool:
+    """True for gradstat's own functions: those that the name of the cache directory answers for."""
+    return bool(function.__module__.split(".")[0] == "gradstat")
+
+
+def _reason(error: NumbaError) -> str:
+    """The first line of a long message that says something."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line and not line.startswith("Failed in")), type(error).__name__)
 
 
 def _elementwise(function, n_constants):

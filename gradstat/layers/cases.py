@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig, closest
 from gradstat.errors import UsageError
+from gradstat.layers.expression.layer import check, expression_layer
 from gradstat.layers.record import Layer
-from gradstat.layers.table import Case, find
+from gradstat.layers.referee.distributions import lowest
+from gradstat.layers.table import LAYERS, Case, find
 
 
 def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
@@ -23,14 +25,27 @@ def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
 
 def cases_of(layer: LayerConfig, config: RunConfig) -> Iterator[Case]:
     """One case per combination of swept values, the last parameter varying fastest."""
-    record = find(layer.name)
+    record = record_of(layer)
     check_keys(record, layer)
     x, dy = input_of(layer.input or config.input), upstream_of(layer.upstream or config.upstream)
+    written = {} if layer.expression is None else {"expression": layer.expression}
     for values in itertools.product(*layer.sweep.values()):
-        given = layer.params | dict(zip(layer.sweep, values, strict=True))
+        given = written | layer.params | dict(zip(layer.sweep, values, strict=True))
         case = Case(record, given, x, dy)
         _ = case.shape  # settles the parameters and checks how they go together
+        check_sign(case)
+        if written:
+            check(record, case.params, x)
         yield case
+
+
+def record_of(layer: LayerConfig) -> Layer:
+    """The layer that a configuration names, or writes as an expression whose parameters are its other keys."""
+    if layer.expression is None:
+        return find(layer.name)
+    if any(layer.name in (known.name, *known.aliases) for known in LAYERS.values()):
+        raise UsageError(f"name = {layer.name!r} is a layer of gradstat; an expression needs another name, or none")
+    return expression_layer(layer.expression, tuple(layer.params | layer.sweep), layer.name)
 
 
 def check_keys(record: Layer, layer: LayerConfig) -> None:
@@ -52,6 +67,14 @@ def check_keys(record: Layer, layer: LayerConfig) -> None:
             raise UsageError(f"{record.name}: unknown key '{key}'; {advice}")
     if layer.sweep and layer.printed:
         raise UsageError(f"{record.name}: printed numbers belong to one case; leave sweep out, or give each its layer")
+
+
+def check_sign(case: Case) -> None:
+    """UsageError where x can be negative and the layer makes NaN of that."""
+    reason = case.layer.below_zero(case.params)
+    if reason and lowest(case.x) < 0.0:
+        uniform = f'input = {{ distribution = "uniform", mean = {2.0 * case.x.std:g}, std = {case.x.std:g} }}'
+        raise UsageError(f"{case.layer.name}: {reason}, or x that is never negative: {uniform}")
 
 
 def input_of(config: InputConfig) -> Input:

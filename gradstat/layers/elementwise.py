@@ -5,6 +5,7 @@ from typing import Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.layers.record import (
+    ANYTHING,
     FORWARD,
     Exact,
     Kind,
@@ -15,8 +16,8 @@ from gradstat.layers.record import (
     one_of,
     parameters_of,
 )
-from gradstat.layers.referee.distributions import abs_mean_of_upstream
-from gradstat.layers.referee.quadrature import moments
+from gradstat.layers.referee.distributions import abs_mean_of_upstream, of_product
+from gradstat.layers.referee.quadrature import expectation, moments
 
 Formula = Callable[..., Any]
 Kinks = tuple[float, ...] | Callable[..., tuple[float, ...]]
@@ -30,16 +31,20 @@ def activation(
     kinks: Kinks = (),
     kinds: Mapping[str, Kind] | None = None,
     variants: tuple[str, Mapping[str, Formula | None]] | None = None,
+    together: Kind = ANYTHING,
     torch: str | None = None,
+    source: str = "",
     aliases: tuple[str, ...] = (),
     growth: str = "polynomial",
 ) -> Callable[[Formula], Formula]:
     """Decorator: put a scalar formula into the table of activations, under its own name.
 
-    kinks: where the formula or its derivative jumps, a tuple or a function of the parameters.
+    kinks: where the formula or a derivative of it jumps, a tuple or a function of the parameters.
     kinds: what each parameter may be (a finite number where nothing is said).
+    together: what the parameters must satisfy among each other.
     variants: (parameter, {word: formula}) where a word chooses the formula; None stands for the decorated one.
     torch: PyTorch's name, where it is not `torch.nn.functional.` and the name; "" where PyTorch has none.
+    source: who defines it, where PyTorch does not.
     """
 
     def register(function: Formula) -> Formula:
@@ -51,7 +56,9 @@ def activation(
             kinks=kinks,
             kinds=kinds or {},
             variants=variants,
+            together=together,
             torch=f"torch.nn.functional.{name}" if torch is None else torch,
+            source=source,
             aliases=aliases,
             growth=growth,
         )
@@ -68,7 +75,9 @@ def elementwise(
     kinks: Kinks,
     kinds: Mapping[str, Kind],
     variants: tuple[str, Mapping[str, Formula | None]] | None,
+    together: Kind,
     torch: str,
+    source: str,
     aliases: tuple[str, ...],
     growth: str,
 ) -> Layer:
@@ -94,11 +103,13 @@ def elementwise(
         formula=f"y = {formula}",
         backward="dx = dy · f′(x)",
         torch=torch,
+        source=source,
         kernel=kernel,
         elementwise=True,
         referee=referee,
         referee_words="quadrature",
         parameters=numbers + words,
+        together=together,
         aliases=aliases,
         constants=constants,
         kinks=kinks_of,
@@ -116,4 +127,6 @@ def exact(
     if slope is None or slope.abs_mean is None:
         return None
     spread = slope.abs_mean * abs_mean_of_upstream(dy)
-    return Exact(0.0, slope.var + slope.mean**2, spread, spread)
+    square = slope.var + slope.mean**2
+    fourth = expectation(lambda v: function(v, *constants)[1] ** 4, x, kinks)
+    return Exact(0.0, square, spread, spread, of_product(fourth, square, dy))

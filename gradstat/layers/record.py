@@ -26,6 +26,9 @@ class Kind:
         return Kind(f"{self.words}, {other.words}", lambda v: self.contains(v) and other.contains(v))
 
 
+ANYTHING = Kind("anything", lambda v: True)
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of a layer, by PyTorch's name, with its default and what is allowed."""
@@ -53,23 +56,27 @@ class Shape:
     n_out: int = 1
     noise: int = 0
     noise_kind: str = "uniform"  # on (0, 1), or "normal": standard normal
+    grid: tuple[int, ...] = ()  # x is a dense map of these sizes, last dimension fastest, after any channels;
+    # neighbours on it are correlated where the assumptions say so
     rows: tuple[Row, ...] = (Row(FORWARD, ALL, (0,)), Row(BACKWARD, ALL, (0,)))
 
     @classmethod
     def pooled(cls, n_in: int, n_out: int, noise: int = 0, noise_kind: str = "uniform") -> "Shape":
         """All outputs in one forward row, all inputs in one backward row."""
         rows = (Row(FORWARD, ALL, tuple(range(n_out))), Row(BACKWARD, ALL, tuple(range(n_in))))
-        return cls(n_in, n_out, noise, noise_kind, rows)
+        return cls(n_in, n_out, noise, noise_kind, rows=rows)
 
 
 @dataclass(frozen=True)
 class Exact:
-    """Deterministic values of one row: mean and variance, and E|v| and E|v − E[v]| where they are known."""
+    """Deterministic values of one row: mean and variance; E|v|, E|v − E[v]|, kurtosis and skewness where known."""
 
     mean: float
     var: float
     abs_mean: float | None = None
     mad: float | None = None
+    kurtosis: float | None = None
+    skewness: float | None = None
 
 
 class Referee(Protocol):
@@ -110,10 +117,13 @@ class Layer:
     referee: Referee = no_referee
     referee_words: str = "none"
     parameters: tuple[Parameter, ...] = ()
+    together: Kind = ANYTHING  # what all parameters must satisfy among each other, as a mapping
     aliases: tuple[str, ...] = ()
     shape: Callable[[Params], Shape] = unit_shape
     constants: Callable[[Params], tuple[float, ...]] = all_values
     kinks: Callable[[Params], tuple[float, ...]] = field(default=lambda params: ())
+    below_zero: Callable[[Params], str] = field(default=lambda params: "")  # why x must not be negative; "": it may
+    source: str = ""  # who defines it, where PyTorch does not
     growth: str = "polynomial"  # of y in x; decides what the tail test promises
 
     def resolve(self, given: Params) -> dict[str, Any]:
@@ -130,6 +140,9 @@ class Layer:
                 found = reprlib.repr(value)
                 raise UsageError(f"{self.name}: {parameter.name} = {found} is impossible; allowed: {allowed}")
             values[parameter.name] = value
+        if not self.together.contains(values):
+            words = ", ".join(f"{name} = {value!r}" for name, value in values.items())
+            raise UsageError(f"{self.name}: {words} is impossible; allowed: {self.together.words}")
         return values
 
 
@@ -157,9 +170,19 @@ def _is_real(value: Any) -> bool:
 
 REAL = Kind("a finite number", _is_real)
 POSITIVE = Kind("a number above 0", lambda v: _is_real(v) and v > 0)
+NOT_NEGATIVE = Kind("a number of at least 0", lambda v: _is_real(v) and v >= 0)
+NOT_ZERO = Kind("a number other than 0", lambda v: _is_real(v) and v != 0)
 PROBABILITY = Kind("a number in [0, 1)", lambda v: _is_real(v) and 0 <= v < 1)
 FLAG = Kind("true or false", lambda v: isinstance(v, bool))
 COUNT = Kind("a whole number above 0", lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0)
+
+
+def whole(low: int, high: int) -> Kind:
+    """A whole number between these two, both allowed."""
+    return Kind(
+        f"a whole number from {low} to {high}",
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
+    )
 
 
 def one_of(*choices: str) -> Kind:

@@ -8,14 +8,21 @@ from typing import Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
-from gradstat.layers import activations  # noqa: F401  (fills ACTIVATIONS)
-from gradstat.layers.dropout import DROPOUT
+from gradstat.layers import activations, smooth  # noqa: F401  (fill ACTIVATIONS)
+from gradstat.layers.branches import BRANCHES
+from gradstat.layers.convolution import CONVOLUTIONS
+from gradstat.layers.dropout import DROPOUTS
 from gradstat.layers.elementwise import ACTIVATIONS
+from gradstat.layers.gates import GATES
 from gradstat.layers.linear import LINEAR
+from gradstat.layers.noisy import NOISY
 from gradstat.layers.pooling import POOLING
 from gradstat.layers.record import Exact, Layer, Params, Row, Shape, unknown
+from gradstat.layers.vectors import VECTORS
 
-LAYERS: dict[str, Layer] = ACTIVATIONS | {layer.name: layer for layer in (*POOLING, DROPOUT, LINEAR)}
+LAYERS: dict[str, Layer] = ACTIVATIONS | {
+    layer.name: layer for layer in (*NOISY, *POOLING, *GATES, *VECTORS, *BRANCHES, *DROPOUTS, LINEAR, *CONVOLUTIONS)
+}
 
 
 def find(name: str) -> Layer:

@@ -15,6 +15,11 @@ _erfc = np.frompyfunc(math.erfc, 1, 1)
 REACH = {"normal": 38.0, "laplace": 490.0, "logistic": 385.0, "uniform": math.sqrt(3.0)}
 
 
+def lowest(x: Input) -> float:
+    """The smallest x there is: −∞ but for the uniform distribution."""
+    return x.mean - REACH["uniform"] * x.std if x.distribution == "uniform" else -math.inf
+
+
 def density(x: Input, v: Array) -> Array:
     """p(v) of the input distribution."""
     z = (v - x.mean) / x.std
@@ -29,8 +34,28 @@ def density(x: Input, v: Array) -> Array:
 
 
 def abs_mean_of_upstream(dy: Upstream) -> float:
-    """E|dy| at unit variance: √(2/π) for the normal, √½ for the Laplace distribution."""
-    return math.sqrt(0.5) if dy.distribution == "laplace" else math.sqrt(2.0 / math.pi)
+    """E|dy| at unit variance: √(2/π) for the normal, √½ for the Laplace distribution.
+
+    Correlated Laplace dy is a sum of two, of scales a = √(c/2) and b = √((1 − c)/2): E|dy| = (a² + ab + b²)/(a + b).
+    """
+    if dy.distribution == "normal":
+        return math.sqrt(2.0 / math.pi)
+    a, b = math.sqrt(0.5 * dy.correlation), math.sqrt(0.5 * (1.0 - dy.correlation))
+    return (a * a + a * b + b * b) / (a + b)
+
+
+def kurtosis_of_upstream(dy: Upstream) -> float:
+    """E[dy⁴] at unit variance: 3 for the normal, 6 for the Laplace distribution.
+
+    Correlated Laplace dy is a sum of two of variances c and 1 − c, whose fourth cumulants add: 3 + 3(c² + (1 − c)²).
+    """
+    c = dy.correlation
+    return 3.0 if dy.distribution == "normal" else 3.0 + 3.0 * (c * c + (1.0 - c) ** 2)
+
+
+def of_product(fourth: float | None, square: float, dy: Upstream) -> float | None:
+    """Kurtosis of dx = g·dy from E[g⁴] and E[g²], g independent of dy; None where there is none."""
+    return None if fourth is None or not square else kurtosis_of_upstream(dy) * (fourth / square) / square
 
 
 def cumulative(x: Input, v: Array) -> Array:

@@ -1,0 +1,113 @@
+"""Kernels of windows: the largest, a weighted sum, the Euclidean length or the p-norm of what a window reads.
+
+A kernel finds the windows in its constants: their number W, where the inputs of each begin and where the last ends
+(W + 1 places in the constants), then the input slots of every window in scan order, then numbers of its own.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradstat.numerics import elementary as el
+
+
+def table(windows: Sequence[Sequence[int]], numbers: Sequence[float] = ()) -> tuple[float, ...]:
+    """The constants of a kernel: W, W + 1 places, the slots, and the kernel's own numbers."""
+    places = [len(windows) + 2]
+    for slots in windows:
+        places.append(places[-1] + len(slots))
+    return tuple(map(float, (len(windows), *places, *(slot for slots in windows for slot in slots), *numbers)))
+
+
+def max_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
+    """y = max x; dx = Σ dy over the windows of which x is the first of the largest (as PyTorch breaks ties)."""
+    lanes = x.shape[1]
+    winner = np.empty(lanes)
+    dx[:, :] = 0.0
+    for window in range(int(constants[0])):
+        first, end = int(constants[1 + window]), int(constants[2 + window])
+        slot = int(constants[first])
+        for lane in range(lanes):
+            y[window, lane] = x[slot, lane]
+            winner[lane] = 0.0
+        for tap in range(1, end - first):
+            slot = int(constants[first + tap])
+            for lane in range(lanes):
+                larger = x[slot, lane] > y[window, lane]
+                y[window, lane] = x[slot, lane] if larger else y[window, lane]
+                winner[lane] = float(tap) if larger else winner[lane]
+        for tap in range(end - first):
+            slot = int(constants[first + tap])
+            for lane in range(lanes):
+                dx[slot, lane] += dy[window, lane] if winner[lane] == tap else 0.0
+
+
+def average_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
+    """y = Σ x/divisor; dx = Σ dy/divisor over the windows that read x. One divisor per input follows the slots."""
+    windows, lanes = int(constants[0]), x.shape[1]
+    taps = int(constants[1 + windows]) - int(constants[1])
+    dx[:, :] = 0.0
+    y[:, :] = 0.0
+    for window in range(windows):
+        for at in range(int(constants[1 + window]), int(constants[2 + window])):
+            slot, divisor = int(constants[at]), constants[at + taps]
+            for lane in range(lanes):
+                y[window, lane] += x[slot, lane] / divisor
+                dx[slot, lane] += dy[window, lane] / divisor
+
+
+def length_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
+    """y = √(a·Σx²), a following the slots, one per window; dx = Σ a·x·dy/y, 0 from a window where y = 0."""
+    windows, lanes = int(constants[0]), x.shape[1]
+    slope = np.empty(lanes)
+    dx[:, :] = 0.0
+    y[:, :] = 0.0
+    for window in range(windows):
+        first, end = int(constants[1 + window]), int(constants[2 + window])
+        scale = constants[int(constants[1 + windows]) + window]
+        for at in range(first, end):
+            slot = int(constants[at])
+            for lane in range(lanes):
+                y[window, lane] += x[slot, lane] * x[slot, lane]
+        for lane in range(lanes):
+            y[window, lane] = np.sqrt(scale * y[window, lane])
+            slope[lane] = scale * dy[window, lane] / y[window, lane] if y[window, lane] > 0.0 else 0.0
+        for at in range(first, end):
+            slot = int(constants[at])
+            for lane in range(lanes):
+                dx[slot, lane] += slope[lane] * x[slot, lane]
+
+
+def power_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
+    """y = S^(1/p), S = a·Σxᵖ; dx = Σ a·xᵖ⁻¹·S^(1/p − 1)·dy, 0 from a window where S = 0; NaN where PyTorch's is.
+
+    The a of every window and p follow the slots. Powers of negative numbers: |x|ᵖ with the sign of (−1)ᵖ.
+    """
+    windows, lanes = int(constants[0]), x.shape[1]
+    p = constants[int(constants[1 + windows]) + windows]
+    power_sign = 1.0 if p % 2.0 == 0.0 else (-1.0 if p % 2.0 == 1.0 else math.nan)
+    root_sign = -1.0 if p == 1.0 else math.nan
+    slope = np.empty(lanes)
+    dx[:, :] = 0.0
+    y[:, :] = 0.0
+    for window in range(windows):
+        first, end = int(constants[1 + window]), int(constants[2 + window])
+        scale = constants[int(constants[1 + windows]) + window]
+        for at in range(first, end):
+            slot = int(constants[at])
+            for lane in range(lanes):
+                sign = power_sign if x[slot, lane] < 0.0 else 1.0
+                y[window, lane] += sign * el.power(abs(x[slot, lane]), p)
+        for lane in range(lanes):
+            total = scale * y[window, lane]
+            size = 1.0 if total == 0.0 else abs(total)
+            sign = 0.0 if total == 0.0 else (root_sign if total < 0.0 else 1.0)
+            y[window, lane] = sign * el.power(size, 1.0 / p)
+            slope[lane] = scale * dy[window, lane] * sign * sign * el.power(size, 1.0 / p - 1.0)
+        for at in range(first, end):
+            slot = int(constants[at])
+            for lane in range(lanes):
+                sign = -power_sign if x[slot, lane] < 0.0 else 1.0
+                dx[slot, lane] += slope[lane] * sign * el.power(abs(x[slot, lane]), p - 1.0)
