@@ -37,8 +37,12 @@ def last_place(error: float) -> int:
 
 
 def exact(value: float, scale: float = 0.0) -> str:
-    """A value known to machine precision, to ten significant digits; 0 where it is nothing beside `scale`."""
-    return "0" if abs(value) <= 1e-13 * scale else f"{value:.{EXACT_DIGITS}g}"
+    """A value known to 10⁻¹³ of `scale`, to ten significant digits where it has them; 0 where it is nothing."""
+    noise = 1e-13 * scale
+    if abs(value) <= noise:
+        return "0"
+    digits = min(EXACT_DIGITS, magnitude(value) - magnitude(noise)) if noise else EXACT_DIGITS
+    return f"{value:.{max(digits, 1)}g}"
 
 
 def signed(z: float) -> str:

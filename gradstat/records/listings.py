@@ -7,29 +7,21 @@ from typing import Any
 
 from gradstat.assumptions import DISTRIBUTIONS
 from gradstat.layers.record import Layer
+from gradstat.layers.statistics import STATISTICS
 from gradstat.layers.table import LAYERS, find
 
-STATISTICS = {
-    "mean": "E[v]",
-    "std": "σ[v]",
-    "var": "σ²[v]",
-    "second_moment": "E[v²]",
-    "rms": "√E[v²]",
-    "abs_mean": "E|v|",
-    "mad": "E|v − E[v]|, the mean absolute deviation",
-    "skewness": "E[(v − E[v])³]/σ³",
-    "kurtosis": "E[(v − E[v])⁴]/σ⁴, 3 for a normal v",
-    "zero_fraction": "P(v = 0)",
-    "gain_std": "1/σ[v]",
-    "gain_rms": "1/√E[v²]",
-}
 NOTHING = "–"
 
 
 def layers() -> str:
-    """Name, parameters with defaults, and formula of every layer."""
-    rows = [(layer.name, signature(layer), layer.formula) for layer in LAYERS.values()]
-    return _columns([("layer", "parameters", "formula"), *rows])
+    """Name, referee, PyTorch's name, formula, and parameters with defaults of every layer."""
+    rows = [(x.name, x.referee_words, _short(x.torch) or NOTHING, x.formula, signature(x)) for x in LAYERS.values()]
+    return _columns([("layer", "referee", "PyTorch", "formula", "parameters"), *rows])
+
+
+def _short(torch: str) -> str:
+    """`F.relu`, as people import it."""
+    return torch.replace("torch.nn.functional.", "F.")
 
 
 def signature(layer: Layer) -> str:
@@ -57,7 +49,7 @@ def layer_in_full(name: str) -> str:
 
 def statistics() -> str:
     """Every statistic with its definition; v is y or dx."""
-    return _columns(list(STATISTICS.items()))
+    return _columns([(name, statistic.words) for name, statistic in STATISTICS.items()])
 
 
 def distributions() -> str:

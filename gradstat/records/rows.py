@@ -32,6 +32,7 @@ def _row(line: Line, seed: int, estimator: str) -> dict[str, Any]:
         **_referee(line.exact),
         "z_mean": line.z_mean,
         "z_std": line.z_std,
+        "windows": line.row.windows,
         **dict(zip(ACCUMULATORS, line.accumulators.tolist(), strict=True)),
     }
 

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TEXTS = ["layer", "params", "direction", "cell", "input", "upstream", "estimator"]
 ESTIMATES = [
@@ -10,6 +10,7 @@ ESTIMATES = [
     *("mad", "mad_se", "skewness", "kurtosis", "zero_fraction", "min", "max"),
 ]
 REFEREE = ["exact_mean", "exact_std", "z_mean", "z_std"]
+WINDOWS = "windows"  # that cover the cell of a strided map, their mean for `all`; null elsewhere
 # The raw accumulators, by the names that numerics/moments.py gives them: what merging two files needs.
 # fmt: off
 ACCUMULATORS = [f"acc_{name}" for name in (
@@ -21,7 +22,7 @@ ACCUMULATORS = [f"acc_{name}" for name in (
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in TEXTS]
     + [("seed", pa.uint64()), ("n", pa.int64())]
-    + [(name, pa.float64()) for name in (*ESTIMATES, *REFEREE, *ACCUMULATORS)]
+    + [(name, pa.float64()) for name in (*ESTIMATES, *REFEREE, WINDOWS, *ACCUMULATORS)]
 )
 COLUMNS = tuple(SCHEMA.names)
 SHOWN = [name for name in COLUMNS if name not in ACCUMULATORS]

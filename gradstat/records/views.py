@@ -15,8 +15,8 @@ from gradstat.layers.record import ALL, FORWARD
 from gradstat.records.digits import exact, signed, with_error
 from gradstat.records.store import Result
 
-COLUMNS = ("layer", "quantity", "cell", "printed", "estimate", "exact", "z")
-STATISTICS = {"mean": "E", "std": "σ"}
+COLUMNS = ("layer", "quantity", "cell", "windows", "printed", "estimate", "exact", "z")
+STATISTICS = {"mean": "E", "std": "σ", "mad": "MAD"}
 UNKNOWN = "–"
 _DEFAULTS = (Input().label(), Upstream().label())
 
@@ -33,7 +33,7 @@ class View:
 
 
 def overview(result: Result) -> View:
-    """E and σ of y and dx: what was printed where the configuration says so, our estimate, the exact value, z.
+    """E, σ and MAD of y and dx: what was printed where the configuration says so, our estimate, the exact value, z.
 
     A column is left out where it would tell nothing.
     """
@@ -50,17 +50,18 @@ def overview(result: Result) -> View:
     )
 
 
-IDLE = {2: ALL, 3: "", 4: None, 5: UNKNOWN, 6: UNKNOWN}  # column → the cell that tells nothing
+IDLE = {2: ALL, 3: "", 4: "", 5: None, 6: UNKNOWN, 7: UNKNOWN}  # column → the cell that tells nothing
 
 
 def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> Iterator[tuple[str, ...]]:
     """One line per statistic of a row."""
     for name, letter in STATISTICS.items():
-        value, z = row[f"exact_{name}"], row[f"z_{name}"]
+        value, z = row.get(f"exact_{name}"), row.get(f"z_{name}")
         yield (
             title(row, assumed),
             f"{letter}[{'y' if row['direction'] == FORWARD else 'dx'}]",
             row["cell"],
+            "" if row["windows"] is None or (row["windows"], row["cell"]) == (1.0, ALL) else f"{row['windows']:g}",
             printed.get((*_key(row), name), "") if row["cell"] == ALL else "",
             with_error(row[name], row[f"{name}_se"]),
             UNKNOWN if value is None else exact(value, row["exact_std"] or 0.0),
