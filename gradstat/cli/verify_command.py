@@ -1,0 +1,111 @@
+"""`gradstat verify`."""
+
+import fnmatch
+import os
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gradstat.cli.app import emit
+from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, debug_option, screen
+from gradstat.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from gradstat.records.claims import Claim
+    from gradstat.records.verdicts import Outcome
+
+SHIPPED = Path("configs/claims")
+REPORT_NAMES = ("table", "json", "md", "junit", "github")
+
+
+@click.command()
+@click.argument("claims", type=PATH, nargs=-1)
+@click.option("--only", metavar="PATTERN", help="Only claims whose id fits, for example 'wang2016-ii-*'.")
+@click.option("--fail-fast", is_flag=True, help="Decide file by file; stop behind the first with a wrong one.")
+@click.option("--quick", is_flag=True, help="Exact referee only: nothing is sampled, nothing compiled.")
+@click.option("--max-samples", type=Count(), default="2**32", show_default=True, help="Most draws for an open claim.")
+@click.option("--seed", type=Seed(), default="20160328", show_default=True, help="0 to 2**64 - 1, or random.")
+@click.option("-j", "--jobs", type=Jobs(), help="Threads; all processors where it is left out.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    multiple=True,
+    metavar="FILE",
+    help="Write the report to FILE (.parquet, .json, .md, .xml for JUnit, .txt), too; repeatable.",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=Name("format", lambda: REPORT_NAMES),
+    default="table",
+    show_default=True,
+    help=f"Format on stdout: {', '.join(REPORT_NAMES)}.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stdout.")
+@debug_option
+def command(
+    claims: tuple[Path, ...],
+    only: str | None,
+    fail_fast: bool,
+    quick: bool,
+    max_samples: int,
+    seed: int,
+    jobs: int | None,
+    output: tuple[Path, ...],
+    format_name: str,
+    quiet: bool,
+) -> int:
+    """Decide for published constants whether they are right to the digits they print.
+
+    CLAIMS are TOML files, or folders of them; without any, configs/claims.
+    """
+    from gradstat.records.atomic import check_writable
+    from gradstat.records.claims import load
+    from gradstat.records.reports import REPORTS, append_github_summary, kind_of, save
+    from gradstat.records.simultaneous import FAMILY_WISE
+    from gradstat.records.verification import verify
+
+    for path in output:
+        kind_of(path)
+        check_writable(path)
+    given = claims or (shipped(),)
+    chosen = [claim for claim in load(given) if only is None or fnmatch.fnmatchcase(claim.id, only)]
+    if not chosen:
+        raise UsageError(f"no claim has an id like {only!r}")
+    outcomes: list[Outcome] = []
+    for batch in by_file(chosen) if fail_fast else [chosen]:
+        share = FAMILY_WISE * len(batch) / len(chosen)
+        outcomes += verify(batch, seed, jobs or 0, max_samples, quick, share)
+        if not all(outcome.as_expected for outcome in outcomes):
+            break
+    for path in output:
+        save(outcomes, path)
+    if not quiet:
+        emit(REPORTS[format_name](outcomes, screen()))
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if format_name == "github" and summary:
+        append_github_summary(outcomes, Path(summary))
+    return exit_code(outcomes)
+
+
+def shipped() -> Path:
+    """The claims of the folder that one stands in."""
+    if not SHIPPED.is_dir():
+        raise UsageError(f"there is no folder {SHIPPED} here; name the claims: gradstat verify my_claims.toml")
+    return SHIPPED
+
+
+def by_file(claims: "list[Claim]") -> "list[list[Claim]]":
+    """The claims of each file."""
+    return [list(members) for _, members in groupby(claims, key=lambda claim: claim.path)]
+
+
+def exit_code(outcomes: "list[Outcome]") -> int:
+    """1 where a claim is not as expected, 3 where the only trouble is that one stays undecided."""
+    wrong = [outcome for outcome in outcomes if not outcome.as_expected]
+    if any(outcome.verdict != "undecided" for outcome in wrong):
+        return Exit.CHECK_FAILED
+    return Exit.PRECISION_NOT_REACHED if wrong else Exit.DONE

@@ -1,0 +1,190 @@
+"""Claims: published numbers in TOML, each with its source, its definition, and the verdict that is expected."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from gradstat.config import InputConfig, Strict, UpstreamConfig, explain, read_toml
+from gradstat.errors import UsageError
+from gradstat.layers.cases import input_of, upstream_of
+from gradstat.layers.record import ALL, Row, unknown
+from gradstat.layers.statistics import STATISTICS
+from gradstat.layers.table import Case, find
+from gradstat.records.decimals import Printed, evaluate, parse
+
+MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
+VERDICTS = ("confirmed", "imprecise", "refuted", "undecided")
+Key = tuple[Any, ...]
+_HEADER = re.compile(r"^[ \t]*\[\[\s*claim\s*\]\]", re.MULTILINE)
+
+
+class Obtained(Strict):
+    """How the source got its number, with the size of its simulation where it used one."""
+
+    method: Literal["monte-carlo", "closed-form", "quadrature", "unknown"] = "unknown"
+    samples: int | None = Field(default=None, ge=2, description="a whole number of at least 2")
+
+
+class ClaimConfig(Strict):
+    """One `[[claim]]`, as it stands in the file."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="1 to 100 letters, digits, dots, - and _")
+    source: str = Field(min_length=1, description="who printed the number, in words")
+    url: str = ""
+    locator: str = ""
+    definition: str = ""
+    layer: str = Field(description='the name of a layer, as "relu"')
+    params: dict[str, Any] = Field(default_factory=dict, description="a table of the layer's parameters")
+    input: InputConfig = InputConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
+    direction: Literal["forward", "backward"]
+    cell: str = Field(default=ALL, description='a cell, as "(0, 1)", or "all"')
+    statistic: str = Field(description="a name out of `gradstat list statistics`")
+    scale: float | int | str = Field(default=1.0, description='a number, or arithmetic in quotes, as "sqrt(2)"')
+    value: str = Field(description='the number as it is printed, in quotes, as "0.2123"')
+    obtained: Obtained = Field(default=Obtained(), description='a table, as { method = "monte-carlo", samples = 1000 }')
+    expect: Literal["confirmed", "imprecise", "refuted"] = "confirmed"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim whose layer, statistic and value have been understood."""
+
+    config: ClaimConfig
+    path: Path
+    line: int
+
+    @property
+    def id(self) -> str:
+        return self.config.id
+
+    @property
+    def place(self) -> str:
+        """`file:line`."""
+        return f"{self.path}:{self.line}"
+
+    @property
+    def is_matrix(self) -> bool:
+        """True where the value is a matrix of counts or factors."""
+        return self.config.statistic in MATRICES
+
+    @cached_property
+    def case(self) -> Case:
+        """The layer with its parameters and assumptions."""
+        c = self.config
+        return Case(find(c.layer), c.params, input_of(c.input), upstream_of(c.upstream))
+
+    @cached_property
+    def row(self) -> Row:
+        """The row of the layer that the claim is about."""
+        rows = {row.cell: row for row in self.case.shape.rows if row.direction == self.config.direction}
+        if self.config.cell not in rows:
+            raise UsageError(unknown(f"cell of {self.case.title} {self.config.direction}", self.config.cell, rows))
+        return rows[self.config.cell]
+
+    @cached_property
+    def key(self) -> Key:
+        """What identifies its row among all rows."""
+        return key_of(self.case, self.row)
+
+    @cached_property
+    def printed(self) -> Printed:
+        """The printed value and the interval it stands for."""
+        return parse(self.config.value)
+
+    @cached_property
+    def scale(self) -> float:
+        """The factor between gradstat's statistic and the printed number."""
+        scale = self.config.scale
+        return evaluate(scale) if isinstance(scale, str) else float(scale)
+
+    def check(self) -> None:
+        """UsageError for anything that could not be decided."""
+        _ = self.case.shape
+        if self.is_matrix:
+            return
+        if self.config.statistic not in STATISTICS:
+            raise UsageError(unknown("statistic", self.config.statistic, (*STATISTICS, *MATRICES)))
+        _ = self.row, self.printed
+        if self.scale == 0.0:
+            raise UsageError("scale = 0 leaves nothing to compare")
+
+
+def key_of(case: Case, row: Row) -> Key:
+    """What identifies a row: layer, parameters, assumptions, direction and cell."""
+    return case.layer.name, case.params_json, case.x, case.dy, row.direction, row.cell
+
+
+def load(paths: Sequence[Path]) -> list[Claim]:
+    """All claims of some files and folders, in order; UsageError names file and line of a malformed one."""
+    claims: dict[str, Claim] = {}
+    for path in _files(paths):
+        for claim in _read(path):
+            if claim.id in claims:
+                raise UsageError(f"{claim.place}: id {claim.id!r} stands already at {claims[claim.id].place}")
+            claims[claim.id] = claim
+    return list(claims.values())
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(path.glob("*.toml"))
+        if not found:
+            raise UsageError(f"{path}: there is no .toml file in this folder")
+        yield from found
+
+
+def _read(path: Path) -> Iterator[Claim]:
+    document = _document(path)
+    tables = document.get("claim")
+    if set(document) != {"claim"} or not isinstance(tables, list):
+        found = ", ".join(document) or "nothing"
+        raise UsageError(f"{path}:1: expected [[claim]] tables and nothing else, found: {found}")
+    for table, line in zip(tables, _lines(path, tables), strict=True):
+        try:
+            claim = Claim(ClaimConfig.model_validate(table), path, line)
+            claim.check()
+        except ValidationError as error:
+            raise UsageError(f"{path}:{line}: {_name(table)}{explain(error, ClaimConfig)[1]}") from None
+        except UsageError as error:
+            raise UsageError(f"{path}:{line}: {_name(table)}{error}") from None
+        yield claim
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """The parsed file; a mistake of its syntax by file and line."""
+    try:
+        return read_toml(path)
+    except UsageError as error:
+        place = re.search(r" \(at line (\d+), column \d+\)", str(error))
+        if place is None:
+            raise
+        message = str(error).replace(place[0], "").removeprefix(f"{path}: ")
+        raise UsageError(f"{path}:{place[1]}: {message}") from None
+
+
+def _lines(path: Path, tables: Sequence[Any]) -> list[int]:
+    """The line of each claim: of its header, or, where claims are written in another way, of its id."""
+    text = path.read_text(encoding="utf-8-sig")
+    starts = [match.start() for match in _HEADER.finditer(text)]
+    if len(starts) != len(tables):
+        found = [re.search(rf"""id\s*=\s*["']{re.escape(_id(table))}["']""", text) for table in tables]
+        starts = [match.start() if match else 0 for match in found]
+    return [text.count("\n", 0, start) + 1 for start in starts]
+
+
+def _id(table: Any) -> str:
+    return str(table.get("id", "")) if isinstance(table, dict) else ""
+
+
+def _name(table: Any) -> str:
+    """`claim 'relu-std': `, where it has an id by now."""
+    return f"claim {_id(table)!r}: " if _id(table) else ""

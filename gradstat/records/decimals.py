@@ -1,0 +1,104 @@
+"""What a printed number says: the interval of values that round to it, in exact decimal arithmetic."""
+
+import ast
+import re
+from dataclasses import dataclass
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, Underflow
+from fractions import Fraction
+
+from gradstat.errors import UsageError
+
+DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+TOKENS = re.compile(r"(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?|sqrt|pi|e|\*\*|[-+*/()]|[ \t])+", re.ASCII)
+TOLERANCE = Fraction(1, 10**12)  # of an expression's value, or of 1 where that value is 0
+LONGEST = 200
+LARGEST = 300  # powers of ten, either way: what a float64 can hold
+
+# Sixty digits: an expression has no rounding of its own. Sevenths and square roots of two differ far above that.
+CONTEXT = Context(prec=60, Emax=9999, Emin=-9999, traps=[InvalidOperation, DivisionByZero, Overflow, Underflow])
+WIDE = Context(prec=2 * LARGEST + LONGEST)
+NAMES = {
+    "pi": Decimal("3.14159265358979323846264338327950288419716939937510582097494459"),
+    "e": Decimal("2.71828182845904523536028747135266249775724709369995957496696763"),
+}
+OPERATORS = {
+    ast.Add: CONTEXT.add,
+    ast.Sub: CONTEXT.subtract,
+    ast.Mult: CONTEXT.multiply,
+    ast.Div: CONTEXT.divide,
+    ast.Pow: CONTEXT.power,
+}
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A printed value and the interval it stands for, ends included: both roundings of a tie are right."""
+
+    text: str
+    value: float
+    low: Fraction
+    high: Fraction
+    decimals: int | None = None  # digits behind the point, negative for powers of ten; None for an expression
+
+    @property
+    def half_width(self) -> float:
+        """Half the length of the interval: half a unit of the last digit."""
+        return float((self.high - self.low) / 2)
+
+
+def parse(text: str) -> Printed:
+    """`0.2123` → [0.21225, 0.21235]; `sqrt(1/2)` and `5/3` → their value to 10⁻¹² relative. UsageError otherwise."""
+    stripped = text.strip()
+    if DECIMAL.fullmatch(stripped) and len(stripped) <= LONGEST:
+        number = Decimal(stripped)
+        decimals = -int(number.as_tuple().exponent)
+        if abs(decimals) > LARGEST or number.adjusted() > LARGEST:
+            raise UsageError(f"value {stripped} is beyond 10**±{LARGEST}")
+        middle, half = Fraction(number), Fraction(10) ** -decimals / 2
+        return Printed(stripped, float(number) + 0.0, middle - half, middle + half, decimals)
+    middle = Fraction(_exactly(stripped))
+    slack = (abs(middle) or 1) * TOLERANCE
+    return Printed(stripped, float(middle), middle - slack, middle + slack)
+
+
+def evaluate(text: str) -> float:
+    """Arithmetic over numbers, pi, e and sqrt(…)."""
+    return float(_exactly(text.strip()))
+
+
+def _exactly(text: str) -> Decimal:
+    """Python's grammar reads it, after a look at every token; the tables above compute it. Nothing is executed."""
+    if not text or len(text) > LONGEST:
+        raise UsageError(f"value {text[:40]!r} is not a number or an expression of up to {LONGEST} characters")
+    try:
+        if not TOKENS.fullmatch(text):
+            raise ValueError
+        value = _value(ast.parse(text, mode="eval").body, text)
+    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
+        raise UsageError(f"value {text!r} is neither a decimal number nor arithmetic with sqrt, pi and e") from None
+    if value and not (value.is_finite() and -LARGEST <= value.adjusted() <= LARGEST):
+        raise UsageError(f"value {text!r} is beyond 10**±{LARGEST}")
+    return value
+
+
+def _value(node: ast.expr, text: str) -> Decimal:
+    match node:
+        case ast.Constant():
+            return CONTEXT.create_decimal(ast.get_source_segment(text, node) or "")
+        case ast.Name(id=name) if name in NAMES:
+            return NAMES[name]
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return CONTEXT.minus(_value(operand, text))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+            return OPERATORS[type(op)](_value(left, text), _value(right, text))
+        case ast.Call(func=ast.Name(id="sqrt"), args=[argument], keywords=[]):
+            return CONTEXT.sqrt(_value(argument, text))
+    raise ValueError("not arithmetic")
+
+
+def rounded(value: float, decimals: int) -> str:
+    """`value` as it should have been printed with that many digits behind the point, as `2e3` where it is negative."""
+    number = Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=WIDE)
+    if not number:
+        number = abs(number)  # never -0.00
+    return format(number, "f") if decimals >= 0 else f"{int(number.scaleb(decimals))}e{-decimals}"
