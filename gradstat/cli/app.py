@@ -23,7 +23,13 @@ COMPLETION = "_GRADSTAT_COMPLETE"  # set by the shell; `_GRADSTAT_COMPLETE=bash_
 # Command → its one-line help; the module `gradstat.cli.<command>_command` is imported when the command is used.
 COMMANDS = {
     "run": "Sample the layers of a configuration and print what they do to signal and gradient.",
+    "gain": "What one layer does to the scale of signal and gradient, to certain digits.",
+    "verify": "Decide for published constants whether they are right to the digits they print.",
     "show": "Print a result file, or convert it to another format.",
+    "tables": "Regenerate the tables of constants that people paste into code.",
+    "diff": "Compare two result files row by row.",
+    "merge": "Join result files that hold different draws of the same run.",
+    "plot": "Draw a picture: distributions, a variance map, errors, z-scores or the cells of a stride.",
     "list": "List layers, statistics, distributions, engines or formats.",
     "doctor": "Check this installation: versions, kernel cache, and one known number.",
 }

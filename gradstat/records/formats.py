@@ -88,11 +88,19 @@ def as_json(result: "Result", screen: Screen) -> str:
     return json.dumps({"provenance": result.provenance, "rows": rows}, indent=1, allow_nan=False) + "\n"
 
 
+def as_html(result: "Result", screen: Screen) -> str:
+    """One page with sortable tables and the z-scores as a picture."""
+    from gradstat.records import html
+
+    return html.as_html(result)
+
+
 FORMATS: dict[str, Format] = {
     "table": Format(".txt", "aligned columns", as_table),
     "json": Format(".json", "every column and the provenance, full precision", as_json),
     "csv": Format(".csv", "every column, full precision", as_csv),
     "md": Format(".md", "a Markdown table", as_markdown),
+    "html": Format(".html", "one self-contained page with sortable tables", as_html),
 }
 PARQUET = ".parquet"
 

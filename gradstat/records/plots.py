@@ -1,0 +1,120 @@
+"""Pictures, a table of records: what each kind shows, what it is made from, and which options it knows.
+
+Importing this needs no matplotlib: the command line asks it for names. Each kind is one module of `plot_kinds`.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradstat.errors import UsageError
+from gradstat.layers.record import unknown
+from gradstat.layers.table import Case
+from gradstat.records.atomic import check_writable, replacing
+
+LAYERS, FILE = "layers", "a result file"
+SUFFIXES = (".png", ".svg", ".pdf")
+# Nothing that changes from one run to the next: the same question gives the same bytes.
+METADATA: dict[str, dict[str, Any]] = {
+    ".png": {},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a picture: layers or a file, and how to sample where sampling is needed."""
+
+    cases: tuple[Case, ...] = ()
+    file: Path | None = None
+    samples: int = 0
+    seed: int = 20160328
+    jobs: int = 0
+    statistic: str = "std"
+    gain: float = 1.0
+    span: tuple[float, float] = (0.03, 30.0)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One kind of picture: its words, the module that draws it, what it takes, and its defaults."""
+
+    words: str
+    module: str
+    takes: tuple[str, ...]
+    samples: int = 0  # draws where -n is left out; 0: it samples nothing
+    statistics: tuple[str, ...] = ()
+    options: tuple[str, ...] = field(default=())
+
+
+PLOTS: dict[str, Plot] = {
+    "histogram": Plot(
+        "the distributions of y and dx, beside the normal of equal mean and σ", "histogram", (LAYERS,), 2**20
+    ),
+    "variance-map": Plot(
+        "σ[y] against σ[x] from exact values, with its fixed points",
+        "variance_map",
+        (LAYERS,),
+        statistics=("std", "rms"),
+        options=("gain", "range"),
+    ),
+    "error": Plot(
+        "|estimate − exact| and the standard error against the number of draws, and their −½ slope",
+        "error",
+        (LAYERS,),
+        2**22,
+        statistics=("std", "mean"),
+    ),
+    "forest": Plot("the z-scores of a result file, or of a verification's Parquet file", "forest", (FILE,)),
+    "cells": Plot(
+        "the repeated cell of a strided layer as a heat map",
+        "cells",
+        (LAYERS, FILE),
+        2**22,
+        statistics=("std", "mean"),
+    ),
+}
+
+
+def find(kind: str) -> Plot:
+    """The plot of this name; UsageError with the closest one otherwise."""
+    if kind not in PLOTS:
+        raise UsageError(unknown("kind of picture", kind, PLOTS))
+    return PLOTS[kind]
+
+
+def check(outputs: Sequence[Path]) -> None:
+    """UsageError for a picture that could not be written, before any work."""
+    if not outputs:
+        raise UsageError("a picture needs a file to go to; add -o FILE.png, FILE.svg or FILE.pdf")
+    for path in outputs:
+        if path.suffix not in SUFFIXES:
+            raise UsageError(f"{path}: {unknown('suffix', path.suffix, SUFFIXES)}")
+        check_writable(path)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("pictures need matplotlib, which is not installed", "pip install 'gradstat[plot]'")
+
+
+def draw(kind: str, request: Request) -> Any:
+    """The figure, a matplotlib.figure.Figure."""
+    from gradstat.records.plot_kinds.style import styled
+
+    module = importlib.import_module(f"gradstat.records.plot_kinds.{find(kind).module}")
+    with styled():
+        figure = module.draw(request)
+        for _ in range(2):  # the second time the legend's size is known
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once: no file depends on which was written before it
+    return figure
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure in the format of the file's suffix, whole or not at all; equal figures give equal bytes."""
+    from gradstat.records.plot_kinds.style import styled
+
+    with styled(), replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], metadata=METADATA[path.suffix])
