@@ -4,7 +4,7 @@ PYTHON ?=
 python3 := $(or $(PYTHON),python3)
 bin := .venv/bin
 
-.PHONY: help setup run test lint bench clean
+.PHONY: help setup run verify test lint bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -15,8 +15,12 @@ run: setup ## sample configs/series.toml into results/series.parquet
 	@mkdir -p results
 	@$(bin)/gradstat run configs/series.toml -o results/series.parquet
 
+verify: setup ## decide all claims of configs/claims; writes results/verification.md and .parquet
+	@mkdir -p results
+	@$(bin)/gradstat verify -o results/verification.md -o results/verification.parquet
+
 test: setup ## run the tests
-	@$(bin)/pytest
+	@$(bin)/pytest -n auto
 
 lint: setup ## check style, format and types
 	@$(bin)/ruff check

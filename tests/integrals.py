@@ -54,7 +54,9 @@ def scipy_moments(g: Callable[[Array], Array], x: Input, kinks: tuple[float, ...
 def _crossings(g: Callable[[Any], Any], x: Input) -> list[float]:
     grid = np.unique(np.r_[np.linspace(-60.0, 60.0, 6001), x.mean + x.std * np.linspace(-40.0, 40.0, 4001)])
     signs = np.sign(g(grid) * np.ones_like(grid))
-    return [optimize.brentq(g, grid[i], grid[i + 1], xtol=1e-15) for i in np.flatnonzero(signs[1:] * signs[:-1] < 0)]
+    hit = grid[1:-1][(signs[1:-1] == 0.0) & (signs[2:] * signs[:-2] < 0)]  # a crossing at a point of the grid itself
+    between = np.flatnonzero(signs[1:] * signs[:-1] < 0)
+    return [*map(float, hit), *(optimize.brentq(g, grid[i], grid[i + 1], xtol=1e-15) for i in between)]
 
 
 def assert_exact(found: Exact | None, expected: Exact, tolerance: float = 1e-12) -> None:

@@ -25,9 +25,12 @@ def _accumulate(values: Any, slots: Any, centre: Any, partial: Any, totals: Any)
         accumulate_row(batch, slots, lanes, centre, partial[0], totals[0], totals_of_draw)
 
 
-@compiled(types.void(_SEED, _INT, _INT, types.int64[::1], types.float64[::1], types.uint64[:, ::1], _TABLE, _TABLE))
-def _signal(seed: Any, batch: Any, stream: Any, kinds: Any, scale: Any, bits: Any, x: Any, dy: Any) -> None:
-    draw_signal(seed, batch, stream, kinds, scale, bits, np.empty(LANES), x, dy)
+_INTS, _FLOATS, _BITS = types.int64[::1], types.float64[::1], types.uint64[:, ::1]
+
+
+@compiled(types.void(_SEED, _INT, _INT, _INTS, _FLOATS, _INTS, _BITS, _TABLE, _TABLE))
+def _signal(seed: Any, batch: Any, stream: Any, kinds: Any, scale: Any, sizes: Any, bits: Any, x: Any, dy: Any) -> None:
+    draw_signal(seed, batch, stream, kinds, scale, sizes, bits, np.empty(LANES), x, dy, np.empty((1, LANES)))
 
 
 @compiled(types.void(_SEED, _INT, _INT, _INT, types.uint64[:, ::1]))
@@ -81,14 +84,19 @@ def signal(
     x: str = "normal",
     dy: str = "normal",
     scale: tuple[float, float] = (0.0, 1.0),
+    correlations: tuple[float, float] = (0.0, 0.0),
+    grid: tuple[int, ...] = (),
 ) -> tuple[Any, Any]:
-    """x[n_in, draw] and dy[n_out, draw] of these batches, as a block samples them."""
+    """x[n_in, draw] and dy[n_out, draw] of these batches, as a block samples them.
+
+    `correlations` are those of x between neighbours on its map, of these sizes, and of dy between outputs.
+    """
     bits = np.empty((2, LANES), np.uint64)
-    kinds = np.array([DISTRIBUTION_CODES[x], DISTRIBUTION_CODES[dy]])
+    kinds, sizes = np.array([DISTRIBUTION_CODES[x], DISTRIBUTION_CODES[dy]]), np.array(grid, np.int64)
     parts = []
     for batch in batches:
         lanes_x, lanes_dy = np.empty((n_in, LANES)), np.empty((n_out, LANES))
-        _signal(seed, batch, stream, kinds, np.array(scale), bits, lanes_x, lanes_dy)
+        _signal(seed, batch, stream, kinds, np.array((*scale, *correlations)), sizes, bits, lanes_x, lanes_dy)
         parts.append((lanes_x, lanes_dy))
     return tuple(np.concatenate(part, axis=1) for part in zip(*parts, strict=True))  # type: ignore[return-value]
 

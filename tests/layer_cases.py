@@ -42,12 +42,18 @@ SMALL_CASES = [case for layer in LAYERS.values() for case in small_cases_of(laye
 
 
 def numbers(case: Case, lanes: int, seed: int, ties: bool = False) -> tuple[Array, Array, Array]:
-    """Random x, dy and noise [slot, lane]; with `ties`, x are small integers: many are equal and many are 0."""
+    """Random x, dy and noise [slot, lane]; with `ties`, x are small integers: many are equal and many are 0.
+
+    x is above 0 where the layer makes NaN of negative numbers.
+    """
     rng = np.random.default_rng(seed)
     x, dy = rng.standard_normal((case.shape.n_in, lanes)), rng.standard_normal((case.shape.n_out, lanes))
     shape = (case.shape.noise, lanes)
     noise = rng.random(shape) if case.shape.noise_kind == "uniform" else rng.standard_normal(shape)
-    return (np.round(x) if ties else 2.0 * x), dy, noise
+    x = np.round(x) if ties else 2.0 * x
+    if case.layer.name.endswith("_norm"):
+        x[0, np.all(x == 0.0, axis=0)] = 1.0  # without eps these divide by the size of x
+    return (np.abs(x) + (1.0 if ties else 0.1) if case.layer.below_zero(case.params) else x), dy, noise
 
 
 def run_plain(case: Case, x: Array, dy: Array, noise: Array, poison: float = np.nan) -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ from gradstat.config import load
 from gradstat.estimation.run import Line, run, suspects, z_bound
 from gradstat.layers.cases import cases
 from gradstat.layers.elementwise import elementwise
-from gradstat.layers.record import BACKWARD, FORWARD, Layer, no_referee
+from gradstat.layers.record import ANYTHING, BACKWARD, FORWARD, Layer, no_referee
 from gradstat.layers.table import LAYERS, Case, find
 from gradstat.numerics import elementary as el
 
@@ -76,8 +76,8 @@ def relu_with_a_leak(x: Any) -> Any:
 def imposter(function: Callable[[Any], Any], name: str) -> Layer:
     """The layer of this name with another formula."""
     wrong = elementwise(
-        function.__name__, function, formula="", kinks=(), kinds={}, variants=None, torch="", aliases=(),
-        growth="polynomial",
+        function.__name__, function, formula="", kinks=(), kinds={}, variants=None, together=ANYTHING, torch="",
+        source="", aliases=(), growth="polynomial",
     )  # fmt: skip
     return replace(wrong, referee=find(name).referee)
 

@@ -114,7 +114,7 @@ def test_version(gradstat: Command) -> None:
     [
         ("gradstat r", ["run"]),
         ("gradstat list dist", ["distributions"]),
-        ("gradstat list layers sig", ["sigmoid"]),
+        ("gradstat list layers sigm", ["sigmoid"]),
         ("gradstat run --format m", ["md"]),
         ("gradstat run --sam", ["--samples"]),
     ],
@@ -130,7 +130,7 @@ def test_shell_completion(words: str, expected: list[str], gradstat: Command, mo
 
 MISTAKES = [
     ("rnu", 2, "unknown command 'rnu'; did you mean 'run'?"),
-    ("zzz", 2, "unknown command 'zzz'; known: run, show, list, doctor"),
+    ("zzz", 2, "unknown command 'zzz'; known: run, gain, verify, show, tables, diff, merge, plot, list, doctor"),
     ("-q", 2, "No such option '-q'; see gradstat --help"),
     ("run", 2, "Missing argument 'CONFIG'; see gradstat run --help"),
     ("run relu.toml --sede 3", 2, "No such option '--sede'"),

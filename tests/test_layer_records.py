@@ -1,52 +1,25 @@
-"""The contract of every record in the table: activations, parameters, rows, messages."""
+"""The contract of every record in the table: kinks, parameters, rows, messages."""
 
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gradstat.config import LayerConfig, RunConfig, load
 from gradstat.errors import UsageError
+from gradstat.layers.cases import cases
 from gradstat.layers.record import ALL, BACKWARD, FORWARD, Layer
 from gradstat.layers.table import LAYERS, Case, find
-from gradstat.numerics.draws import LANES
-from tests.layer_cases import SMALL_CASES, Array, name_of, run_compiled, run_plain
+from tests.layer_cases import SMALL_CASES, name_of
 
 CASES = pytest.mark.parametrize("case", SMALL_CASES, ids=name_of)
-SCALARS = pytest.mark.parametrize("case", [c for c in SMALL_CASES if c.layer.elementwise], ids=name_of)
 EVERY_LAYER = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
 
-# Layer, parameters: (x, y, dy/dx) at each kink, as torch 2.x's autograd gives them.
-AT_KINKS: dict[str, list[tuple[dict[str, float], list[tuple[float, float, float]]]]] = {
-    "relu": [({}, [(0.0, 0.0, 0.0)])],
-    "leaky_relu": [({}, [(0.0, 0.0, 0.01)]), ({"negative_slope": 0.2}, [(0.0, 0.0, 0.2)])],
-}
 IMPOSSIBLE: tuple[Any, ...] = (math.nan, math.inf, -math.inf, 10**400, -1, 0, "0.5", "", None, True, [], {}, [1, 2, 3])
-
-
-@SCALARS
-def test_slope_is_the_derivative(case: Case) -> None:
-    """Fourth-order central differences, farther from every kink than they reach."""
-    step = 2.0**-9
-    x = np.random.default_rng(10).uniform(-8.0, 8.0, 400)
-    for kink in case.layer.kinks(case.params):
-        x = x[np.abs(x - kink) > 3.0 * step]
-    assert x.size > 300
-
-    def f(v: Array) -> Array:
-        return np.asarray(case.layer.kernel(case.params)(v, *case.constants)[0])
-
-    difference = (8.0 * (f(x + step) - f(x - step)) - (f(x + 2.0 * step) - f(x - 2.0 * step))) / (12.0 * step)
-    slope = case.layer.kernel(case.params)(x, *case.constants)[1] * np.ones_like(x)
-    np.testing.assert_allclose(slope, difference, rtol=1e-8, atol=1e-9)
-
-
-def test_a_wrong_slope_is_caught() -> None:
-    wrong = replace(LAYERS["tanh"], kernel=lambda params: lambda x: (np.tanh(x), (1.0 + 1e-6) / np.cosh(x) ** 2))
-    with pytest.raises(AssertionError):
-        test_slope_is_the_derivative(Case(wrong))
 
 
 @EVERY_LAYER
@@ -71,29 +44,6 @@ def test_an_undeclared_kink_is_caught() -> None:
         test_there_are_no_kinks_but_the_declared_ones(replace(LAYERS["relu"], kinks=lambda params: ()))
 
 
-@EVERY_LAYER
-def test_values_at_kinks(layer: Layer) -> None:
-    if not layer.elementwise:
-        return
-    table = AT_KINKS.get(layer.name, [({}, [])])
-    for given, points in table:
-        case = Case(layer, given)
-        assert sorted(case.layer.kinks(case.params)) == [x for x, _, _ in points], "state every kink in AT_KINKS"
-        for x, y, slope in points:
-            arrays = np.full((1, LANES), x), np.ones((1, LANES)), np.empty((0, LANES))
-            for runner in (run_plain, run_compiled):
-                found = runner(case, *arrays)
-                assert (found[0][0, 0], found[1][0, 0]) == (y, slope)
-
-
-@SCALARS
-def test_a_formula_runs_on_numbers_too(case: Case) -> None:
-    for x in (-1.5, 0.0, 0.3):
-        value, slope = case.layer.kernel(case.params)(x, *case.constants)
-        found = run_plain(case, np.array([[x]]), np.ones((1, 1)), np.empty((0, 1)))
-        assert (float(value), float(slope)) == (found[0].item(), found[1].item())
-
-
 def test_names_are_unique_and_pytorchs() -> None:
     names = [name for layer in LAYERS.values() for name in (layer.name, *layer.aliases)]
     assert len(names) == len(set(names))
@@ -107,7 +57,7 @@ def test_names_are_unique_and_pytorchs() -> None:
 def test_record_is_complete(layer: Layer) -> None:
     assert layer.formula.startswith("y = ")
     assert layer.backward.startswith("dx = ")
-    assert layer.torch == "" or layer.torch.startswith("torch.")
+    assert layer.torch == "" or layer.torch.startswith(("torch.", "torchvision."))
     assert layer.growth
     assert len({p.name for p in layer.parameters}) == len(layer.parameters)
     for parameter in layer.parameters:
@@ -183,6 +133,12 @@ def test_unknown_parameters_get_the_closest_name(layer: Layer) -> None:
     assert str(raised.value).endswith(", ".join(p.name for p in layer.parameters) or "none")
 
 
+def test_a_configuration_names_every_layer_once() -> None:
+    config = load(Path(__file__).parents[1] / "configs" / "layers.toml")
+    assert [case.layer.name for case in cases(config)] == list(LAYERS)
+    assert all(case.given == {} for case in cases(config))
+
+
 def test_layers_are_found_by_name_and_alias() -> None:
     for layer in LAYERS.values():
         assert all(find(name) is layer for name in (layer.name, *layer.aliases))
@@ -195,8 +151,8 @@ def test_layers_are_found_by_name_and_alias() -> None:
 @pytest.mark.parametrize(
     ("name", "given", "words"),
     [
-        ("max_pool2d", {"kernel_size": 3, "stride": 2}, "stride = 2"),
-        ("avg_pool2d", {"kernel_size": [2, 3], "stride": 2}, "stride = 2"),
+        ("max_pool2d", {"kernel_size": 3, "stride": 0}, "stride = 0"),
+        ("avg_pool2d", {"kernel_size": [2, 3], "stride": [2, 2, 2]}, "stride = [2, 2, 2]"),
         ("max_pool2d", {"kernel_size": 65}, "kernel_size = 65"),
         ("max_pool2d", {"kernel_size": 0}, "kernel_size = 0"),
         ("max_pool2d", {"kernel_size": 2.0}, "kernel_size = 2.0"),
@@ -215,6 +171,23 @@ def test_what_cannot_be_simulated_says_so(name: str, given: dict[str, Any], word
         _ = Case(find(name), given).shape
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("norm_type", [3, 2.5, 0.5, 1, 2, 4.0])
+@pytest.mark.parametrize(("mean", "std"), [(1.7, 1.0), (3.0, 1.0), (0.0, 1.0), (-9.0, 1.0), (math.sqrt(3.0), 1.0)])
+def test_lp_pooling_refuses_what_would_be_nan(norm_type: float, mean: float, std: float) -> None:
+    """Roots of negative sums and odd or broken powers of negative numbers; never where no x is negative."""
+    layer = LayerConfig(name="lp_pool2d", norm_type=norm_type)  # type: ignore[call-arg]
+    inputs = {"distribution": "uniform", "mean": mean, "std": std}
+    safe = norm_type in (1, 2, 4) or mean >= math.sqrt(3.0) * std
+    for given, allowed in ((inputs, safe), ({"mean": 9.0}, norm_type in (1, 2, 4))):
+        config = RunConfig.model_validate({"layer": [layer.model_dump(exclude_defaults=True)], "input": given})
+        if allowed:
+            (case,) = cases(config)
+            assert case.params["norm_type"] == norm_type
+        else:
+            with pytest.raises(UsageError, match=r"lp_pool2d: norm_type = .* negative x.*; allowed: 1 or an even .*$"):
+                cases(config)
 
 
 def test_strides_that_leave_no_gaps_are_taken() -> None:

@@ -70,7 +70,7 @@ def numbers(row: dict[str, Any]) -> dict[str, Any]:
 def test_columns_are_those_of_the_design() -> None:
     design = """layer, params, direction, cell, input, upstream, estimator, seed, n,
     mean, mean_se, std, std_se, second_moment, second_moment_se, abs_mean, abs_mean_se, mad, mad_se, skewness, kurtosis,
-    zero_fraction, min, max, exact_mean, exact_std, z_mean, z_std"""
+    zero_fraction, min, max, exact_mean, exact_std, z_mean, z_std, windows"""
     names = re.findall(r"\w+", design)
     assert list(schema.COLUMNS[: len(names)]) == names == schema.SHOWN
     assert all(name.startswith("acc_") for name in schema.COLUMNS[len(names) :])
@@ -136,14 +136,14 @@ def with_column(found: pa.Table, name: str, value: str) -> pa.Table:
 
 FOREIGN: dict[str, tuple[Spoil, str]] = {
     "no provenance": (lambda t: t.replace_schema_metadata(None), "not one of gradstat's: it has no provenance"),
-    "no JSON": (lambda t: t.replace_schema_metadata({store.KEY: b"{"}), "result schema unknown, this gradstat reads 1"),
+    "no JSON": (lambda t: t.replace_schema_metadata({store.KEY: b"{"}), "result schema unknown, this gradstat reads 2"),
     "a list": (
         lambda t: t.replace_schema_metadata({store.KEY: b"[1]"}),
-        "result schema unknown, this gradstat reads 1",
+        "result schema unknown, this gradstat reads 2",
     ),
     "newer": (
         lambda t: t.replace_schema_metadata({store.KEY: b'{"schema_version": 9, "versions": {"gradstat": "4.2"}}'}),
-        "result schema 9, this gradstat reads 1; install the gradstat that wrote it (4.2)",
+        "result schema 9, this gradstat reads 2; install the gradstat that wrote it (4.2)",
     ),
     "older": (
         lambda t: t.replace_schema_metadata({store.KEY: b'{"schema_version": 0}'}),
@@ -358,7 +358,7 @@ def test_columns_that_tell_nothing_are_left_out(lines: list[Line], result: Resul
     assert overview(bare).columns == ("layer", "quantity", "estimate")
     split = [row | {"cell": "(0, 1)"} for row in result.rows()]
     cells = Result(pa.Table.from_pylist(split, schema=schema.SCHEMA), {})
-    assert overview(cells).columns == ("layer", "quantity", "cell", "estimate", "exact", "z")
+    assert overview(cells).columns == ("layer", "quantity", "cell", "windows", "estimate", "exact", "z")
 
 
 def test_printed_numbers_stand_beside_their_own_case(result: Result) -> None:

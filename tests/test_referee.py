@@ -68,6 +68,11 @@ def test_reach_leaves_nothing_out(x: Input) -> None:
 @WITH_INPUT
 def test_activations_against_scipy(case: Case, x: Input) -> None:
     case = replace(case, x=x)
+    if (
+        case.layer.name == "exp" and x.distribution in ("laplace", "logistic") and x.std >= 1.0
+    ):  # E[e^2x] diverges from std 0.71, 0.91
+        assert case.exact(row_of(case, FORWARD)) is None
+        return
     constants, kinks = case.constants, case.layer.kinks(case.params)
     kernel = case.layer.kernel(case.params)
     y = scipy_moments(lambda v: kernel(v, *constants)[0] * np.ones_like(v), x, kinks)

@@ -96,6 +96,30 @@ def test_one_slot_twice_has_the_errors_of_one() -> None:
         assert getattr(twice, name) == pytest.approx(getattr(once, name), rel=1e-9), name
 
 
+def normalized(rng: np.random.Generator, runs: int, draws: int) -> np.ndarray:
+    """values[run, slot, draw] with Σv² = 3 in every draw, as rms_norm gives them."""
+    values = rng.standard_normal((runs, 3, draws))
+    return values / np.sqrt((values**2).mean(axis=1, keepdims=True))
+
+
+def test_the_error_of_std_where_the_sum_of_squares_is_constant() -> None:
+    """The true one is of second order. The one claimed is never shorter; with what the delta method makes of the
+    sample's own mean it is √3 times as long in the root mean square: variances 2·se⁴ and (4 + 2)·se⁴.
+
+    Over 4000 runs, and 400 claims: tolerances are six times what the scatter of squares (kurtosis 15) leaves open.
+    """
+    runs = normalized(np.random.default_rng(5), 4000, 400)
+    stds = np.sqrt(runs.var(axis=(1, 2)) + (runs.mean(axis=1).var(axis=1, ddof=1) / 400))
+    found = [estimates(kernels.block(run, 0.0)[0]) for run in runs[:400]]
+    assert [e.std for e in found] == pytest.approx(stds[:400], rel=1e-12)
+    claimed = np.array([e.std_se for e in found])
+    of_scatter, of_claims = 6.0 * math.sqrt(14.0 / 4.0 / 4000.0), 6.0 * math.sqrt(32.0 / 36.0 / 4.0 / 400.0)
+    assert claimed.min() > stds.std() * (1.0 - of_scatter)
+    assert math.sqrt((claimed**2).mean()) == pytest.approx(math.sqrt(3.0) * stds.std(), rel=of_scatter + of_claims)
+    expected = [naive.standard_errors(run)["std"] for run in runs[:20]]
+    assert claimed[:20] == pytest.approx(expected, rel=2e-3)
+
+
 def test_counting_slots_as_draws_is_caught() -> None:
     """Negative control: the same values as 18,000 draws of one slot claim a third of the error."""
     values = samples(9)["dependent"]
