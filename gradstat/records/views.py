@@ -12,12 +12,14 @@ from gradstat.config import RunConfig
 from gradstat.errors import UsageError
 from gradstat.layers.cases import cases_of
 from gradstat.layers.record import ALL, FORWARD
+from gradstat.layers.table import LAYERS, Case
 from gradstat.records.digits import exact, signed, with_error
 from gradstat.records.store import Result
 
 COLUMNS = ("layer", "quantity", "cell", "windows", "printed", "estimate", "exact", "z")
 STATISTICS = {"mean": "E", "std": "σ", "mad": "MAD"}
 UNKNOWN = "–"
+SPOKEN = ("kernel_size", "p")  # parameters that people name even where they are the default
 _DEFAULTS = (Input().label(), Upstream().label())
 
 Row = Mapping[str, Any]
@@ -70,12 +72,24 @@ def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> It
 
 
 def title(row: Row, assumed: tuple[str, str] = _DEFAULTS) -> str:
-    """`max_pool2d(kernel_size=3)`, and what is assumed of x and dy where that is not `assumed`."""
-    inner = ", ".join(f"{key}={_word(value)}" for key, value in json.loads(row["params"]).items() if value is not None)
+    """`max_pool2d(kernel_size=3)`, without defaults; and what is assumed of x and dy where that is not `assumed`."""
+    layer = LAYERS.get(row["layer"])
+    usual = {} if layer is None else {parameter.name: json.dumps(parameter.default) for parameter in layer.parameters}
+    inner = ", ".join(
+        f"{key}={_word(value)}"
+        for key, value in json.loads(row["params"]).items()
+        if value is not None and (key in SPOKEN or json.dumps(value) != usual.get(key))
+    )
     words = [f"{row['layer']}({inner})" if inner else str(row["layer"])]
     words += [f"x ~ {row['input']}"] if row["input"] != assumed[0] else []
     words += [f"dy ~ {row['upstream']}"] if row["upstream"] != assumed[1] else []
     return ", ".join(words)
+
+
+def title_of(case: Case) -> str:
+    """The same of a case."""
+    x, dy = case.x.label(), case.dy.label()
+    return title({"layer": case.layer.name, "params": case.params_json, "input": x, "upstream": dy})
 
 
 def printed_numbers(result: Result) -> dict[Any, str]:

@@ -13,10 +13,10 @@ from gradstat.errors import UsageError
 from gradstat.layers.record import ALL, FORWARD, Row
 from gradstat.layers.table import Case
 from gradstat.records.digits import with_error
-from gradstat.records.plot_kinds.naming import of_case, of_row
 from gradstat.records.plot_kinds.style import SEQUENTIAL, figure
 from gradstat.records.plots import Request
 from gradstat.records.store import read
+from gradstat.records.views import title, title_of
 
 LETTERS = {"std": "σ", "mean": "E"}
 COLUMNS = 3
@@ -86,7 +86,7 @@ def from_file(request: Request) -> list[Cells]:
             exact = row[f"exact_{name}"]
             value, error = (row[name], row[f"{name}_se"]) if exact is None else (exact, 0.0)
             squares[_place(row["cell"])] = Square(value, error, row["windows"])
-        found.append(Cells(_brief(of_row(rows[0])), _letter(rows[0]["direction"]), squares))
+        found.append(Cells(_brief(title(rows[0])), _letter(rows[0]["direction"]), squares))
     return [cells for cells in found if _drawable(cells)]
 
 
@@ -107,7 +107,7 @@ def from_cases(request: Request) -> list[Cells]:
             rows = [row for row in single(case.shape.rows) if row.direction == direction]
             squares = {_place(row.cell): _exact(case, row, request.statistic) for row in rows}
             known = {_place(row.cell): squares[_place(row.cell)] or sampled[id(case), row] for row in rows}
-            found.append(Cells(_brief(of_case(case)), _letter(direction), known))
+            found.append(Cells(_brief(title_of(case)), _letter(direction), known))
     return [cells for cells in found if _drawable(cells)]
 
 

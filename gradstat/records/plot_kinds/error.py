@@ -8,9 +8,9 @@ from gradstat.errors import UsageError
 from gradstat.estimation.run import run
 from gradstat.layers.record import ALL, FORWARD, Row, no_referee
 from gradstat.layers.table import Case
-from gradstat.records.plot_kinds.naming import of_case
 from gradstat.records.plot_kinds.style import BLUE, GREY, VERMILLION, figure
 from gradstat.records.plots import Request
+from gradstat.records.views import title_of
 
 SEEDS = 8
 FEWEST = 2**8
@@ -75,7 +75,7 @@ def _measure(request: Request) -> dict[str, list[Point]]:
 
 def _exact(case: Case, row: Row, statistic: str) -> tuple[str, float | None]:
     """The title of a panel, and the number that its runs estimate; None where it is not known."""
-    title = f"{of_case(case)}: {LETTERS[statistic]}[{'y' if row.direction == FORWARD else 'dx'}]"
+    title = f"{title_of(case)}: {LETTERS[statistic]}[{'y' if row.direction == FORWARD else 'dx'}]"
     exact = case.exact(row) if row.cell == ALL else None
     return title, None if exact is None else exact.mean if statistic == "mean" else math.sqrt(exact.var)
 

@@ -9,12 +9,11 @@ from typing import Any
 from gradstat.errors import UnreadableFile, UsageError
 from gradstat.layers.record import ALL, FORWARD
 from gradstat.records.alarms import z_bound
-from gradstat.records.plot_kinds.naming import of_row
 from gradstat.records.plot_kinds.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
 from gradstat.records.plots import Request
 from gradstat.records.store import Result, read
 from gradstat.records.verdicts import SOURCE_BOUND
-from gradstat.records.views import STATISTICS
+from gradstat.records.views import STATISTICS, title
 
 MOST = 70  # lines in one picture; of more, those with the largest |z|
 LONGEST = 62  # letters of a label
@@ -89,7 +88,7 @@ def scores_of(path: Path) -> Scores:
 def of_result(result: Result) -> Scores:
     """(estimate − exact)/standard error of every statistic; the bound holds for all of them at once."""
     scores = [
-        Score(f"{of_row(row)} {letter}[{value}]{_cell(row['cell'])}", row[f"z_{name}"], value)
+        Score(f"{title(row)} {letter}[{value}]{_cell(row['cell'])}", row[f"z_{name}"], value)
         for row in result.rows()
         for value in ["y" if row["direction"] == FORWARD else "dx"]
         for name, letter in STATISTICS.items()

@@ -9,9 +9,9 @@ from gradstat.estimation.values import values
 from gradstat.layers.record import ALL, BACKWARD, FORWARD
 from gradstat.layers.table import Case
 from gradstat.records.digits import with_error
-from gradstat.records.plot_kinds.naming import of_case
 from gradstat.records.plot_kinds.style import BLACK, BLUE, GREEN, PAPER, VERMILLION, figure
 from gradstat.records.plots import Request
+from gradstat.records.views import title_of
 
 BINS = 120
 REACH = 4.5  # standard deviations
@@ -54,7 +54,7 @@ def _panel(panel: Any, case: Case, direction: str, letter: str, color: str, requ
         panel.plot(grid, normal, color=BLACK, linestyle=(0, (5, 2)), linewidth=1.4, label="normal, same mean and σ")
         panel.set_ylim(0.0, 1.3 * max(float(normal.max()), float(density.max())))
     _stems(panel, atoms, (low, high))
-    panel.set_title(f"{of_case(case)}: {letter}")
+    panel.set_title(f"{title_of(case)}: {letter}")
     panel.set_xlabel(f"{letter}      {words}")
     panel.set_ylabel("probability density")
 

@@ -13,9 +13,9 @@ from gradstat.errors import UsageError
 from gradstat.layers.record import ALL, FORWARD
 from gradstat.layers.statistics import exact_value
 from gradstat.layers.table import Case
-from gradstat.records.plot_kinds.naming import of_case
 from gradstat.records.plot_kinds.style import GREY, PAPER, figure, line_styles
 from gradstat.records.plots import Request
+from gradstat.records.views import title_of
 
 POINTS_PER_DECADE = 12
 BISECTIONS = 40
@@ -119,7 +119,7 @@ def _sign(value: float, scale: float) -> int:
 
 
 def _name(case: Case, gain: float) -> str:
-    return of_case(case) if gain == 1.0 else f"{gain:g} · {of_case(case)}"
+    return title_of(case) if gain == 1.0 else f"{gain:g} · {title_of(case)}"
 
 
 def _label(panel: Any, texts: list[tuple[float, str]]) -> None:
