@@ -5,14 +5,14 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from gradstat.errors import UnreadableFile, UsageError
+from gradstat.errors import UnreadableFile, UsageError, closest
 
 LARGEST_SEED = 2**64 - 1
 FEWEST, MOST = 2, 10**15
@@ -233,13 +233,6 @@ def _suggest(name: str, key: str, model: type[BaseModel]) -> str:
     if not prefix and (close := closest(name, elsewhere)):
         return f"did you mean {_quoted(elsewhere[close])}?"
     return f"known: {', '.join(prefix + field for field in model.model_fields)}"
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like this one, upper or lower case; None where none is close."""
-    folded = {other.casefold(): other for other in known}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
-    return folded[close[0]] if close else None
 
 
 def toml(value: Any) -> str:

@@ -1,5 +1,6 @@
-"""Exceptions: each knows its exit code; its text is the one line the user reads."""
+"""Exceptions: each knows its exit code; its text is the one line the user reads, with the closest known name."""
 
+from collections.abc import Collection, Iterable
 from enum import IntEnum
 
 
@@ -51,3 +52,19 @@ class UnreadableFile(GradstatError):
     """A file that is missing, truncated, foreign or of another version."""
 
     code = Exit.UNREADABLE
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like this one, upper or lower case; None where none is close."""
+    import difflib
+
+    folded = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else None
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> str:
+    """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names where none is close."""
+    if close := closest(name, known):
+        return f"unknown {what} {name!r}; did you mean {close!r}?"
+    return f"unknown {what} {name!r}; known: {', '.join(known) or 'none'}"

@@ -352,14 +352,15 @@ def test_reader_that_has_gone_and_full_stdout(folder: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     gone = process(["run", "relu.toml", *FEW, "-o", "a.csv"], folder, stdout=writer)
     filled = process(["run", "relu.toml", *FEW, "-o", "b.csv"], folder, stdout=full)
+    own = [process(words, folder, stdout=full) for words in (["--help"], ["gain", "--help"], ["--version"])]
     help_gone = process(["--help"], folder, stdout=writer)
     closed = process(["run", "relu.toml", *FEW, "-o", "c.csv"], folder, stdout=None, preexec_fn=lambda: os.close(1))
     assert finish(gone) == Outcome(0, "", "")
     assert finish(help_gone) == Outcome(0, "", "")
     assert finish(closed) == Outcome(0, "", "")
-    outcome = finish(filled)
-    assert outcome.code == Exit.USAGE
-    assert outcome.line() == "standard output cannot be written: No space left on device"
+    for outcome in map(finish, [filled, *own]):
+        assert outcome.code == Exit.USAGE
+        assert outcome.line() == "standard output cannot be written: No space left on device"
     os.close(writer)
     os.close(full)
     assert {"a.csv", "b.csv", "c.csv"} <= set(os.listdir(folder))

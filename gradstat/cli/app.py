@@ -15,10 +15,14 @@ import click
 from click.shell_completion import shell_complete
 
 from gradstat import __version__
-from gradstat.errors import Exit, GradstatError, UsageError
-from gradstat.layers.record import unknown
+from gradstat.errors import Exit, GradstatError, UsageError, unknown
 
 COMPLETION = "_GRADSTAT_COMPLETE"  # set by the shell; `_GRADSTAT_COMPLETE=bash_source gradstat` prints the script
+
+WRITERS = (
+    ["echo"],
+    ["start"],
+)  # the functions that write to stdout past `emit`: click's for --help, and the last flush
 
 # Command → its one-line help; the module `gradstat.cli.<command>_command` is imported when the command is used.
 COMMANDS = {
@@ -110,6 +114,8 @@ def explain(error: BaseException) -> int:
             return say("interrupted", Exit.INTERRUPTED)
         case BrokenPipeError():
             return Exit.DONE
+        case OSError() if [place.name for place in traceback.extract_tb(error.__traceback__)][-1:] in WRITERS:
+            return explain(_unwritable(error))
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             return say(f"{where}{error.strerror or error}; --debug shows where", Exit.INTERNAL)
@@ -138,7 +144,11 @@ def emit(text: str) -> None:
         _silence_stdout()
     except OSError as error:
         _silence_stdout()
-        raise UsageError(f"standard output cannot be written: {error.strerror or error}") from None
+        raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> UsageError:
+    return UsageError(f"standard output cannot be written: {error.strerror or error}")
 
 
 def _silence_stdout() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
+from gradstat.errors import unknown as unknown
 
 Params = Mapping[str, Any]
 FORWARD, BACKWARD = "forward", "backward"
@@ -144,17 +145,6 @@ class Layer:
             words = ", ".join(f"{name} = {value!r}" for name, value in values.items())
             raise UsageError(f"{self.name}: {words} is impossible; allowed: {self.together.words}")
         return values
-
-
-def unknown(what: str, name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names where none is close."""
-    import difflib
-
-    folded = {other.casefold(): other for other in known}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
-    if close:
-        return f"unknown {what} {name!r}; did you mean {folded[close[0]]!r}?"
-    return f"unknown {what} {name!r}; known: {', '.join(known) or 'none'}"
 
 
 def parameters_of(function: Callable[..., Any], kinds: Mapping[str, Kind]) -> tuple[Parameter, ...]:

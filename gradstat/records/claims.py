@@ -10,9 +10,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from gradstat.config import InputConfig, Strict, UpstreamConfig, explain, read_toml
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, unknown
 from gradstat.layers.cases import input_of, upstream_of
-from gradstat.layers.record import ALL, Row, unknown
+from gradstat.layers.record import ALL, Row
 from gradstat.layers.statistics import STATISTICS
 from gradstat.layers.table import Case, find
 from gradstat.records.decimals import Printed, evaluate, parse

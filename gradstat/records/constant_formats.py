@@ -12,8 +12,7 @@ from typing import Any
 
 from gradstat import __version__
 from gradstat.assumptions import Input, Upstream
-from gradstat.errors import UnreadableFile, UsageError
-from gradstat.layers.record import unknown
+from gradstat.errors import UnreadableFile, UsageError, unknown
 from gradstat.records.constants import Column, Computed, Entry
 from gradstat.records.gains import SAMPLES, SEED, Gain
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, unknown
 from gradstat.layers.elementwise import ACTIVATIONS
-from gradstat.layers.record import ALL, BACKWARD, FORWARD, unknown
+from gradstat.layers.record import ALL, BACKWARD, FORWARD
 from gradstat.layers.table import Case, find
 from gradstat.records.gains import Gain, answers, definition
 

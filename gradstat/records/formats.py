@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradstat.errors import UsageError
-from gradstat.layers.record import unknown
+from gradstat.errors import UsageError, unknown
 from gradstat.records.atomic import replacing
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gradstat.errors import UsageError
-from gradstat.layers.record import unknown
+from gradstat.errors import UsageError, unknown
 from gradstat.layers.table import Case
 from gradstat.records.atomic import check_writable, replacing
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from gradstat.errors import UsageError
-from gradstat.layers.record import unknown
+from gradstat.errors import UsageError, unknown
 from gradstat.records.atomic import replacing
 from gradstat.records.formats import Screen
 from gradstat.records.report_text import as_markdown, as_table, draws, summary

@@ -12,10 +12,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, unknown
 from gradstat.layers.expression.functions import FUNCTIONS, power
 from gradstat.layers.expression.tape import COMPARISONS, PARAMETER, Tape, quoted
-from gradstat.layers.record import unknown
 
 LONGEST, DEEPEST = 1000, 50
 CONSTANTS = {"pi": math.pi, "e": math.e}
