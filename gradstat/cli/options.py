@@ -5,16 +5,17 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from gradstat.errors import UsageError
-from gradstat.layers.record import unknown
-from gradstat.records.formats import FORMATS, Screen, suffixes
+from gradstat.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from gradstat.records.formats import Screen
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 MOST_JOBS = 1024
@@ -85,6 +86,8 @@ def debug_option(command: Command) -> Command:
 
 def output_options(command: Command) -> Command:
     """-o, --format, -q and --debug."""
+    from gradstat.records.formats import FORMATS, suffixes
+
     output = click.option(
         "-o",
         "--output",
@@ -106,8 +109,40 @@ def output_options(command: Command) -> Command:
     return output(format_name(quiet(debug_option(command))))
 
 
-def screen() -> Screen:
+def assumption_options(command: Command) -> Command:
+    """--input and --upstream, for `document`."""
+    x = click.option(
+        "--input", "x", metavar="KEY=VALUE,...", help="Of x: distribution, mean, std, correlation; as std=1.3."
+    )
+    dy = click.option("--upstream", "dy", metavar="KEY=VALUE,...", help="Of dy: distribution, correlation.")
+    return x(dy(command))
+
+
+def document(layers: Sequence[dict[str, Any]], x: str | None, dy: str | None) -> dict[str, Any]:
+    """The configuration that these layers, --input and --upstream stand for."""
+    assumed = {"input": x, "upstream": dy}
+    tables = {name: table(text.split(","), f"--{name} ") for name, text in assumed.items() if text}
+    return {"layer": list(layers), **tables}
+
+
+def table(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
+    """`beta=2` and its like as a table; values are TOML, or bare words."""
+    from gradstat.config import parse_override
+
+    found = {}
+    for pair in pairs:
+        key, equals, _ = pair.partition("=")
+        if not equals or not key.strip().isidentifier():
+            example = "std=2" if option else "beta=2"
+            raise UsageError(f"{option}{pair}: expected key=value, for example {option}{example}")
+        found[key.strip()] = parse_override(pair).value
+    return found
+
+
+def screen() -> "Screen":
     """Where stdout goes: the terminal's width, and colors unless NO_COLOR is set; a pipe has neither."""
+    from gradstat.records.formats import Screen
+
     if sys.stdout is None or not sys.stdout.isatty():
         return Screen()
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradstat.cli.app import say
-from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, debug_option
+from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, assumption_options, debug_option, document, table
 from gradstat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ MOST_LAYERS = 12
     "-o", "--output", type=PATH, multiple=True, metavar="FILE", help="The picture: .png, .svg or .pdf; repeatable."
 )
 @click.option("--expression", multiple=True, metavar="FORMULA", help="A formula of x instead of a layer; repeatable.")
-@click.option("--input", "x", metavar="KEY=VALUE,...", help="Of x: distribution, mean, std, correlation; as std=1.3.")
-@click.option("--upstream", "dy", metavar="KEY=VALUE,...", help="Of dy: distribution, correlation.")
+@assumption_options
 @click.option("-n", "--samples", type=Count(), help="Draws, where something is sampled.")
 @click.option("--seed", type=Seed(), default="20160328", show_default=True, help="0 to 2**64 - 1, or random.")
 @click.option("-j", "--jobs", type=Jobs(), help="Threads; all processors where it is left out.")
@@ -111,7 +110,6 @@ def _cases(words: Sequence[str], expressions: Sequence[str], x: str | None, dy: 
     """Layers with the parameters that follow each, the layers of configurations, and expressions."""
     from pydantic import ValidationError
 
-    from gradstat.cli.gain_command import _table
     from gradstat.config import RunConfig, explain, load
     from gradstat.layers.cases import cases
 
@@ -125,14 +123,11 @@ def _cases(words: Sequence[str], expressions: Sequence[str], x: str | None, dy: 
         elif not tables:
             raise UsageError(f"{word}: a parameter follows its layer, as leaky_relu {word}")
         else:
-            tables[-1] |= _table([word], "")
+            tables[-1] |= table([word])
     tables += [{"expression": formula} for formula in expressions]
     if tables:
-        document: dict[str, Any] = {"layer": tables}
-        document |= {"input": _table(x.split(","), "--input ")} if x else {}
-        document |= {"upstream": _table(dy.split(","), "--upstream ")} if dy else {}
         try:
-            found += cases(RunConfig.model_validate(document), "command line")
+            found += cases(RunConfig.model_validate(document(tables, x, dy)), "command line")
         except ValidationError as error:
             raise UsageError(explain(error)[1]) from None
     if len(found) > MOST_LAYERS:

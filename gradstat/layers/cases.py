@@ -4,11 +4,9 @@ import itertools
 from collections.abc import Iterator
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig, closest
-from gradstat.errors import UsageError
-from gradstat.layers.expression.layer import check, expression_layer
+from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig
+from gradstat.errors import UsageError, closest
 from gradstat.layers.record import Layer
-from gradstat.layers.referee.distributions import lowest
 from gradstat.layers.table import LAYERS, Case, find
 
 
@@ -32,9 +30,10 @@ def cases_of(layer: LayerConfig, config: RunConfig) -> Iterator[Case]:
     for values in itertools.product(*layer.sweep.values()):
         given = written | layer.params | dict(zip(layer.sweep, values, strict=True))
         case = Case(record, given, x, dy)
-        _ = case.shape  # settles the parameters and checks how they go together
-        check_sign(case)
+        case.check()
         if written:
+            from gradstat.layers.expression.layer import check
+
             check(record, case.params, x)
         yield case
 
@@ -45,6 +44,8 @@ def record_of(layer: LayerConfig) -> Layer:
         return find(layer.name)
     if any(layer.name in (known.name, *known.aliases) for known in LAYERS.values()):
         raise UsageError(f"name = {layer.name!r} is a layer of gradstat; an expression needs another name, or none")
+    from gradstat.layers.expression.layer import expression_layer
+
     return expression_layer(layer.expression, tuple(layer.params | layer.sweep), layer.name)
 
 
@@ -67,14 +68,6 @@ def check_keys(record: Layer, layer: LayerConfig) -> None:
             raise UsageError(f"{record.name}: unknown key '{key}'; {advice}")
     if layer.sweep and layer.printed:
         raise UsageError(f"{record.name}: printed numbers belong to one case; leave sweep out, or give each its layer")
-
-
-def check_sign(case: Case) -> None:
-    """UsageError where x can be negative and the layer makes NaN of that."""
-    reason = case.layer.below_zero(case.params)
-    if reason and lowest(case.x) < 0.0:
-        uniform = f'input = {{ distribution = "uniform", mean = {2.0 * case.x.std:g}, std = {case.x.std:g} }}'
-        raise UsageError(f"{case.layer.name}: {reason}, or x that is never negative: {uniform}")
 
 
 def input_of(config: InputConfig) -> Input:

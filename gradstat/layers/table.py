@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, unknown
 from gradstat.layers import activations, smooth  # noqa: F401  (fill ACTIVATIONS)
 from gradstat.layers.branches import BRANCHES
 from gradstat.layers.convolution import CONVOLUTIONS
@@ -17,7 +17,8 @@ from gradstat.layers.gates import GATES
 from gradstat.layers.linear import LINEAR
 from gradstat.layers.noisy import NOISY
 from gradstat.layers.pooling import POOLING
-from gradstat.layers.record import Exact, Layer, Params, Row, Shape, unknown
+from gradstat.layers.record import Exact, Layer, Params, Row, Shape
+from gradstat.layers.referee.distributions import lowest
 from gradstat.layers.vectors import VECTORS
 
 LAYERS: dict[str, Layer] = ACTIVATIONS | {
@@ -64,6 +65,14 @@ class Case:
         except ArithmeticError:  # a std of 1e200 or 1e-200 has no square
             return None
         return exact if exact and math.isfinite(exact.mean) and math.isfinite(exact.var) else None
+
+    def check(self) -> None:
+        """UsageError for parameters that are impossible, and where x can be negative and the layer makes NaN of it."""
+        _ = self.shape  # settles the parameters and checks how they go together
+        reason = self.layer.below_zero(self.params)
+        if reason and lowest(self.x) < 0.0:
+            uniform = f'input = {{ distribution = "uniform", mean = {2.0 * self.x.std:g}, std = {self.x.std:g} }}'
+            raise UsageError(f"{self.layer.name}: {reason}, or x that is never negative: {uniform}")
 
     @property
     def params_json(self) -> str:

@@ -117,4 +117,5 @@ def _edges(x: Input, kinks: tuple[float, ...]) -> Array:
     largest = abs(x.mean) + reach * x.std
     powers = 2.0 ** np.arange(-3.0, max(-3.0, math.log2(largest))) if largest < math.inf else np.empty(0)
     marks = np.r_[-powers, 0.0, powers, kinks]
-    return np.unique(np.r_[x.mean + x.std * grid, marks[np.abs(marks - x.mean) < reach * x.std]])
+    edges = np.r_[x.mean + x.std * grid, marks[np.abs(marks - x.mean) < reach * x.std]]
+    return np.array(sorted(set(edges.tolist())))  # np.unique imports numpy.ma, which takes longer than all of this
