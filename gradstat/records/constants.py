@@ -1,7 +1,7 @@
 """The tables of constants that papers and libraries print, each a record: what it holds, under its host's names."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -52,7 +52,6 @@ class ConstantTable:
     words: str
     columns: tuple[Column, ...]
     entries: tuple[Entry, ...]
-    aliases: tuple[str, ...] = ()
     across: bool = False
 
 
@@ -103,6 +102,12 @@ NFNETS = (
     Entry("soft_sign", "softsign", published="2.338853120803833"),
     Entry("softplus", "softplus", published="1.9203323125839233"),
     Entry("tanh", "tanh", published="1.5939117670059204"),
+)
+# The same numbers under the names of torch.nn, without glu; its GELU is not the approximation that they were made for.
+TIMM = tuple(
+    replace(entry, name=entry.name.replace("soft_", "soft"), params={} if entry.layer == "gelu" else entry.params)
+    for entry in NFNETS
+    if entry.name != "glu"
 )
 E3NN = (
     Entry("silu", "silu", published="1.6791767923989418"),
@@ -177,8 +182,9 @@ def tables() -> dict[str, ConstantTable]:
             (FP_GAIN_RMS, FP_GAIN_STD, BP_GAIN_RMS, BP_GAIN_STD),
             _pytorch(),
         ),
-        ConstantTable("nfnets", "NFNets: nonlinearities; timm: _nonlin_gamma", (FP_GAIN_STD,), NFNETS, ("timm",)),
-        ConstantTable("e3nn", "e3nn: normalize2mom", (FP_GAIN_RMS,), E3NN),
+        ConstantTable("nfnets", "Brock et al. 2021, NFNets: nonlinearities", (FP_GAIN_STD,), NFNETS),
+        ConstantTable("timm", "timm: _nonlin_gamma", (FP_GAIN_STD,), TIMM),
+        ConstantTable("e3nn", "e3nn: normalize2mom; published: fairchem's activations", (FP_GAIN_RMS,), E3NN),
         ConstantTable("kaiming", "He et al. 2015: gains by the second moment", (FP_GAIN_RMS, BP_GAIN_RMS), KAIMING),
         ConstantTable(
             "selu",
@@ -197,13 +203,12 @@ def tables() -> dict[str, ConstantTable]:
 
 
 def chosen(names: Sequence[str]) -> list[ConstantTable]:
-    """The tables of these names or aliases, all of them without any; UsageError for an unknown one."""
+    """The tables of these names, all of them without any; UsageError for an unknown one."""
     known = tables()
-    aliases = known | {alias: table for table in known.values() for alias in table.aliases}
     for name in names:
-        if name not in aliases:
-            raise UsageError(unknown("table", name, tuple(aliases)))
-    return [aliases[name] for name in dict.fromkeys(names)] if names else list(known.values())
+        if name not in known:
+            raise UsageError(unknown("table", name, known))
+    return [known[name] for name in dict.fromkeys(names or known)]
 
 
 def compute(table: ConstantTable, jobs: int = 0) -> Computed:
