@@ -19,10 +19,7 @@ from gradstat.errors import Exit, GradstatError, UsageError, unknown
 
 COMPLETION = "_GRADSTAT_COMPLETE"  # set by the shell; `_GRADSTAT_COMPLETE=bash_source gradstat` prints the script
 
-WRITERS = (
-    ["echo"],
-    ["start"],
-)  # the functions that write to stdout past `emit`: click's for --help, and the last flush
+WRITERS = (["echo"], ["start"])  # what writes to stdout past `emit`: click, for --help, and the last flush
 
 # Command → its one-line help; the module `gradstat.cli.<command>_command` is imported when the command is used.
 COMMANDS = {
@@ -34,7 +31,7 @@ COMMANDS = {
     "diff": "Compare two result files row by row.",
     "merge": "Join result files that hold different draws of the same run.",
     "plot": "Draw a picture: distributions, a variance map, errors, z-scores or the cells of a stride.",
-    "list": "List layers, statistics, distributions, engines or formats.",
+    "list": "List layers, statistics, distributions, engines, formats, tables or plots.",
     "doctor": "Check this installation: versions, kernel cache, and one known number.",
 }
 

@@ -26,7 +26,15 @@ def _formats() -> Iterable[str]:
 @assumption_options
 @click.option("--statistic", "names", multiple=True, metavar="NAME", help="Instead of the five usual ones; repeatable.")
 @click.option("-j", "--jobs", type=Jobs(), help="Threads, where something has to be sampled.")
-@click.option("--format", "format_name", type=Name("format", _formats), default="table", show_default=True)
+@click.option(
+    "--format",
+    "format_name",
+    type=Name("format", _formats),
+    default="table",
+    show_default=True,
+    metavar="NAME",
+    help="table, json, or python: assignments to paste into code.",
+)
 @debug_option
 def command(
     layer: str | None,

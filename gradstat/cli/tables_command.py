@@ -15,7 +15,15 @@ SUFFIXES = ".md, .tex, .csv, .json, .py, .h"
 
 @click.command()
 @click.argument("names", nargs=-1, type=Name("table", lambda: NAMES), metavar="[NAME]...")
-@click.option("--format", "format_name", type=Name("format", lambda: FORMATS), default="md", show_default=True)
+@click.option(
+    "--format",
+    "format_name",
+    type=Name("format", lambda: FORMATS),
+    default="md",
+    show_default=True,
+    metavar="NAME",
+    help=f"Format on stdout: {', '.join(FORMATS)}.",
+)
 @click.option("-o", "--output", type=PATH, multiple=True, metavar="FILE", help=f"Write FILE ({SUFFIXES}); repeatable.")
 @click.option("--check", type=PATH, multiple=True, metavar="FILE", help="Exit 1 where FILE is not what -o would write.")
 @click.option("-j", "--jobs", type=Jobs(), help="Threads, where something has to be sampled.")
@@ -25,7 +33,7 @@ def command(
 ) -> None:
     """Regenerate the tables of constants that people paste into code.
 
-    NAME: series, pytorch, nfnets (timm), e3nn, kaiming, selu, order-statistics, stride; all of them without any.
+    NAME: series, pytorch, nfnets, timm, e3nn, kaiming, selu, order-statistics, stride; all of them without any.
     On stdout unless a file is written or checked.
     """
     from gradstat.records.atomic import check_writable, replacing

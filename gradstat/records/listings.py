@@ -15,11 +15,11 @@ NOTHING = "–"
 
 def layers() -> str:
     """Name, referee, PyTorch's name, formula, and parameters with defaults of every layer."""
-    rows = [(x.name, x.referee_words, _short(x.torch) or NOTHING, x.formula, signature(x)) for x in LAYERS.values()]
+    rows = [(x.name, x.referee_words, short(x.torch) or NOTHING, x.formula, signature(x)) for x in LAYERS.values()]
     return _columns([("layer", "referee", "PyTorch", "formula", "parameters"), *rows])
 
 
-def _short(torch: str) -> str:
+def short(torch: str) -> str:
     """`F.relu`, as people import it."""
     return torch.replace("torch.nn.functional.", "F.")
 
@@ -72,6 +72,20 @@ def formats() -> str:
     return _columns([parquet, *((name, f.suffix, f.words) for name, f in FORMATS.items())])
 
 
+def tables() -> str:
+    """The tables of `gradstat tables`."""
+    from gradstat.records.constants import tables as known
+
+    return _columns([(name, table.words, f"{len(table.entries)} entries") for name, table in known().items()])
+
+
+def plots() -> str:
+    """The pictures of `gradstat plot`, and what they are drawn from."""
+    from gradstat.records.plots import PLOTS
+
+    return _columns([(name, plot.words, f"from {' or '.join(plot.takes)}") for name, plot in PLOTS.items()])
+
+
 @dataclass(frozen=True)
 class Listing:
     """Something that can be listed: one line about it, and its text."""
@@ -86,6 +100,8 @@ LISTINGS: dict[str, Listing] = {
     "distributions": Listing("distributions that x can have", distributions),
     "engines": Listing("where draws can be sampled", engines),
     "formats": Listing("output formats and their suffixes", formats),
+    "tables": Listing("tables of constants that `gradstat tables` regenerates", tables),
+    "plots": Listing("pictures that `gradstat plot` draws", plots),
 }
 
 
