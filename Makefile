@@ -4,7 +4,7 @@ PYTHON ?=
 python3 := $(or $(PYTHON),python3)
 bin := .venv/bin
 
-.PHONY: help setup run verify test lint bench clean
+.PHONY: help setup run verify docs test lint bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -18,6 +18,9 @@ run: setup ## sample configs/series.toml into results/series.parquet
 verify: setup ## decide all claims of configs/claims; writes results/verification.md and .parquet
 	@mkdir -p results
 	@$(bin)/gradstat verify -o results/verification.md -o results/verification.parquet
+
+docs: setup ## write the parts of README.md that are made from the code
+	@$(bin)/python -m tests.readme
 
 test: setup ## run the tests
 	@$(bin)/pytest -n auto

@@ -1,0 +1,86 @@
+"""The parts of README.md that are made from the code: `make docs` writes them, tests/test_readme.py holds them current.
+
+Each stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from gradstat.cli.app import COMMANDS, app
+from gradstat.layers.table import LAYERS
+from gradstat.records.constant_formats import as_markdown
+from gradstat.records.constants import chosen, compute
+from gradstat.records.listings import NOTHING, short, signature
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def commands() -> str:
+    """Every command with its line of help, and its options behind a click."""
+    context = click.Context(app, info_name="gradstat")
+    parts = [table(("command", "what it does"), [(f"`gradstat {name}`", words) for name, words in COMMANDS.items()])]
+    for name in COMMANDS:
+        command = app.get_command(context, name)
+        assert command is not None
+        usage = " ".join(("gradstat", name, *command.collect_usage_pieces(context)))
+        options = [option(parameter) for parameter in command.params if isinstance(parameter, click.Option)]
+        parts.append(folded(f"<code>{escaped(usage)}</code>", table(("option", "meaning"), options)))
+    return "\n".join(parts)
+
+
+def option(parameter: click.Option) -> tuple[str, str]:
+    """Its spellings with what they take, and its help with the default."""
+    taken = "" if parameter.is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
+    default = f" Default: {parameter.default}." if parameter.show_default else ""
+    return f"`{', '.join(parameter.opts)}{taken}`", f"{parameter.help}{default}"
+
+
+def layers() -> str:
+    """Every layer with its parameters and their defaults, formula, PyTorch's name and referee, behind a click."""
+    head = ("layer", "parameters", "formula", "PyTorch", "exact values")
+    rows = [
+        (f"`{x.name}`", code(signature(x)), x.formula, code(short(x.torch)), x.referee_words) for x in LAYERS.values()
+    ]
+    return folded(f"The {len(LAYERS)} layers", table(head, rows))
+
+
+def nfnets() -> str:
+    """The table of NFNets beside what is right."""
+    return as_markdown([compute(chosen(["nfnets"])[0])]).partition("\n\n")[2]
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"commands": commands, "layers": layers, "nfnets": nfnets}
+
+
+def generated(text: str) -> str:
+    """The text with its generated parts made anew."""
+    return BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found['name']]()}{found[3]}", text)
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A pipe table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def folded(title: str, body: str) -> str:
+    """What GitHub opens at a click."""
+    return f"<details><summary>{title}</summary>\n\n{body}\n</details>\n"
+
+
+def code(text: str) -> str:
+    """In backticks, unless there is nothing."""
+    return f"`{text}`" if text and text != NOTHING else NOTHING
+
+
+def escaped(text: str) -> str:
+    """As HTML, one blank between words."""
+    return " ".join(text.split()).replace("<", "&lt;").replace(">", "&gt;")
+
+
+if __name__ == "__main__":
+    README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")
