@@ -35,7 +35,7 @@ td.number { text-align: right; }
 th { position: sticky; top: 0; background: var(--page); border-bottom: 2px solid var(--soft); }
 th button { all: unset; cursor: pointer; font-weight: 600; }
 th button:focus-visible { outline: 2px solid var(--blue); }
-th button::after { content: " ↕"; color: var(--line); }
+th button::after { content: " ↕"; color: var(--soft); }
 th[aria-sort=ascending] button::after { content: " ↑"; color: var(--blue); }
 th[aria-sort=descending] button::after { content: " ↓"; color: var(--blue); }
 tbody tr:hover { background: var(--band); }
@@ -44,7 +44,7 @@ td.wrong { color: var(--red); font-weight: 700; }
 summary { cursor: pointer; font-weight: 600; margin: 1.4rem 0 .4rem; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 svg .axis { stroke: var(--soft); } svg .bound { stroke: var(--red); stroke-dasharray: 6 3; }
-svg .dot { fill: var(--blue); fill-opacity: .5; } svg .far { fill: var(--red); }
+svg .dot { fill: var(--blue); fill-opacity: .75; } svg .far { fill: var(--red); }
 """
 SCRIPT = """
 "use strict";
