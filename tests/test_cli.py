@@ -19,6 +19,7 @@ import pytest
 from gradstat import __version__
 from gradstat.cli import app as cli
 from gradstat.cli.app import COMMANDS, explain, start
+from gradstat.cli.interrupts import at_once
 from gradstat.errors import CheckFailed, Exit, PrecisionNotReached, UnreadableFile, UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -67,7 +68,11 @@ def process(arguments: Sequence[str], folder: Path, **options: object) -> "subpr
 
 
 def finish(running: "subprocess.Popen[str]") -> Outcome:
-    out, err = running.communicate(timeout=120)
+    try:
+        out, err = running.communicate(timeout=120)
+    finally:
+        running.kill()
+        running.wait()
     return Outcome(running.returncode, out or "", err or "")
 
 
@@ -395,6 +400,18 @@ def test_interrupt_while_compiling(folder: Path) -> None:
             time.sleep(0.01)
         time.sleep(delay)
         assert interrupted(running) == Outcome(130, "", "gradstat: interrupted\n")
+
+
+def test_what_ignores_interrupts_goes_on_ignoring_them() -> None:
+    """As a command that a shell has put into the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with at_once():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with at_once():
+        assert signal.getsignal(signal.SIGINT) is not before
 
 
 def test_cache_that_cannot_be_written_is_one_warning(folder: Path) -> None:

@@ -18,7 +18,8 @@ def at_once() -> Iterator[None]:
     LLVM calls back into Python, where an exception is lost with a traceback, or leaves a half-built module whose
     removal crashes.
     """
-    if threading.current_thread() is not threading.main_thread():
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # what a shell starts in the background
+    if deaf or threading.current_thread() is not threading.main_thread():
         yield  # no other thread is told of signals
         return
     before = signal.signal(signal.SIGINT, _leave)
