@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from gradstat.config import load
-from gradstat.estimation.run import Line, run, suspects, z_bound
+from gradstat.estimation.run import Line, run, suspects
+from gradstat.estimation.scores import z_bound
 from gradstat.layers.cases import cases
 from gradstat.layers.elementwise import elementwise
 from gradstat.layers.record import ANYTHING, BACKWARD, FORWARD, Layer, no_referee

@@ -292,7 +292,7 @@ def test_verbose_run_tells_its_steps(gradstat: Command) -> None:
 
 
 def test_disagreement_with_the_referee_fails_the_run(gradstat: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradstat.estimation.run.FAMILY_WISE", 1.9)  # every |z| above 0.06 is beyond its bound
+    monkeypatch.setattr("gradstat.estimation.scores.FAMILY_WISE", 1.9)  # every |z| above 0.06 is beyond its bound
     outcome = gradstat("run", "relu.toml", *FEW)
     assert outcome.code == Exit.CHECK_FAILED
     assert outcome.out.startswith("layer")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from gradstat.assumptions import Input
-from gradstat.estimation.run import run, z_bound
+from gradstat.estimation.run import run
+from gradstat.estimation.scores import z_bound
 from gradstat.layers import pooling
 from gradstat.layers.record import BACKWARD, FORWARD
 from gradstat.layers.table import LAYERS, Case, find

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gradstat.estimation.block import accumulate_row
 from gradstat.estimation.forest import Accumulators, Forest
-from gradstat.estimation.run import z_bound
+from gradstat.estimation.scores import z_bound
 from gradstat.estimation.statistics import estimates
 from gradstat.numerics import moments as m
 from gradstat.numerics.draws import LANES

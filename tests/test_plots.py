@@ -25,7 +25,6 @@ from gradstat.estimation.values import values
 from gradstat.layers.cases import cases
 from gradstat.layers.record import ALL, BACKWARD, FORWARD
 from gradstat.layers.table import Case, find
-from gradstat.records import alarms
 from gradstat.records.plots import PLOTS, Request
 from gradstat.records.provenance import provenance
 from gradstat.records.rows import table
@@ -82,7 +81,6 @@ LABELS = {
 
 def test_kinds_are_those_of_the_table() -> None:
     assert tuple(PLOTS) == KINDS == tuple(LABELS)
-    assert alarms.z_bound(40) == runs.z_bound(40)
 
 
 @needs_matplotlib

@@ -11,7 +11,8 @@ from scipy import integrate, special, stats
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
-from gradstat.estimation.run import Line, run, suspects, z_bound
+from gradstat.estimation.run import Line, run, suspects
+from gradstat.estimation.scores import z_bound
 from gradstat.layers.branches import BRANCHES, MAXOUT
 from gradstat.layers.dropout import ALPHA_DROPOUT, DROPOUTS
 from gradstat.layers.gates import GATES, GLU, REGLU

@@ -78,7 +78,8 @@ def command(
 
 def judge(lines: Sequence["Line"]) -> int:
     """A line on stderr for every number that is none, or too far from its exact value; the exit code."""
-    from gradstat.estimation.run import suspects, z_bound
+    from gradstat.estimation.run import suspects
+    from gradstat.estimation.scores import z_bound
 
     lost = [line for line in lines if not _is_finite(line)]
     for line in lost:

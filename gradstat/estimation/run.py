@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from gradstat.estimation.block import run_block
 from gradstat.estimation.engines import Engine, Report, threads
 from gradstat.estimation.forest import Accumulators, Forest
 from gradstat.estimation.plan import Block, Group, groups
+from gradstat.estimation.scores import z_bound, z_score
 from gradstat.estimation.statistics import Estimates, estimates
 from gradstat.layers.record import Exact, Row
 from gradstat.layers.table import Case
@@ -19,8 +19,6 @@ from gradstat.numerics.draws import LANES, PILOT
 from gradstat.numerics.moments import finish_rows
 
 PILOT_DRAWS = 2**18
-ROUNDING = 1e-12  # of a value's own scale; 10²⁴ draws would be needed for an error that small
-FAMILY_WISE = 1e-6  # chance of a false alarm over all z-scores of a run
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Line:
         return (
             None
             if self.exact is None
-            else _z(self.estimates.mean, self.exact.mean, self.estimates.mean_se, self.estimates.std)
+            else z_score(self.estimates.mean, self.exact.mean, self.estimates.mean_se, self.estimates.std)
         )
 
     @property
@@ -47,7 +45,7 @@ class Line:
         """(std − exact) in standard errors; None without a referee."""
         if self.exact is None:
             return None
-        return _z(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se, self.estimates.std)
+        return z_score(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se, self.estimates.std)
 
 
 def run(
@@ -99,11 +97,6 @@ def centres(pilot: Accumulators) -> Accumulators:
     return np.array([0.0 if abs(e.mean) <= 5.0 * e.mean_se else e.mean for e in found])
 
 
-def z_bound(tests: int) -> float:
-    """The |z| that one of so many true values exceeds with probability 10⁻⁶ (Bonferroni, two-sided)."""
-    return -NormalDist().inv_cdf(FAMILY_WISE / (2.0 * max(tests, 1)))
-
-
 def suspects(lines: Sequence[Line]) -> list[tuple[Line, str, float]]:
     """The lines whose |z| is beyond the bound for the number of z-scores in the run: (line, statistic, z)."""
     scores = [(line, name, z) for line in lines for name, z in (("mean", line.z_mean), ("std", line.z_std))]
@@ -115,10 +108,3 @@ def suspects(lines: Sequence[Line]) -> list[tuple[Line, str, float]]:
 def available_cpus() -> int:
     """The processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _z(value: float, exact: float, error: float, std: float) -> float:
-    """Difference in standard errors; 0 where it is no more than rounding, which a constant's error does not cover."""
-    if abs(value - exact) <= ROUNDING * (abs(exact) + std):
-        return 0.0
-    return (value - exact) / error if error > 0.0 else math.inf

@@ -5,9 +5,9 @@ import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
+from gradstat.estimation.scores import ROUNDING, z_bound, z_score
 from gradstat.records.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
 from gradstat.records.store import Result
 from gradstat.records.views import title
@@ -16,8 +16,6 @@ KEY = ("layer", "params", "direction", "cell", "input", "upstream", "estimator")
 SAMPLED = ("n", *ESTIMATES, WINDOWS, *ACCUMULATORS)  # promised to the byte for one seed
 EXACT = tuple(name for name in REFEREE if name.startswith("exact_"))  # by libm: the last digit depends on the machine
 TESTED = ("mean", "std")
-ROUNDING = 1e-12  # of a value's own scale
-FAMILY_WISE = 1e-6  # chance that two right results are told apart, over all their z-scores
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -48,8 +46,8 @@ class Comparison:
 
     @property
     def bound(self) -> float:
-        """The |z| that one of so many independent scores exceeds with probability 10⁻⁶ (Bonferroni, two-sided)."""
-        return -NormalDist().inv_cdf(FAMILY_WISE / (2.0 * max(len(self.scores), 1)))
+        """What chance allows the largest |z| to be."""
+        return z_bound(len(self.scores))
 
     @property
     def beyond(self) -> list[Score]:
@@ -110,11 +108,8 @@ def _by_key(result: Result) -> dict[Key, Row]:
 def _scores(a: Row, b: Row) -> Iterator[Score]:
     """Difference over the root of the sum of both variances: too careful where the draws are shared, never too bold."""
     for name in TESTED:
-        difference, error = a[name] - b[name], math.hypot(a[f"{name}_se"], b[f"{name}_se"])
-        if abs(difference) <= ROUNDING * (abs(b[name]) + b["std"]):
-            z = 0.0
-        else:
-            z = difference / error if error else math.copysign(math.inf, difference)
+        error = math.hypot(a[f"{name}_se"], b[f"{name}_se"])
+        z = z_score(a[name], b[name], error, b["std"])
         yield Score(f"{_name(a)} {name}", a[name], b[name], z)
 
 

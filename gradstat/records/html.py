@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from gradstat import __version__
-from gradstat.records.alarms import z_bound
+from gradstat.estimation.scores import z_bound
 from gradstat.records.schema import SHOWN
 from gradstat.records.store import Result
 from gradstat.records.views import STATISTICS, UNKNOWN, overview

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gradstat.errors import UnreadableFile, UsageError
+from gradstat.estimation.scores import z_bound
 from gradstat.layers.record import ALL, FORWARD
-from gradstat.records.alarms import z_bound
 from gradstat.records.plot_kinds.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
 from gradstat.records.plots import Request
 from gradstat.records.store import Result, read
