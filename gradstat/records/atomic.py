@@ -11,10 +11,17 @@ from gradstat.errors import UsageError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which is synced and renamed to `path` if nothing fails.
+    """A temporary name beside `path`, which is synced and renamed to `path` if nothing fails; UsageError if it does."""
+    try:
+        with whole(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise _refused(path, error) from None
 
-    A failure or an interrupt leaves the file that was there before, and no temporary file.
-    """
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """The same with the OSError as it is. A failure or an interrupt leaves what was there before, and no other file."""
     target = path.resolve()  # through a link to the file it names: the link stays a link
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -24,8 +31,6 @@ def replacing(path: Path) -> Iterator[Path]:
         if target.exists():
             shutil.copymode(target, temporary)
         temporary.replace(target)
-    except OSError as error:
-        raise _refused(path, error) from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
