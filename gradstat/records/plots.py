@@ -5,6 +5,7 @@ Importing this needs no matplotlib: the command line asks it for names. Each kin
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,9 +101,14 @@ def check(outputs: Sequence[Path]) -> None:
 
 def draw(kind: str, request: Request) -> Any:
     """The figure, a matplotlib.figure.Figure."""
+    return styled_figure(f"gradstat.records.plot_kinds.{find(kind).module}", request)
+
+
+def styled_figure(name: str, request: Any) -> Any:
+    """What the `draw` of a module makes of its request, in gradstat's style and laid out."""
     from gradstat.records.plot_kinds.style import styled
 
-    module = importlib.import_module(f"gradstat.records.plot_kinds.{find(kind).module}")
+    module = importlib.import_module(name)
     with styled():
         figure = module.draw(request)
         for _ in range(2):  # the second time the legend's size is known
@@ -117,3 +123,11 @@ def save(figure: Any, path: Path) -> None:
 
     with styled(), replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], metadata=METADATA[path.suffix])
+        if path.suffix == ".svg":
+            temporary.write_text(_slim(temporary.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _slim(svg: str) -> str:
+    """Hundredths of a point, and a path in one line: the same picture, half the lines, for those who commit it."""
+    rounded = re.sub(r"\b([1-9]\d*\.\d\d)\d+", r"\1", svg)  # cut off; below 1 stand the scales of letters
+    return re.sub(r"\s*\n(?=[LCQz])", "", rounded)
