@@ -1,6 +1,10 @@
 """What every test module shares."""
 
+import os
 import signal
+
+# One thread of BLAS in each process of pytest-xdist: more of them wait for each other. Before NumPy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from hypothesis import settings
 

@@ -1,4 +1,4 @@
-"""The floors of the house, read from the imports: cli → records → estimation → layers → numerics, down only."""
+"""The floors of the house, read from the imports: cli → records → networks → estimation → layers → numerics."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 import gradstat
 
 PACKAGE = Path(gradstat.__file__).parent
-FLOORS = ("bottom", "numerics", "layers", "estimation", "records", "cli", "roof")
+FLOORS = ("bottom", "numerics", "layers", "estimation", "networks", "records", "cli", "roof")
 BOTTOM = {"gradstat", "gradstat.errors", "gradstat.config", "gradstat.assumptions"}
 ROOF = {"gradstat.__main__"}
 # Public names that `import gradstat` offers and imports when they are first asked for.

@@ -1,0 +1,139 @@
+"""Kinds of blocks, a table of records: from a table of a configuration to what a network computes."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from gradstat.config import RunConfig, explain, toml
+from gradstat.errors import UsageError
+from gradstat.layers.cases import cases
+from gradstat.layers.record import FLAG, PROBABILITY, REAL, Kind, Parameter, unknown, whole
+from gradstat.layers.table import Case
+from gradstat.networks.operations import Conv2d, Features, Linear, Operation
+from gradstat.networks.plain_operations import Activation, AvgPool2d, Dropout, MaxPool2d
+
+LARGEST = 2**16
+OPTIONAL = Kind(
+    f"a whole number from 1 to {LARGEST}, or left out", lambda v: v is None or whole(1, LARGEST).contains(v)
+)
+WINDOW = whole(1, 64)
+STRIDE = Kind("a whole number from 1 to 64, or left out", lambda v: v is None or WINDOW.contains(v))
+TABLES = Kind(
+    'a list of blocks, as [{ kind = "linear" }]',
+    lambda v: isinstance(v, list) and bool(v) and all(isinstance(table, dict) for table in v),
+)
+NAME = Kind("the name of a layer, in quotes", lambda v: v is None or isinstance(v, str))
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BlockKind:
+    """One kind of block: its formula, its parameters, and the operation it becomes for features of some shape.
+
+    `build` is None for the one kind that holds blocks itself. With `others`, keys that are no parameters are the
+    layer's own.
+    """
+
+    name: str
+    words: str
+    parameters: tuple[Parameter, ...] = ()
+    build: Callable[[Params, Features], Operation] | None = None
+    others: bool = field(default=False)
+
+    def resolve(self, given: Params) -> dict[str, Any]:
+        """Every parameter with its value; UsageError for an unknown or impossible one."""
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given:
+            if name not in known and not self.others:
+                raise UsageError(unknown(f"key of {self.name}", name, known))
+        for parameter in self.parameters:
+            value = given.get(parameter.name, parameter.default)
+            if not parameter.kind.contains(value):
+                found = (
+                    f"{parameter.name} = {toml(value)} is impossible"
+                    if parameter.name in given
+                    else (f"{parameter.name} is missing")
+                )
+                raise UsageError(f"{self.name}: {found}; allowed: {parameter.kind.words}")
+        return {parameter.name: parameter.default for parameter in self.parameters} | dict(given)
+
+
+def _activation(params: Params, source: Features) -> Operation:
+    """The elementwise layer that is named, or written as an expression."""
+    if params["name"] is None and "expression" not in params:
+        raise UsageError('activation: name is missing; add one, as name = "relu", or activations = [...] above it')
+    table = {key: value for key, value in params.items() if key != "name" or value is not None}
+    try:
+        case = cases(RunConfig.model_validate({"layer": [table]}), "activation")[0]
+    except ValidationError as error:
+        raise UsageError(f"activation: {explain(error)[1].removeprefix('layer 1: ')}") from None
+    except UsageError as error:
+        raise UsageError(str(error).replace("activation: layer 1: ", "activation: ")) from None
+    if not case.layer.elementwise:
+        raise UsageError(f"activation: {case.layer.name} is not elementwise; gradstat list layers shows what is")
+    return Activation(source, Case(case.layer, case.given))
+
+
+def _max_pool(params: Params, source: Features) -> Operation:
+    return MaxPool2d(source, params["kernel_size"], params["stride"] or params["kernel_size"])
+
+
+def _avg_pool(params: Params, source: Features) -> Operation:
+    return AvgPool2d(source, params["kernel_size"], params["stride"] or params["kernel_size"])
+
+
+def _conv(params: Params, source: Features) -> Operation:
+    channels = params["channels"] or source[0]
+    return Conv2d(source, channels, params["kernel_size"], params["stride"], params["padding"])
+
+
+POOLING = (Parameter("kernel_size", 2, WINDOW), Parameter("stride", None, STRIDE))
+KINDS: dict[str, BlockKind] = {
+    kind.name: kind
+    for kind in (
+        BlockKind(
+            "linear",
+            "y = Wx; without width as wide as its input",
+            (Parameter("width", None, OPTIONAL),),
+            lambda params, source: Linear(source, params["width"] or math.prod(source)),
+        ),
+        BlockKind(
+            "conv2d",
+            "y = Σ w·x over windows, zeros around the map; without channels as many as in its input",
+            (
+                Parameter("channels", None, OPTIONAL),
+                Parameter("kernel_size", 3, WINDOW),
+                Parameter("stride", 1, WINDOW),
+                Parameter("padding", 0, whole(0, 32)),
+            ),
+            _conv,
+        ),
+        BlockKind("activation", "y = f(x), any elementwise layer", (Parameter("name", None, NAME),), _activation, True),
+        BlockKind("max_pool2d", "y = the largest of each window", POOLING, _max_pool),
+        BlockKind("avg_pool2d", "y = the mean of each window", POOLING, _avg_pool),
+        BlockKind(
+            "dropout",
+            "y = r·x, r = 0 with probability p",
+            (Parameter("p", 0.5, PROBABILITY), Parameter("inverted", True, FLAG)),
+            lambda params, source: Dropout(source, float(params["p"]), params["inverted"]),
+        ),
+        BlockKind(
+            "residual",
+            "y = x + weight·branch(x)",
+            (Parameter("weight", 1.0, REAL), Parameter("branch", None, TABLES)),
+        ),
+    )
+}
+
+
+def kind_of(table: Params) -> BlockKind:
+    """The kind that a table names; UsageError with the closest one otherwise."""
+    if "kind" not in table:
+        raise UsageError(f"kind is missing; allowed: {', '.join(KINDS)}")
+    name = table["kind"]
+    if not isinstance(name, str) or name not in KINDS:
+        raise UsageError(unknown("kind of block", str(name), KINDS))
+    return KINDS[name]

@@ -1,0 +1,109 @@
+"""TOML → the configuration of `propagate`. Blocks are checked where they are built, in `networks.blocks`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from gradstat.config import LARGEST_SEED, Override, Strict, explain, put, read_toml
+from gradstat.errors import UsageError
+from gradstat.networks.randomness import MOST_NETWORKS
+from gradstat.networks.schemes import SCHEMES, find
+
+LARGEST = 2**16  # features along one dimension
+MOST_REPEATS = 10_000
+FEATURES = "a whole number from 1 to 65536, or [channels, rows, columns]"
+NO_NETWORK = "there is no [[network]]; add one, with its [[network.stage]] of blocks"
+NO_STAGE = "there is no [[network.stage]]; add one with its blocks"
+
+
+def _features(value: Any) -> Any:
+    """512 and [512] are the same; a list becomes a tuple."""
+    return (value,) if isinstance(value, int) and not isinstance(value, bool) else _tuple(value)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Size = Annotated[int, Field(ge=1, le=LARGEST)]
+Table = dict[str, Any]
+
+
+class StageConfig(Strict):
+    """Blocks one after the other, repeated."""
+
+    repeat: int = Field(default=1, ge=1, le=MOST_REPEATS, description="a whole number from 1 to 10000")
+    blocks: list[Table] = Field(min_length=1, description='a list of tables, as [{ kind = "linear" }]')
+
+
+class NetworkConfig(Strict):
+    """One architecture, or one per activation."""
+
+    name: str = Field(default="", description='text, as "vgg"')
+    activations: list[str] = Field(default_factory=list, description='names of layers, as ["relu", "tanh"]')
+    stage: list[Table] = Field(default_factory=list, description="tables in double brackets: [[network.stage]]")
+
+
+class PropagateConfig(Strict):
+    """A whole experiment."""
+
+    seed: int = Field(default=20160328, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
+    networks: int = Field(
+        default=8, ge=2, le=MOST_NETWORKS, description="a whole number from 2 to 65536, of independent networks"
+    )
+    batch: int = Field(default=64, ge=1, le=LARGEST, description="a whole number from 1 to 65536, of samples")
+    features: Annotated[tuple[Size] | tuple[Size, Size, Size], BeforeValidator(_features), Field(description=FEATURES)]
+    schemes: Annotated[tuple[str, ...], BeforeValidator(_tuple), Field(min_length=1)] = Field(
+        default=tuple(SCHEMES), description=f"a list of {', '.join(SCHEMES)}"
+    )
+    network: list[Table] = Field(default_factory=list, description="tables in double brackets: [[network]]")
+
+
+def load(path: Path, overrides: Sequence[Override] = ()) -> PropagateConfig:
+    """The configuration in `path` with the overrides put over it; UsageError in one line for what is wrong."""
+    document = read_toml(path)
+    for override in overrides:
+        put(document, override)
+    try:
+        config = PropagateConfig.model_validate(document)
+    except ValidationError as error:
+        key, message = explain(error, PropagateConfig)
+        blame = [o.typed for o in overrides if key.partition(".")[0] == o.key.partition(".")[0]]
+        raise UsageError(f"{blame[-1] if blame else path}: {message}") from None
+    for name in config.schemes:
+        try:
+            find(name)
+        except UsageError as error:
+            raise UsageError(f"{path}: schemes: {error}") from None
+    if twice := [name for name in config.schemes if config.schemes.count(name) > 1]:
+        raise UsageError(f"{path}: schemes: {twice[0]!r} stands twice; keep one")
+    if not config.network:
+        raise UsageError(f"{path}: {NO_NETWORK}")
+    return config
+
+
+def networks_of(config: PropagateConfig) -> list[NetworkConfig]:
+    """The architectures of a configuration; UsageError names the one that is wrong."""
+    found = []
+    for number, table in enumerate(config.network, 1):
+        try:
+            network = NetworkConfig.model_validate(table)
+        except ValidationError as error:
+            raise UsageError(f"network {number}: {explain(error, NetworkConfig)[1]}") from None
+        if not network.stage:
+            raise UsageError(f"network {number}: {NO_STAGE}")
+        found.append(network)
+    return found
+
+
+def stages_of(network: NetworkConfig) -> list[StageConfig]:
+    """The stages of an architecture; UsageError names the one that is wrong."""
+    found = []
+    for number, table in enumerate(network.stage, 1):
+        try:
+            found.append(StageConfig.model_validate(table))
+        except ValidationError as error:
+            raise UsageError(f"stage {number}: {explain(error, StageConfig)[1]}") from None
+    return found

@@ -1,0 +1,195 @@
+"""A configuration → networks: trees of nodes with shapes, sites of their draws, and what a scheme makes of each."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradstat.errors import UsageError
+from gradstat.layers.record import ALL, BACKWARD, FORWARD
+from gradstat.layers.table import Case
+from gradstat.layers.table import find as find_layer
+from gradstat.networks.blocks import kind_of
+from gradstat.networks.config import NetworkConfig, PropagateConfig, networks_of, stages_of
+from gradstat.networks.operations import Features, Operation
+from gradstat.networks.randomness import MOST_SITES
+from gradstat.networks.schemes import Constants, Scheme
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One operation. `level` counts the repetitions of stages from the input, `path` names it within them."""
+
+    path: str
+    level: int
+    site: int
+    operation: Operation
+
+
+@dataclass(frozen=True)
+class Residual:
+    """y = x + weight·branch(x)."""
+
+    path: str
+    level: int
+    weight: float
+    branch: "tuple[Node, ...]"
+
+    @property
+    def constants(self) -> Constants:
+        """√(1 + weight²) both ways, from the referee; dx is the sum of what the two paths receive."""
+        case = Case(find_layer("residual"), {"tau": self.weight, "normalized": False})
+        rows = {row.direction: case.exact(row) for row in case.shape.rows if row.cell == ALL}
+        y, dx = rows[FORWARD], rows[BACKWARD]
+        assert y is not None  # both are closed forms
+        assert dx is not None
+        return Constants(y.mean, math.sqrt(y.var), math.sqrt(2.0 * dx.var))
+
+
+Node = Leaf | Residual
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What a scheme does to a node: y = (f(x) − shift)/divisor; dx is multiplied by boost; σ of its weights."""
+
+    shift: float = 0.0
+    divisor: float = 1.0
+    boost: float = 1.0
+    spread: float = 1.0
+    normalized: str = ""
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture: its name, the shape of one sample of x, its nodes."""
+
+    name: str
+    features: Features
+    nodes: tuple[Node, ...]
+
+    @property
+    def depth(self) -> int:
+        """The number of levels."""
+        return self.nodes[-1].level
+
+    def rows(self) -> list[Node]:
+        """Every node in the order of results: a residual behind its branch."""
+        return list(_flat(self.nodes))
+
+
+def _flat(nodes: Sequence[Node]) -> Iterator[Node]:
+    for node in nodes:
+        if isinstance(node, Residual):
+            yield from _flat(node.branch)
+        yield node
+
+
+def bytes_kept(network: Network, batch: int) -> int:
+    """What a pass up keeps for the pass down, at the least: the weights, and a number for each y."""
+    leaves = [node.operation for node in network.rows() if isinstance(node, Leaf)]
+    weights = sum(math.prod(one.draws) for one in leaves if one.fans is not None)
+    return 8 * (weights + batch * sum(math.prod(one.features) for one in leaves))
+
+
+def label(node: Node) -> str:
+    """`relu`, `linear(512)`, `residual(0.2)`."""
+    return f"residual({node.weight:g})" if isinstance(node, Residual) else node.operation.label
+
+
+def build(config: PropagateConfig, source: str) -> list[Network]:
+    """Every network of a configuration; UsageError names file, network, stage and block."""
+    try:
+        found = [network for own in networks_of(config) for network in _expanded(own, config)]
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from None
+    names = [network.name for network in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"{source}: two networks are named {twice[0]!r}; give each a name")
+    return found
+
+
+def _expanded(own: NetworkConfig, config: PropagateConfig) -> Iterator[Network]:
+    """One network per activation, or one."""
+    for activation in own.activations or [""]:
+        name = " ".join(word for word in (own.name, activation) if word) or "network"
+        try:
+            yield _Builder(activation).network(name, own, config.features)
+        except UsageError as error:
+            raise UsageError(f"network {name!r}: {error}") from None
+
+
+class _Builder:
+    """Counts the sites of one network while it grows."""
+
+    def __init__(self, activation: str) -> None:
+        self.activation, self.site = activation, 0
+
+    def network(self, name: str, own: NetworkConfig, features: Features) -> Network:
+        nodes: list[Node] = []
+        level, shape = 0, features
+        for number, stage in enumerate(stages_of(own), 1):
+            for _ in range(stage.repeat):
+                level += 1
+                try:
+                    grown, shape = self.sequence(stage.blocks, shape, level, str(level))
+                except UsageError as error:
+                    raise UsageError(f"stage {number}: {error}") from None
+                nodes += grown
+        return Network(name, features, tuple(nodes))
+
+    def sequence(
+        self, tables: Sequence[dict[str, Any]], shape: Features, level: int, path: str
+    ) -> tuple[list[Node], Features]:
+        """Blocks one after the other, and the features of the last."""
+        nodes: list[Node] = []
+        for number, table in enumerate(tables, 1):
+            try:
+                node, shape = self.node(table, shape, level, f"{path}.{number}")
+            except UsageError as error:
+                raise UsageError(f"block {number}: {error}") from None
+            nodes.append(node)
+        return nodes, shape
+
+    def node(self, table: dict[str, Any], shape: Features, level: int, path: str) -> tuple[Node, Features]:
+        kind = kind_of(table)
+        given = {key: value for key, value in table.items() if key != "kind"}
+        if kind.others and self.activation and "name" not in given and "expression" not in given:
+            given["name"] = self.activation
+        params = kind.resolve(given)
+        if kind.build is None:
+            branch, end = self.sequence(params["branch"], shape, level, path)
+            if end != shape:
+                raise UsageError(f"the branch makes {_shape(end)} of {_shape(shape)} features, and is added to them")
+            return Residual(path, level, float(params["weight"]), tuple(branch)), shape
+        operation = kind.build(params, shape)
+        site, self.site = self.site, self.site + 1
+        if self.site > MOST_SITES:
+            raise UsageError(f"a network has more than {MOST_SITES} blocks")
+        return Leaf(path, level, site, operation), operation.features
+
+
+def _shape(features: Features) -> str:
+    return "×".join(map(str, features))
+
+
+def scalings(network: Network, scheme: Scheme) -> dict[str, Scaling]:
+    """What the scheme does to every node, by path; UsageError where a constant that it needs is not known."""
+    return {node.path: _scaling(node, scheme) for node in network.rows()}
+
+
+def _scaling(node: Node, scheme: Scheme) -> Scaling:
+    fans = node.operation.fans if isinstance(node, Leaf) else None
+    if fans is not None:
+        spread = scheme.spread(fans)
+        own = Constants(0.0, spread * math.sqrt(fans.inputs), spread * math.sqrt(fans.outputs) * fans.backward)
+        return Scaling(boost=scheme.boost(own), spread=spread, normalized=scheme.normalized)
+    if not scheme.centred:
+        return Scaling()
+    constants = node.constants if isinstance(node, Residual) else node.operation.constants
+    if constants is None or not min(constants.forward, constants.backward) > 0.0:
+        raise UsageError(
+            f"{label(node)}: no exact E[y], σ[y], σ[dx] above 0 are known, and the scheme {scheme.name!r} needs them",
+            "schemes that need none: none, xavier, he",
+        )
+    return Scaling(constants.mean, scheme.divisor(constants), scheme.boost(constants))

@@ -1,0 +1,232 @@
+"""What the blocks of a network compute, forward and backward, in float64: linear maps with weights.
+
+An operation is immutable and knows nothing of schemes: it is handed its weights, and predicts what it does to mean and
+σ. Arrays are [sample, features…]; a map is [sample, channel, row, column].
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from gradstat.errors import UsageError
+from gradstat.layers.geometry import bounded
+from gradstat.layers.record import ALL, BACKWARD, FORWARD
+from gradstat.layers.table import Case, find
+from gradstat.networks.randomness import Array
+from gradstat.networks.schemes import Constants, Fans
+
+Features = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What an operation makes of inputs with some mean and σ: mean and σ of y, and rms[dx]/rms[dy]."""
+
+    mean: float
+    std: float
+    slope: float
+
+
+class Operation(Protocol):
+    """One step of a network. `fans` where it has weights, `constants` where a scheme may scale it."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def features(self) -> Features:
+        """The shape of one sample of y."""
+
+    @property
+    def fans(self) -> Fans | None: ...
+    @property
+    def draws(self) -> tuple[int, ...]:
+        """The shape of the weights, or of one sample's mask; empty where nothing is drawn."""
+
+    @property
+    def constants(self) -> Constants | None: ...
+    @property
+    def terms(self) -> float:
+        """The number of products x·dy that a weight's gradient sums for one sample."""
+
+    def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
+        """y, and what the backward pass needs."""
+
+    def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, Array | None]:
+        """dx, and dW where there are weights."""
+
+    def moments(self, mean: float, std: float, spread: float) -> Moments | None:
+        """The prediction from this layer alone; `spread` is σ of a weight. None where there is none."""
+
+
+def exact_constants(case: Case) -> Constants | None:
+    """E[y], σ[y] and σ[dx] of a layer by gradstat's referee; None where it knows no exact value."""
+    rows = {row.direction: case.exact(row) for row in reversed(case.shape.rows) if row.cell == ALL}
+    y, dx = rows[FORWARD], rows[BACKWARD]
+    return None if y is None or dx is None else Constants(y.mean, math.sqrt(y.var), math.sqrt(dx.var))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """y = Wx, dx = Wᵀdy, dW = Σ dy·xᵀ over the samples."""
+
+    source: Features
+    width: int
+
+    @property
+    def label(self) -> str:
+        return f"linear({self.width})"
+
+    @property
+    def features(self) -> Features:
+        return (self.width,)
+
+    @property
+    def fans(self) -> Fans:
+        return Fans(math.prod(self.source), self.width)
+
+    @property
+    def draws(self) -> tuple[int, ...]:
+        return (self.width, math.prod(self.source))
+
+    @property
+    def constants(self) -> None:
+        return None
+
+    @property
+    def terms(self) -> float:
+        return 1.0
+
+    def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
+        flat = x.reshape(len(x), -1)
+        return flat @ _weights(drawn).T, flat
+
+    def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, Array]:
+        return (dy @ _weights(drawn)).reshape(len(dy), *self.source), dy.T @ memory
+
+    def moments(self, mean: float, std: float, spread: float) -> Moments:
+        fans = self.fans
+        return Moments(0.0, spread * math.sqrt(fans.inputs * (mean**2 + std**2)), spread * math.sqrt(fans.outputs))
+
+
+@dataclass(frozen=True)
+class Conv2d:
+    """y = Σ w·x over the window of every output, in every channel; zeros around the map."""
+
+    source: Features
+    channels: int
+    kernel: int
+    stride: int
+    padding: int
+
+    def __post_init__(self) -> None:
+        check_map("conv2d", self.source)
+        _ = self.size
+
+    @property
+    def label(self) -> str:
+        tail = f", stride={self.stride}" if self.stride > 1 else ""
+        return f"conv2d({self.channels}, {self.kernel}×{self.kernel}{tail})"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of y."""
+        rows, columns = (len(axis.windows) for axis in self._axes())
+        return rows, columns
+
+    @property
+    def features(self) -> Features:
+        return (self.channels, *self.size)
+
+    @property
+    def taps(self) -> int:
+        """Weights between two channels."""
+        return self.kernel**2
+
+    @property
+    def fans(self) -> Fans:
+        """Their σ[dx] is the referee's, of a map without border: 1/stride for columns of norm 1."""
+        sizes = {"kernel_size": self.kernel, "stride": self.stride, "in_channels": 1, "out_channels": 1}
+        own = exact_constants(Case(find("conv2d"), sizes | {"normalize": "fan_out"}))
+        assert own is not None  # a closed form
+        return Fans(self.source[0] * self.taps, self.channels * self.taps, own.backward, self.taps)
+
+    @property
+    def draws(self) -> tuple[int, ...]:
+        return (self.channels, self.source[0] * self.taps)
+
+    @property
+    def constants(self) -> None:
+        return None
+
+    @property
+    def terms(self) -> float:
+        return math.prod(self.size) * self._inside()
+
+    def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
+        columns = self._columns(x)
+        y = columns @ _weights(drawn).T
+        return y.reshape(len(x), *self.size, self.channels).transpose(0, 3, 1, 2), columns
+
+    def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, Array]:
+        flat = np.ascontiguousarray(dy.transpose(0, 2, 3, 1)).reshape(-1, self.channels)
+        return self._gathered(flat @ _weights(drawn), len(dy)), flat.T @ memory
+
+    def moments(self, mean: float, std: float, spread: float) -> Moments:
+        """Inputs and outputs at the border meet fewer weights: the mean numbers of taps are what counts."""
+        met = self._inside() * self.taps
+        read = met * math.prod(self.size) / math.prod(self.source[1:])
+        rms = math.hypot(mean, std)
+        return Moments(0.0, spread * math.sqrt(self.source[0] * met) * rms, spread * math.sqrt(self.channels * read))
+
+    def _axes(self) -> tuple[Any, Any]:
+        rows, columns = (bounded(n, self.kernel, self.stride, 1, self.padding, False) for n in self.source[1:])
+        return rows, columns
+
+    def _inside(self) -> float:
+        """The share of all (window, tap) pairs that lies on the map."""
+        share = 1.0
+        for axis in self._axes():
+            share *= sum(axis.counts) / (len(axis.windows) * self.kernel)
+        return share
+
+    def _columns(self, x: Array) -> Array:
+        """One row per window, its inputs in PyTorch's order [channel, row, column]."""
+        edge = (self.padding, self.padding)
+        padded = np.pad(x, ((0, 0), (0, 0), edge, edge))
+        windows = sliding(padded, self.kernel, self.stride)
+        rows = len(x) * math.prod(self.size)
+        return np.ascontiguousarray(windows.transpose(0, 2, 3, 1, 4, 5)).reshape(rows, -1)
+
+    def _gathered(self, columns: Array, samples: int) -> Array:
+        """The sum over the windows that read each input."""
+        channels, rows, wide = self.source
+        height, width = self.size
+        taps = columns.reshape(samples, height, width, channels, self.kernel, self.kernel)
+        dx = np.zeros((samples, channels, rows + 2 * self.padding, wide + 2 * self.padding))
+        for i in range(self.kernel):
+            for j in range(self.kernel):
+                target = dx[:, :, i : i + self.stride * height : self.stride, j : j + self.stride * width : self.stride]
+                target += taps[:, :, :, :, i, j].transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(dx[:, :, self.padding : self.padding + rows, self.padding : self.padding + wide])
+
+
+def sliding(x: Array, kernel: int, stride: int) -> Array:
+    """Every window of every map: [sample, channel, row, column, tap row, tap column], a view."""
+    windows = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), axis=(2, 3))
+    view: Array = windows[:, :, ::stride, ::stride]
+    return view
+
+
+def check_map(name: str, source: Sequence[int]) -> None:
+    """UsageError where the features are no map."""
+    if len(source) != 3:
+        found = "×".join(map(str, source))
+        raise UsageError(f"{name} needs a map of channels × rows × columns, and is given {found} features")
+
+
+def _weights(drawn: Array | None) -> Array:
+    assert drawn is not None
+    return drawn

@@ -1,0 +1,208 @@
+"""What the blocks without weights compute: activations, pooling, dropout. Their constants are the referee's."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from gradstat.assumptions import Input
+from gradstat.layers.geometry import bounded
+from gradstat.layers.record import Layer
+from gradstat.layers.referee.quadrature import expectation
+from gradstat.layers.table import Case, find
+from gradstat.networks.operations import Features, Moments, check_map, exact_constants, sliding
+from gradstat.networks.randomness import Array
+from gradstat.networks.schemes import Constants
+from gradstat.networks.slopes import value_and_slope
+
+
+class Plain:
+    """No weights, nothing drawn, y of the shape of x; what is common to all in this module."""
+
+    source: Features
+    fans = None
+    terms = 0.0
+
+    @property
+    def features(self) -> Features:
+        return self.source
+
+    @property
+    def draws(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def case(self) -> Case:
+        """The layer whose constants it has."""
+        raise NotImplementedError
+
+    @property
+    def constants(self) -> Constants | None:
+        return _constants(self.case.layer, tuple(self.case.given.items()))
+
+    def moments(self, mean: float, std: float, spread: float) -> Moments | None:
+        """The referee's values for x ~ N(mean, std²), as if neighbours were independent."""
+        if not 0.0 < std < math.inf:
+            return None
+        own = exact_constants(replace(self.case, x=Input(mean=mean, std=std)))
+        return None if own is None else Moments(own.mean, own.forward, own.backward)
+
+
+@cache
+def _constants(layer: Layer, given: tuple[tuple[str, Any], ...]) -> Constants | None:
+    """Fifty levels ask for the same under every scheme."""
+    return exact_constants(Case(layer, dict(given)))
+
+
+@dataclass(frozen=True)
+class Activation(Plain):
+    """y = f(x), dx = f′(x)·dy."""
+
+    source: Features
+    elementwise: Case
+
+    @property
+    def label(self) -> str:
+        return self.elementwise.title
+
+    @property
+    def case(self) -> Case:
+        return self.elementwise
+
+    def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
+        return value_and_slope(self.elementwise, x)
+
+    def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, None]:
+        return dy * memory, None
+
+    def moments(self, mean: float, std: float, spread: float) -> Moments | None:
+        """E[f], σ[f] and √E[f′²] by quadrature, only these three: fifty layers ask for them."""
+        if not 0.0 < std < math.inf:
+            return None
+        case, x = self.elementwise, Input(mean=mean, std=std)
+        f, kinks = case.layer.kernel(case.params), case.layer.kinks(case.params)
+        centre = expectation(lambda v: f(v, *case.constants)[0], x, kinks)
+        if centre is None:
+            return None
+        var = expectation(lambda v: (f(v, *case.constants)[0] - centre) ** 2, x, kinks)
+        slope = expectation(lambda v: f(v, *case.constants)[1] ** 2, x, kinks)
+        return None if var is None or slope is None else Moments(centre, math.sqrt(var), math.sqrt(slope))
+
+
+@dataclass(frozen=True)
+class MaxPool2d(Plain):
+    """y = the largest of each window, dx = the sum of dy over the windows that x is the (first) largest of."""
+
+    source: Features
+    kernel: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        check_map("max_pool2d", self.source)
+        _ = self.features
+
+    @property
+    def label(self) -> str:
+        return _label("max_pool2d", self.kernel, self.stride)
+
+    @property
+    def features(self) -> Features:
+        return _pooled(self.source, self.kernel, self.stride)
+
+    @property
+    def case(self) -> Case:
+        return Case(find("max_pool2d"), {"kernel_size": self.kernel, "stride": self.stride})
+
+    def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
+        windows = sliding(x, self.kernel, self.stride)
+        flat = windows.reshape(*windows.shape[:4], -1)
+        winner = flat.argmax(axis=4)
+        return np.take_along_axis(flat, winner[..., None], axis=4)[..., 0], winner
+
+    def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, None]:
+        dx = np.zeros((len(dy), *self.source))
+        _, _, height, width = dy.shape
+        for tap in range(self.kernel**2):
+            i, j = divmod(tap, self.kernel)
+            rows = slice(i, i + self.stride * height, self.stride)
+            columns = slice(j, j + self.stride * width, self.stride)
+            dx[:, :, rows, columns] += np.where(memory == tap, dy, 0.0)
+        return dx, None
+
+
+@dataclass(frozen=True)
+class AvgPool2d(Plain):
+    """y = the mean of each window, dx = the sum of dy/size over the windows that read x."""
+
+    source: Features
+    kernel: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        check_map("avg_pool2d", self.source)
+        _ = self.features
+
+    @property
+    def label(self) -> str:
+        return _label("avg_pool2d", self.kernel, self.stride)
+
+    @property
+    def features(self) -> Features:
+        return _pooled(self.source, self.kernel, self.stride)
+
+    @property
+    def case(self) -> Case:
+        return Case(find("avg_pool2d"), {"kernel_size": self.kernel, "stride": self.stride})
+
+    def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
+        return np.ascontiguousarray(sliding(x, self.kernel, self.stride).mean(axis=(4, 5))), None
+
+    def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, None]:
+        dx = np.zeros((len(dy), *self.source))
+        _, _, height, width = dy.shape
+        share = dy / self.kernel**2
+        for tap in range(self.kernel**2):
+            i, j = divmod(tap, self.kernel)
+            dx[:, :, i : i + self.stride * height : self.stride, j : j + self.stride * width : self.stride] += share
+        return dx, None
+
+
+@dataclass(frozen=True)
+class Dropout(Plain):
+    """y = r·x, dx = r·dy, r = 0 with probability p, else 1/(1 − p), or 1 where not inverted."""
+
+    source: Features
+    p: float
+    inverted: bool
+
+    @property
+    def label(self) -> str:
+        return f"dropout(p={self.p:g})"
+
+    @property
+    def draws(self) -> tuple[int, ...]:
+        return self.source
+
+    @property
+    def case(self) -> Case:
+        return Case(find("dropout"), {"p": self.p, "inverted": self.inverted})
+
+    def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
+        assert drawn is not None
+        kept = 1.0 / (1.0 - self.p) if self.inverted else 1.0
+        mask = np.where(drawn >= self.p, kept, 0.0)
+        return x * mask, mask
+
+    def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, None]:
+        return dy * memory, None
+
+
+def _label(name: str, kernel: int, stride: int) -> str:
+    return f"{name}({kernel}×{kernel}" + (")" if stride == kernel else f", stride={stride})")
+
+
+def _pooled(source: Features, kernel: int, stride: int) -> Features:
+    rows, columns = (len(bounded(n, kernel, stride, 1, 0, False).windows) for n in source[1:])
+    return (source[0], rows, columns)

@@ -1,0 +1,109 @@
+"""Worker processes, fed by a thread each. Results do not depend on how many there are."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gradstat.errors import GradstatError, UsageError
+from gradstat.networks.tasks import Experiment, Task
+from gradstat.networks.worker import KEPT_MEMORY, ONE_THREAD
+
+PACKAGES = Path(__file__).resolve().parents[2]
+Done = Callable[[Task, dict[str, Any]], None]  # told of each finished task, in the order in which they finish
+ENDED = (
+    "a worker process ended (exit code {}); what is finished is kept and the same command continues; "
+    "if memory was short, fewer jobs need less: -j 1"
+)
+
+
+class Pool:
+    """Worker processes that are started at once and are gone when the `with` block ends."""
+
+    def __init__(self, experiment: Experiment, jobs: int) -> None:
+        self.configuration = experiment.config.model_dump_json()
+        self.tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self.answers: queue.SimpleQueue[tuple[Task | None, Any]] = queue.SimpleQueue()
+        self.processes = [_process() for _ in range(jobs)]
+        self.stopped = False
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.stopped = True
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                with suppress(OSError):
+                    stream.close()  # type: ignore[union-attr]
+
+    def run(self, tasks: Sequence[Task], done: Done) -> None:
+        """Every task; the failure of one is raised here and ends the others."""
+        for task in tasks:
+            self.tasks.put(task)
+        for process in self.processes:
+            threading.Thread(target=self._feed, args=(process,), daemon=True).start()
+        for _ in tasks:
+            finished, answer = self._next()
+            if finished is None:
+                raise GradstatError(ENDED.format(answer))
+            where = f"{finished.network}, {finished.scheme}"
+            if "refused" in answer:
+                raise UsageError(f"{where}: {answer['refused']}")
+            if "failed" in answer:
+                failure = GradstatError(f"{where}: {answer['failed']}")
+                failure.add_note(answer["trace"])  # what --debug shows
+                raise failure
+            done(finished, answer["done"])
+
+    def _next(self) -> tuple[Task | None, Any]:
+        while True:
+            with suppress(queue.Empty):
+                return self.answers.get(timeout=0.1)  # a wait without a limit would not see Ctrl-C
+
+    def _feed(self, process: "subprocess.Popen[str]") -> None:
+        """Hand one worker a task after the other."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(self.configuration + "\n")
+            while not self.stopped:
+                try:
+                    task = self.tasks.get_nowait()
+                except queue.Empty:
+                    return
+                process.stdin.write(json.dumps(asdict(task)) + "\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+                if not line.endswith("\n"):
+                    raise OSError("the worker is gone")
+                self.answers.put((task, json.loads(line)))
+        except (OSError, ValueError):
+            self.answers.put((None, process.wait()))
+
+
+def _process() -> "subprocess.Popen[str]":
+    """A worker that imports this very gradstat, with one thread of BLAS, and nothing from the current directory.
+
+    In a session of its own: Ctrl-C is the parent's, which ends it.
+    """
+    path = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "gradstat.networks.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | ONE_THREAD | KEPT_MEMORY | {"PYTHONPATH": path},
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
+    )

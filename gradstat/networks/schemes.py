@@ -1,0 +1,110 @@
+"""Schemes, a table of records: how weights are drawn, what is subtracted and divided, what the gradient is scaled by.
+
+Every constant that a scheme uses is the referee's value of the single layer for x, dy ~ N(0, I).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gradstat.errors import UsageError
+from gradstat.layers.record import unknown
+
+
+@dataclass(frozen=True)
+class Fans:
+    """Weights of one output (`inputs`) and of one input (`outputs`); σ[dx] where each input's weights have norm 1."""
+
+    inputs: int
+    outputs: int
+    backward: float = 1.0  # other than 1 where a stride lets each input meet only some of its weights (post III)
+    taps: int = 1  # weights between two channels
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What a layer does to N(0, I): E[y], σ[y] and σ[dx]."""
+
+    mean: float
+    forward: float
+    backward: float
+
+
+UNIT = Constants(0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way to scale a network. Layers without weights become y = (f(x) − E[f])/divisor where `centred`."""
+
+    name: str
+    words: str
+    spread: Callable[[Fans], float]  # σ of one weight
+    normalized: str = ""  # what the weights are made to have exactly, instead of on average: rows, columns, both
+    centred: bool = False
+    divisor: Callable[[Constants], float] = lambda constants: 1.0  # of y
+    boost: Callable[[Constants], float] = lambda constants: 1.0  # of dx, in the backward pass only
+
+
+def over_fan_in(fans: Fans) -> float:
+    """1/√fan_in: Σw² of an output is 1."""
+    return 1.0 / math.sqrt(fans.inputs)
+
+
+def over_fan_out(fans: Fans) -> float:
+    """1/(√fan_out·σ[dx]): Σw² of an input is 1, or what makes σ[dx] = 1 with a stride."""
+    return 1.0 / (math.sqrt(fans.outputs) * fans.backward)
+
+
+SCHEMES: dict[str, Scheme] = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme("none", "W ~ N(0, 1/fan_in), activations as they are", over_fan_in),
+        Scheme(
+            "xavier",
+            "W ~ N(0, 2/(fan_in + fan_out)), activations as they are",
+            lambda fans: math.sqrt(2.0 / (fans.inputs + fans.outputs)),
+        ),
+        Scheme("he", "W ~ N(0, 2/fan_in), activations as they are", lambda fans: math.sqrt(2.0) * over_fan_in(fans)),
+        Scheme(
+            "forward",
+            "post I: unit rows over fan_in, (y − E[y])/σ[y]",
+            over_fan_in,
+            normalized="rows",
+            centred=True,
+            divisor=lambda c: c.forward,
+        ),
+        Scheme(
+            "backward",
+            "post II: unit rows over fan_out, (y − E[y])/σ[dx]",
+            over_fan_out,
+            normalized="columns",
+            centred=True,
+            divisor=lambda c: c.backward,
+        ),
+        Scheme(
+            "separate",
+            "forward constants forward; backward, dx is multiplied by σ[y]/σ[dx]",
+            over_fan_in,
+            normalized="rows",
+            centred=True,
+            divisor=lambda c: c.forward,
+            boost=lambda c: c.forward / c.backward,
+        ),
+        Scheme(
+            "geometric",
+            "the geometric mean of forward and backward",
+            lambda fans: math.sqrt(over_fan_in(fans) * over_fan_out(fans)),
+            normalized="both",
+            centred=True,
+            divisor=lambda c: math.sqrt(c.forward * c.backward),
+        ),
+    )
+}
+
+
+def find(name: str) -> Scheme:
+    """The scheme of this name; UsageError with the closest one otherwise."""
+    if name not in SCHEMES:
+        raise UsageError(unknown("scheme", name, SCHEMES))
+    return SCHEMES[name]

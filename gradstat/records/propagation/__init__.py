@@ -1,0 +1,1 @@
+"""What `gradstat propagate` keeps and shows."""

@@ -1,0 +1,80 @@
+"""How fast a scale grows with depth: the slope of ln σ per level, its interval over networks, and the verdict."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradstat.networks.randomness import Array
+
+LEVEL = 0.95  # of the interval
+RANGE = 10.0  # over the whole depth: more is exploding, less than 1/10 is vanishing
+VANISHING, STABLE, EXPLODING, UNDECIDED = "vanishing", "stable", "exploding", "undecided"
+LIMIT = math.log(RANGE)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The factor per level with its 95 % interval, and what it makes of the whole depth."""
+
+    rate: float
+    low: float
+    high: float
+    verdict: str
+
+
+def growth(sigmas: Array) -> Growth:
+    """From σ[network, level]: least squares through ln σ of each network, a t-interval over the networks' slopes.
+
+    Where a float64 cannot hold a scale there is no line, and the overflow or underflow is the verdict.
+    """
+    networks, depth = sigmas.shape
+    if depth < 2 or not np.all(np.isfinite(sigmas) & (sigmas > 0.0)):
+        return Growth(math.nan, math.nan, math.nan, _beyond_floats(sigmas))
+    levels = np.arange(depth) - 0.5 * (depth - 1)
+    slopes = np.log(sigmas) @ levels / np.sum(levels**2)
+    centre = float(slopes.mean())
+    reach = float(slopes.std(ddof=1)) / math.sqrt(networks) * t_quantile(0.5 + LEVEL / 2.0, networks - 1)
+    low, high = centre - reach, centre + reach
+    with np.errstate(over="ignore"):
+        rate, least, most = (float(np.exp(value)) for value in (centre, low, high))
+    return Growth(rate, least, most, verdict(low * depth, high * depth))
+
+
+def _beyond_floats(sigmas: Array) -> str:
+    """Where each network's σ first is no positive number: infinite, or 0 in all of them, or it says nothing."""
+    lost = ~(np.isfinite(sigmas) & (sigmas > 0.0))
+    firsts = {float(row[place.argmax()]) for row, place in zip(sigmas, lost, strict=True) if place.any()}
+    return EXPLODING if firsts == {math.inf} else VANISHING if firsts == {0.0} else UNDECIDED
+
+
+def verdict(low: float, high: float) -> str:
+    """What the interval of ln(factor over the whole depth) says."""
+    if low > LIMIT:
+        return EXPLODING
+    if high < -LIMIT:
+        return VANISHING
+    return STABLE if low >= -LIMIT and high <= LIMIT else UNDECIDED
+
+
+def mean_and_error(values: Sequence[float] | Array) -> tuple[float, float]:
+    """The mean over networks and its standard error."""
+    array = np.asarray(values, np.float64)
+    with np.errstate(all="ignore"):
+        return float(array.mean()), float(array.std(ddof=1) / math.sqrt(len(array)))
+
+
+def t_quantile(probability: float, freedom: int) -> float:
+    """Student's t: with t = √ν·tan θ its density is cos^(ν−1) θ, integrated by Gauss and Legendre, then bisected."""
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+
+    def area(angle: float) -> float:
+        theta = 0.5 * angle * (nodes + 1.0)
+        return float(0.5 * angle * (weights @ np.cos(theta) ** (freedom - 1)))
+
+    whole, low, high = area(math.pi / 2.0), 0.0, math.pi / 2.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if 0.5 + 0.5 * area(middle) / whole < probability else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)
