@@ -3,8 +3,9 @@
 PYTHON ?=
 python3 := $(or $(PYTHON),python3)
 bin := .venv/bin
+networks := configs/depth.toml configs/vgg.toml configs/resnet.toml
 
-.PHONY: help setup run verify docs test lint bench clean
+.PHONY: help setup run verify depth docs test lint bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -21,6 +22,10 @@ verify: setup ## decide all claims of configs/claims; writes results/verificatio
 
 docs: setup ## write the parts of README.md that are made from the code
 	@$(bin)/python -m tests.readme
+
+depth: setup ## scale networks by every scheme, both directions; writes results/depth.md and its pictures
+	@mkdir -p results
+	@$(bin)/gradstat propagate $(networks) -o results/depth.md --pictures results
 
 test: setup ## run the tests
 	@$(bin)/pytest -n auto

@@ -10,7 +10,10 @@ from pathlib import Path
 import click
 
 from gradstat.cli.app import COMMANDS, app
+from gradstat.config import toml
 from gradstat.layers.table import LAYERS
+from gradstat.networks.blocks import KINDS
+from gradstat.networks.schemes import SCHEMES
 from gradstat.records.constant_formats import as_markdown
 from gradstat.records.constants import chosen, compute
 from gradstat.records.listings import NOTHING, short, signature
@@ -53,7 +56,28 @@ def nfnets() -> str:
     return as_markdown([compute(chosen(["nfnets"])[0])]).partition("\n\n")[2]
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"commands": commands, "layers": layers, "nfnets": nfnets}
+def kinds() -> str:
+    """Blocks that networks are built of, with their keys and defaults."""
+    rows = []
+    for kind in KINDS.values():
+        keys = [key.name if key.default is None else f"{key.name}={toml(key.default)}" for key in kind.parameters]
+        more = ", and the layer's own or `expression`" if kind.others else ""
+        rows.append((f"`{kind.name}`", ", ".join(code(key) for key in keys) + more, kind.words))
+    return table(("kind of block", "keys", "what it computes"), rows)
+
+
+def schemes() -> str:
+    """Schemes of scaling."""
+    return table(("scheme", "what it does"), [(f"`{scheme.name}`", scheme.words) for scheme in SCHEMES.values()])
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "layers": layers,
+    "nfnets": nfnets,
+    "kinds": kinds,
+    "schemes": schemes,
+}
 
 
 def generated(text: str) -> str:

@@ -135,7 +135,7 @@ def test_shell_completion(words: str, expected: list[str], gradstat: Command, mo
 
 MISTAKES = [
     ("rnu", 2, "unknown command 'rnu'; did you mean 'run'?"),
-    ("zzz", 2, "unknown command 'zzz'; known: run, gain, verify, show, tables, diff, merge, plot, list, doctor"),
+    ("zzz", 2, "unknown command 'zzz'; known: run, gain, verify, show, tables, diff, merge, plot, propagate, list"),
     ("-q", 2, "No such option '-q'; see gradstat --help"),
     ("run", 2, "Missing argument 'CONFIG'; see gradstat run --help"),
     ("run relu.toml --sede 3", 2, "No such option '--sede'"),
@@ -228,7 +228,7 @@ def test_internal_error_is_one_line(gradstat: Command, monkeypatch: pytest.Monke
 
 def test_list_tells_what_can_be_listed(gradstat: Command) -> None:
     names = [line.split()[0] for line in gradstat("list").out.splitlines()]
-    assert names == ["layers", "statistics", "distributions", "engines", "formats", "tables", "plots"]
+    assert names == ["layers", "statistics", "distributions", "schemes", "engines", "formats", "tables", "plots"]
     for name in names:
         outcome = gradstat("list", name)
         assert (outcome.code, outcome.err) == (Exit.DONE, "")

@@ -16,6 +16,8 @@ from gradstat.cli.app import app
 from gradstat.config import load
 from gradstat.errors import UsageError
 from gradstat.layers.cases import cases
+from gradstat.networks import config as networks_config
+from gradstat.networks import network as networks
 from gradstat.records import claims
 from tests.readme import BLOCK, BLOCKS, README, commands, generated, layers
 
@@ -80,7 +82,7 @@ def test_command_is_understood(line: str) -> None:
         assert fnmatch.filter(known, only), f"no claim has an id like {only}"
     for value in context.params.values():
         for path in value if isinstance(value, tuple) else (value,):
-            if isinstance(path, Path) and path.parts[0] in ("configs", "results"):
+            if isinstance(path, Path) and path.parts[:1] in (("configs",), ("results",)):
                 assert (ROOT / path).exists()
 
 
@@ -109,8 +111,11 @@ def test_targets_of_make_are_there() -> None:
 def test_configuration_is_valid(text: str, tmp_path: Path) -> None:
     path = tmp_path / "snippet.toml"
     path.write_text(text, encoding="utf-8")
-    if "claim" in tomllib.loads(text):
+    document = tomllib.loads(text)
+    if "claim" in document:
         assert claims.load([path])
+    elif "network" in document:
+        assert networks.build(networks_config.load(path), "README.md")
     else:
         assert cases(load(path))
 

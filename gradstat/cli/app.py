@@ -31,7 +31,8 @@ COMMANDS = {
     "diff": "Compare two result files row by row.",
     "merge": "Join result files that hold different draws of the same run.",
     "plot": "Draw a picture: distributions, a variance map, errors, z-scores or the cells of a stride.",
-    "list": "List layers, statistics, distributions, engines, formats, tables or plots.",
+    "propagate": "Pass signal and gradient through random networks, under every scheme of scaling.",
+    "list": "List layers, statistics, distributions, schemes, engines, formats, tables or plots.",
     "doctor": "Check this installation: versions, kernel cache, and one known number.",
 }
 

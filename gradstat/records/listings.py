@@ -64,6 +64,13 @@ def engines() -> str:
     return "\n".join(ENGINES) + "\n"
 
 
+def schemes() -> str:
+    """How `gradstat propagate` can scale a network."""
+    from gradstat.networks.schemes import SCHEMES
+
+    return _columns([(scheme.name, scheme.words) for scheme in SCHEMES.values()])
+
+
 def formats() -> str:
     """Output formats, their suffixes, and what they hold."""
     from gradstat.records.formats import FORMATS, PARQUET
@@ -98,6 +105,7 @@ LISTINGS: dict[str, Listing] = {
     "layers": Listing("layers with parameters and formulas; `gradstat list layers NAME` shows one in full", layers),
     "statistics": Listing("statistics with their definitions", statistics),
     "distributions": Listing("distributions that x can have", distributions),
+    "schemes": Listing("schemes of scaling that gradstat propagate compares", schemes),
     "engines": Listing("where draws can be sampled", engines),
     "formats": Listing("output formats and their suffixes", formats),
     "tables": Listing("tables of constants that `gradstat tables` regenerates", tables),

@@ -1,0 +1,199 @@
+"""`gradstat propagate`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradstat.cli.app import emit, say
+from gradstat.cli.options import PATH, Jobs, Name, Seed, debug_option, screen
+from gradstat.errors import Exit, UsageError
+from gradstat.records.atomic import check_writable
+
+if TYPE_CHECKING:
+    from gradstat.networks.tasks import Experiment, Task
+    from gradstat.records.propagation.outcome import Outcome
+    from gradstat.records.propagation.parts import Parts
+
+    Answers = dict[Task, Any]
+
+STDOUT = Path("-")
+NAMES = ("table", "json", "csv", "md")
+Report = Callable[[str], None]
+
+
+@click.command()
+@click.argument("configs", nargs=-1, required=True, type=PATH, metavar="CONFIG...")
+@click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
+@click.option("-j", "--jobs", type=Jobs(), help="Worker processes; all processors where it is left out.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Over the configuration, as networks=4; repeatable."
+)
+@click.option("--fresh", is_flag=True, help="Compute everything again, whatever an earlier run left in results/.")
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    multiple=True,
+    metavar="FILE",
+    help="Every block as .parquet, .json or .csv, the summary as .txt, a page as .md, a picture as .png, .svg or .pdf; "
+    "repeatable. `-` is stdout, even with -q.",
+)
+@click.option("--pictures", type=PATH, metavar="FOLDER", help="A picture per configuration, as FOLDER/<name>.svg.")
+@click.option(
+    "--format",
+    "format_name",
+    type=Name("format", lambda: NAMES),
+    default="table",
+    show_default=True,
+    metavar="NAME",
+    help=f"Format on stdout: {', '.join(NAMES)}.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No result on stdout, no progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is being done.")
+@debug_option
+def command(
+    configs: tuple[Path, ...],
+    seed: int | None,
+    jobs: int | None,
+    settings: tuple[str, ...],
+    fresh: bool,
+    output: tuple[Path, ...],
+    pictures: Path | None,
+    format_name: str,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Draw random networks, pass signal and gradient through them, and measure every layer under every scheme.
+
+    Finished networks are kept in results/<run id>/; the same command continues where it was interrupted.
+    """
+    from gradstat.config import Override, parse_override
+    from gradstat.estimation.run import available_cpus
+    from gradstat.networks.config import load
+    from gradstat.networks.tasks import Experiment
+    from gradstat.records.propagation.outcome import outcome
+    from gradstat.records.propagation.parts import Parts
+    from gradstat.records.propagation.provenance import provenance
+
+    overrides = [parse_override(text) for text in settings]
+    overrides += [Override("seed", seed, f"--seed {seed}")] if seed is not None else []
+    experiments = [Experiment(load(path, overrides), str(path)) for path in configs]
+    drawn = _drawings(configs, output, pictures)
+    _check(output, drawn)
+    typed = " ".join(["gradstat propagate", *map(str, configs), *(override.typed for override in overrides)])
+    outcomes = []
+    for path, experiment in zip(configs, experiments, strict=True):
+        parts = Parts(experiment)
+        parts.prepare(fresh)
+        answers = _kept(path.stem, experiment, parts)
+        left = [task for task in experiment.tasks() if task not in answers]
+        total, workers = len(left) + len(answers), min(jobs or available_cpus(), len(left))
+        try:
+            with _progress(path.stem, total, len(answers), quiet, verbose) as report:
+                _compute(experiment, left, workers, parts, answers, report)
+        except KeyboardInterrupt:
+            have = f"{len(answers)} of {total} networks and predictions are kept in {parts.folder}"
+            return say(f"interrupted; {have}; the same command without --fresh continues", Exit.INTERRUPTED)
+        outcomes.append(outcome(experiment, answers, provenance(experiment, workers, typed), path.stem))
+    _deliver(outcomes, output, drawn, format_name, quiet)
+    return Exit.DONE
+
+
+def _kept(title: str, experiment: "Experiment", parts: "Parts") -> "Answers":
+    """What an earlier run finished; a damaged part is told of and counts as nothing."""
+    answers: Answers = {}
+    for task in experiment.tasks():
+        try:
+            answer = parts.read(task)
+        except ValueError as error:
+            say(f"{parts.name(task)}: {error}; it is computed again")
+            continue
+        if answer is not None:
+            answers[task] = answer
+    if answers:
+        total = sum(1 for _ in experiment.tasks())
+        say(f"{title}: {len(answers)} of {total} are kept in {parts.folder}; --fresh computes them again")
+    return answers
+
+
+def _compute(
+    experiment: "Experiment", left: "list[Task]", workers: int, parts: "Parts", answers: "Answers", report: Report
+) -> None:
+    """Every task that is left, each kept as soon as it is finished."""
+    from gradstat.networks.pool import Pool
+
+    def keep(task: "Task", answer: dict[str, Any]) -> None:
+        parts.write(task, answer)
+        answers[task] = answer
+        report(f"{task.network}, {task.scheme}, {task.words}")
+
+    with Pool(experiment, workers) as pool:
+        pool.run(left, keep)
+
+
+@contextmanager
+def _progress(title: str, total: int, done: int, quiet: bool, verbose: bool) -> Iterator[Report]:
+    """A bar on a terminal, with -v a line per network, else nothing."""
+    import sys
+
+    if quiet or verbose or sys.stderr is None or not sys.stderr.isatty():
+        yield _say_line if verbose else (lambda text: None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total, completed=done)
+        yield lambda text: bar.update(task, advance=1, description=f"{title}: {text}")
+
+
+def _say_line(text: str) -> None:
+    say(text)
+
+
+def _drawings(configs: Sequence[Path], output: Sequence[Path], folder: Path | None) -> list[tuple[int, Path]]:
+    """(number of the configuration, file) of every picture."""
+    from gradstat.records.propagation.formats import PICTURES
+
+    files = [path for path in output if path.suffix in PICTURES]
+    if files and len(configs) > 1:
+        raise UsageError(f"{files[0]}: a picture shows one configuration, not {len(configs)}; use --pictures FOLDER")
+    stems = [path.stem for path in configs]
+    if len(set(stems)) < len(stems):
+        raise UsageError(f"two configurations are named {max(stems, key=stems.count)!r}; rename one")
+    named = [(number, folder / f"{stem}.svg") for number, stem in enumerate(stems)] if folder else []
+    return [(0, path) for path in files] + named
+
+
+def _check(output: Sequence[Path], drawn: Sequence[tuple[int, Path]]) -> None:
+    """UsageError for a file that could not be written, before any work."""
+    from gradstat.records import plots
+    from gradstat.records.propagation.formats import check_suffix
+
+    for path in output:
+        if path != STDOUT:
+            check_suffix(path)
+            check_writable(path)
+    if drawn:
+        plots.check([path for _, path in drawn])
+
+
+def _deliver(
+    outcomes: "Sequence[Outcome]", output: Sequence[Path], drawn: Sequence[tuple[int, Path]], name: str, quiet: bool
+) -> None:
+    """Pictures and files first, then the text."""
+    from gradstat.records import plots
+    from gradstat.records.propagation.formats import FORMATS, PICTURES, save
+
+    for number, path in drawn:
+        plots.save(plots.styled_figure("gradstat.records.plot_kinds.depth", outcomes[number]), path)
+    pictures = list(dict(sorted(drawn, key=lambda pair: pair[0])).values())  # one for each, in their order
+    for path in output:
+        if path != STDOUT and path.suffix not in PICTURES:
+            save(outcomes, path, pictures)
+    if not quiet or STDOUT in output:
+        emit(FORMATS[name].render(outcomes, screen(), pictures))

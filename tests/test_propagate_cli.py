@@ -1,0 +1,339 @@
+"""`gradstat propagate` as its users meet it: mistakes in one line, the same bytes, nothing lost when it is ended."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pyarrow.parquet as pq
+import pytest
+
+from gradstat.cli import propagate_command
+from gradstat.cli.app import start
+from gradstat.errors import Exit
+from gradstat.networks import pool
+from gradstat.networks.config import load
+from gradstat.networks.schemes import SCHEMES
+from gradstat.networks.tasks import Experiment, Task, execute
+from gradstat.records.propagation import parts as module
+from gradstat.records.propagation.formats import FORMATS
+from gradstat.records.propagation.outcome import COLUMNS
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+COMMAND = [sys.executable, "-m", "gradstat", "propagate"]
+SMALL = """seed = 7
+networks = 3
+batch = 8
+features = 16
+schemes = ["he", "separate"]
+
+[[network]]
+activations = ["relu", "gelu"]
+
+[[network.stage]]
+repeat = 4
+blocks = [{ kind = "linear" }, { kind = "activation" }]
+"""
+SLOW = SMALL.replace("networks = 3", "networks = 200").replace("features = 16", "features = 128")
+SLOW = SLOW.replace("repeat = 4", "repeat = 25")
+TASKS = 2 * 2 * (200 + 1)
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def propagate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command on a configuration in a folder of its own; exit code and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(text: str, *arguments: str) -> tuple[int, str]:
+        (tmp_path / "net.toml").write_text(text)
+        capfd.readouterr()
+        code = start(["propagate", "net.toml", *arguments])
+        return code, capfd.readouterr().err
+
+    return call
+
+
+class Inline:
+    """In the place of the pool: this process, which costs no imports."""
+
+    def __init__(self, experiment: Experiment, jobs: int) -> None:
+        self.experiment = experiment
+
+    def __enter__(self) -> "Inline":
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def run(self, tasks: Sequence[Task], done: pool.Done) -> None:
+        for task in tasks:
+            done(task, execute(self.experiment, task))
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "Pool", Inline)
+
+
+def parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("results/*/*.part"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"separate"]', '"seperate"]', "schemes: unknown scheme 'seperate'; did you mean 'separate'?"),
+        ('"separate"]', '"he"]', "schemes: 'he' stands twice; keep one"),
+        ('"relu", ', '"rleu", ', "stage 1: block 2: activation: unknown layer 'rleu'; did you mean 'relu'?"),
+        ('"relu", ', '"softmax", ', "activation: softmax is not elementwise"),
+        ('activations = ["relu", "gelu"]', "", "activation: name is missing"),
+        ('"linear" }', '"linaer" }', "block 1: unknown kind of block 'linaer'; did you mean 'linear'?"),
+        ('"linear" }', '"linear", widht = 3 }', "unknown key of linear 'widht'; did you mean 'width'?"),
+        (
+            '{ kind = "linear" }',
+            '{ kind = "residual" }',
+            "residual: branch is missing; allowed: a list of blocks",
+        ),
+        ('"linear" }', '"linear", width = 1000000000 }', "linear: width = 1000000000 is impossible; allowed: a whole"),
+        ('"linear" }', '"linear", width = -3 }', "linear: width = -3 is impossible; allowed: a whole number from 1"),
+        ('"linear" }', '"conv2d" }', "conv2d needs a map of channels × rows × columns, and is given 16 features"),
+        ('{ kind = "linear" }', "{ width = 3 }", "block 1: kind is missing; allowed: linear, conv2d"),
+        ("repeat = 4", "repeat = 0", "stage 1: repeat = 0 is impossible; allowed: a whole number from 1 to 10000"),
+        ("repeat = 4", "repaet = 4", "stage 1: unknown key 'repaet'; did you mean 'repeat'?"),
+        ("networks = 3", "networks = 1", "networks = 1 is impossible; allowed: a whole number from 2"),
+        ("batch = 8", "bacth = 8", "unknown key 'bacth'; did you mean 'batch'?"),
+        ("features = 16", "features = [3, 8]", "impossible; allowed: a whole number from 1 to 65536, or [channels"),
+        ("features = 16", "", "features is missing"),
+        ("[[network", "[[other", "unknown key 'other'"),
+        (
+            '{ kind = "linear" }',
+            '{ kind = "residual", branch = [{ kind = "linear", width = 3 }] }',
+            "the branch makes 3 of 16 features, and is added to them",
+        ),
+        (
+            '{ kind = "activation" }',
+            '{ kind = "activation", expression = "0 * x" }',
+            "are known, and the scheme 'separate' needs them; schemes that need none: none, xavier, he",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(propagate: Run, old: str, new: str, words: str, tmp_path: Path) -> None:
+    assert old in SMALL
+    code, err = propagate(SMALL.replace(old, new))
+    assert code == Exit.USAGE
+    assert words in err
+    assert err.count("\n") == 1
+    assert err.startswith("gradstat: ")
+    assert "net.toml" in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_mistake_of_the_command_line(propagate: Run, tmp_path: Path) -> None:
+    for arguments, words in {
+        ("-o", "x.pgn"): "x.pgn: unknown suffix '.pgn'; did you mean '.png'?",
+        ("-o", "nowhere/x.csv"): "there is no directory",
+        ("--set", "networks=1"): "--set networks=1: networks = 1 is impossible",
+        ("--format", "yaml"): "unknown format 'yaml'",
+        ("-j", "0"): "--jobs 0 is impossible",
+        ("net.toml",): "two configurations are named 'net'",
+    }.items():
+        code, err = propagate(SMALL, *arguments)
+        assert (code, err.count("\n")) == (Exit.USAGE, 1), err
+        assert words in err
+    assert start(["propagate", "absent.toml"]) == Exit.USAGE
+
+
+def test_same_seed_same_bytes_for_any_number_of_jobs(propagate: Run, tmp_path: Path) -> None:
+    for name, arguments in {"one": ("-j", "1"), "two": ("-j", "2", "--fresh"), "kept": ()}.items():
+        assert propagate(SMALL, *arguments, "-q", "-o", f"{name}.csv")[0] == Exit.DONE
+    one, two, kept = ((tmp_path / f"{name}.csv").read_bytes() for name in ("one", "two", "kept"))
+    assert one == two == kept
+    assert one.count(b"\n") == 1 + 2 * 2 * 4 * 2
+
+
+@pytest.mark.usefixtures("inline")
+def test_another_seed_and_more_networks(propagate: Run, tmp_path: Path) -> None:
+    assert propagate(SMALL, "-q", "-o", "one.csv")[0] == Exit.DONE
+    assert propagate(SMALL, "--seed", "8", "-q", "-o", "other.csv")[0] == Exit.DONE
+    assert (tmp_path / "other.csv").read_bytes() != (tmp_path / "one.csv").read_bytes()
+    # More networks and other schemes are other questions to the same draws: what is there serves them.
+    more = SMALL.replace("networks = 3", "networks = 4").replace('"he", ', '"none", "he", ')
+    code, err = propagate(more, "-q", "-o", "more.csv")
+    assert (code, "16 of 30 are kept" in err) == (Exit.DONE, True)
+
+
+@pytest.mark.usefixtures("inline")
+def test_what_is_kept_is_used_and_what_is_damaged_is_not(propagate: Run, tmp_path: Path) -> None:
+    assert propagate(SMALL, "-q", "-o", "a.csv")[0] == Exit.DONE
+    kept = parts(tmp_path)
+    assert len(kept) == 2 * 2 * (3 + 1)
+    kept[0].write_bytes(kept[0].read_bytes()[:100])
+    kept[1].write_bytes(kept[1].read_bytes().replace(b"0.", b"1.", 1))
+    kept[2].unlink()
+    code, err = propagate(SMALL, "-q", "-o", "b.csv")
+    assert code == Exit.DONE
+    assert err.count("cut off or damaged; it is computed again") == 2
+    assert "13 of 16 are kept" in err
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert parts(tmp_path) == kept
+
+
+def ended(folder: Path, how: signal.Signals) -> tuple[int, str, float]:
+    """A run that is sent a signal when six more parts are finished: exit code, stderr, seconds until it ended."""
+    already, until = len(parts(folder)), time.monotonic() + 150  # the workers may have to compile, beside other tests
+    command = [*COMMAND, "net.toml", "-j", "2", "-q"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    while len(parts(folder)) < already + 6 and time.monotonic() < until:
+        time.sleep(0.02)
+    sent = time.monotonic()
+    process.send_signal(how)
+    _, err = process.communicate(timeout=20)
+    assert already + 6 <= len(parts(folder)) < TASKS, err
+    assert workers_of(folder) == []
+    return process.returncode, err, time.monotonic() - sent
+
+
+def test_an_ended_run_is_continued_to_the_same_bytes(propagate: Run, tmp_path: Path) -> None:
+    (tmp_path / "net.toml").write_text(SLOW)
+    assert ended(tmp_path, signal.SIGKILL)[:2] == (-signal.SIGKILL, "")
+    code, err, took = ended(tmp_path, signal.SIGINT)
+    assert code == Exit.INTERRUPTED
+    assert took < 5.0  # a tenth of a second on a machine that does nothing else
+    assert f"interrupted; {len(parts(tmp_path))} of {TASKS} networks and predictions are kept in results/" in err
+    assert "the same command without --fresh continues" in err
+    assert err.count("\n") == 2  # the first says what the killed run left
+    small = SLOW.replace("networks = 200", "networks = 3")
+    code, err = propagate(small, "-q", "-o", "continued.csv")
+    assert code == Exit.DONE
+    assert "are kept in" in err
+    assert propagate(small, "-q", "-j", "1", "--fresh", "-o", "fresh.csv")[0] == Exit.DONE
+    assert (tmp_path / "continued.csv").read_bytes() == (tmp_path / "fresh.csv").read_bytes()
+
+
+def workers_of(folder: Path) -> list[str]:
+    """Worker processes that still run in this folder, after a moment to end."""
+    found: list[str] = []
+    for _ in range(100):
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if b"gradstat.networks.worker" in (entry / "cmdline").read_bytes():
+                    found += [entry.name] * (os.readlink(entry / "cwd") == str(folder))
+            except OSError:
+                continue
+        if not found:
+            break
+        time.sleep(0.05)
+    return found
+
+
+def test_a_worker_that_is_killed_is_told_of(propagate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(self: pool.Pool) -> pool.Pool:
+        self.processes[0].kill()
+        return self
+
+    monkeypatch.setattr(pool.Pool, "__enter__", killed)
+    code, err = propagate(SMALL, "-j", "1")
+    assert code == Exit.INTERNAL
+    assert "a worker process ended (exit code -9); what is finished is kept and the same command continues" in err
+    assert err.count("\n") == 1
+
+
+def test_an_error_inside_a_worker_is_one_line(propagate: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "asdict", lambda task: asdict(task) | {"architecture": 9})
+    code, err = propagate(SMALL, "-j", "1", "--debug")
+    *trace, line = err.splitlines()
+    assert code == Exit.INTERNAL
+    assert line.startswith("gradstat: relu, he: IndexError: ")
+    assert any("in execute" in one for one in trace)  # where it happened in the worker
+
+
+def test_a_network_that_no_memory_holds_is_refused(propagate: Run) -> None:
+    code, err = propagate(SMALL.replace("features = 16", "features = 65536").replace("repeat = 4", "repeat = 10000"))
+    assert code == Exit.USAGE
+    assert "network 'relu': its weights and signals take 3.2e+05 GiB at least, and this machine has" in err
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_full_disk_keeps_what_is_finished(propagate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert propagate(SMALL, "-q", "-o", "whole.csv")[0] == Exit.DONE
+    for path in parts(tmp_path)[5:]:
+        path.unlink()
+    write = module.whole
+
+    def full(path: Path) -> Any:
+        if path.suffix == module.SUFFIX and len(parts(tmp_path)) == 8:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path)
+
+    monkeypatch.setattr(module, "whole", full)
+    code, err = propagate(SMALL, "-q", "-j", "1")
+    assert code == Exit.USAGE
+    assert ".part: cannot be written: No space left on device; what is finished is kept: make room, and" in err
+    assert len(parts(tmp_path)) == 8
+    monkeypatch.setattr(module, "whole", write)
+    code, err = propagate(SMALL, "-q", "-o", "continued.csv")
+    assert (code, "8 of 16 are kept" in err) == (Exit.DONE, True)
+    assert (tmp_path / "continued.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_two_processes_share_a_folder(propagate: Run, tmp_path: Path) -> None:
+    (tmp_path / "net.toml").write_text(SMALL)
+    commands = [[*COMMAND, "net.toml", "-j", "1", "-q", "-o", f"{name}.csv"] for name in "ab"]
+    running = [subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) for command in commands]
+    for process in running:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == Exit.DONE, err
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert [path.name for path in tmp_path.glob("results/*/.*")] == []
+
+
+@pytest.mark.usefixtures("inline")
+def test_files_hold_every_block(propagate: Run, tmp_path: Path) -> None:
+    files = [argument for suffix in ("csv", "json", "parquet", "md", "txt") for argument in ("-o", f"x.{suffix}")]
+    assert propagate(SMALL, "-q", *files)[0] == Exit.DONE
+    (document,) = json.loads((tmp_path / "x.json").read_text())
+    rows = document["rows"]
+    assert [*rows[0]] == list(COLUMNS)
+    assert len(rows) == 2 * 2 * 4 * 2  # activations, schemes, levels, blocks
+    assert document["provenance"]["configuration"]["seed"] == 7
+    table = pq.read_table(tmp_path / "x.parquet")
+    assert table.column_names == ["configuration", *COLUMNS]
+    assert table["y_std"].to_pylist() == [row["y_std"] for row in rows]
+    assert (tmp_path / "x.csv").read_text().count("\n") == len(rows) + 1
+    page = (tmp_path / "x.md").read_text()
+    assert "| relu | he |" in page
+    assert "he" in (tmp_path / "x.txt").read_text()
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_page_shows_its_pictures(propagate: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'gradstat[plot]'")
+    (tmp_path / "art").mkdir()
+    arguments = ("-q", "--pictures", "art", "-o", "art/page.md", "-o", "x.png")
+    assert propagate(SMALL, *arguments)[0] == Exit.DONE
+    picture = tmp_path / "art" / "net.svg"
+    ElementTree.parse(picture)
+    assert "(net.svg)" in (tmp_path / "art" / "page.md").read_text()
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    before = picture.read_bytes()
+    assert propagate(SMALL, "-q", "--pictures", "art")[0] == Exit.DONE
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize("path", [CONFIGS / f"{name}.toml" for name in ("depth", "vgg", "resnet")])
+def test_committed_configurations_are_whole(path: Path) -> None:
+    experiment = Experiment(load(path), str(path))
+    assert set(experiment.config.schemes) == set(SCHEMES)
+
+
+def test_format_names_of_the_option_are_those_of_the_table() -> None:
+    assert tuple(FORMATS) == propagate_command.NAMES
