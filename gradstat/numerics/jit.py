@@ -27,6 +27,7 @@ def options() -> dict[str, Any]:
         "error_model": "numpy",  # the default adds a branch per division, and no such loop vectorizes (4x slower)
         "fastmath": False,  # contraction and reassociation would make the digits depend on the CPU
         "boundscheck": False,  # a branch per access stops vectorization; the tests run kernels as plain Python
+        "no_cfunc_wrapper": True,  # C code calls none but callbacks; a wrapper for each is an eighth of a cold start
     }
 
 

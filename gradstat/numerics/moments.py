@@ -25,6 +25,7 @@ ABS, DEVIATION, SIGN, SIGNED_SQUARE, ZEROS, MIN, MAX = range(6, 13)
 # Per-draw totals over the row's slots, for the error bars: T₁ = Σ(v − c), T₂ = Σ(v − c)², T_a = Σ|v|, T_d = Σ|v − c|.
 DRAWS, T1, T2, TA, TD, C11, C12, C22, CAA, CDD, C1D = range(13, 24)
 WIDTH = 24
+FIRST, SECOND = np.array([0, 0, 1, 2, 3, 0]), np.array([0, 1, 1, 2, 3, 3])  # the totals of C11, C12, …, from T1 on
 # fmt: off
 NAMES = [
     "count", "centre", "shift", "m2", "m3", "m4", "abs", "deviation", "sign", "signed_square", "zeros", "min", "max",
@@ -164,7 +165,8 @@ def finish(partial, count, centre, out):
     out[M2] = max(s2 - count * square, 0.0)
     out[M3] = s3 - 3.0 * shift * s2 + 2.0 * count * shift * square
     out[M4] = max(s4 - 4.0 * shift * s3 + 6.0 * square * s2 - 3.0 * count * square * square, 0.0)
-    out[ABS], out[DEVIATION], out[SIGN], out[SIGNED_SQUARE], out[ZEROS] = sums[4], sums[5], sums[6], sums[7], sums[8]
+    for k in range(5):
+        out[ABS + k] = sums[4 + k]
     out[MIN], out[MAX] = math.inf, -math.inf
     for column in range(partial.shape[1]):
         out[MIN] = min(out[MIN], partial[SUMS - 2, column])
@@ -178,13 +180,10 @@ def finish_totals(sums, draws, out):
     out[DRAWS] = draws
     for i in range(4):
         out[T1 + i] = total[i] / max(draws, 1.0)
-    t1, t2, ta, td = out[T1], out[T2], out[TA], out[TD]
-    out[C11] = max(total[4] - draws * t1 * t1, 0.0)
-    out[C12] = total[5] - draws * t1 * t2
-    out[C22] = max(total[6] - draws * t2 * t2, 0.0)
-    out[CAA] = max(total[7] - draws * ta * ta, 0.0)
-    out[CDD] = max(total[8] - draws * td * td, 0.0)
-    out[C1D] = total[9] - draws * t1 * td
+    for k in range(FIRST.size):
+        i, j = FIRST[k], SECOND[k]
+        value = total[4 + k] - draws * out[T1 + i] * out[T1 + j]
+        out[C11 + k] = max(value, 0.0) if i == j else value
 
 
 @compiled(types.void(types.float64[:, :, ::1], types.float64[:, :, ::1], types.int64, types.int64[::1], _ROW, _TABLE))
@@ -200,14 +199,10 @@ def co_moments(a, b, o):
     """Merge the means and co-moments of the per-draw totals; rows of one slot have none: all zero."""
     na, nb = a[DRAWS], b[DRAWS]
     n = na + nb
-    d1, d2, da, dd = b[T1] - a[T1], b[T2] - a[T2], b[TA] - a[TA], b[TD] - a[TD]
     weight = na * nb / max(n, 1.0)
-    o[C11] = a[C11] + b[C11] + weight * d1 * d1
-    o[C12] = a[C12] + b[C12] + weight * d1 * d2
-    o[C22] = a[C22] + b[C22] + weight * d2 * d2
-    o[CAA] = a[CAA] + b[CAA] + weight * da * da
-    o[CDD] = a[CDD] + b[CDD] + weight * dd * dd
-    o[C1D] = a[C1D] + b[C1D] + weight * d1 * dd
+    for k in range(FIRST.size):
+        i, j = T1 + FIRST[k], T1 + SECOND[k]
+        o[C11 + k] = a[C11 + k] + b[C11 + k] + weight * (b[i] - a[i]) * (b[j] - a[j])
     for i in range(4):
         o[T1 + i] = a[T1 + i] + (b[T1 + i] - a[T1 + i]) * (nb / max(n, 1.0))
     o[DRAWS] = n
