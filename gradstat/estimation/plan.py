@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from gradstat.estimation.block import run_block
 from gradstat.estimation.callbacks import callback_of
 from gradstat.layers.record import FORWARD, Row
 from gradstat.layers.table import Case
 from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
-from gradstat.numerics.moments import COLUMNS, SUMS, TOTALS, WIDTH
+from gradstat.numerics.moments import COLUMNS, SUMS, TOTALS, WIDTH, finish_rows, merge
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -83,7 +84,12 @@ def block_draws(case: Case) -> int:
 
 
 def groups(cases: Sequence[Case]) -> list[Group]:
-    """One group for all cases that agree in slots, assumptions and block size, in order of first appearance."""
+    """One group for all cases that agree in slots, assumptions and block size, in order of first appearance.
+
+    What sampling needs is compiled here, in the caller's thread, so that no block waits for it.
+    """
+    for kernel in (run_block, finish_rows, merge):
+        kernel.prepare()
     found: dict[Any, list[Case]] = {}
     for case in cases:
         grid = case.shape.grid if case.x.correlation else ()

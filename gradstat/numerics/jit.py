@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -68,9 +69,30 @@ def caching() -> bool:
     return True
 
 
-def compiled(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Decorator: compile now, for one signature (no types are guessed at run time), from the cache if it can be."""
-    return numba.njit(signature, cache=caching(), **options())  # type: ignore[no-any-return]
+class Kernel:
+    """A function that Python calls and numba compiles, when it is first called or prepared: importing it costs nothing.
+
+    One signature: no types are guessed at run time.
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: Any) -> None:
+        self.py_func, self.signature = function, signature
+        self._lock, self._dispatcher = threading.Lock(), None
+
+    def prepare(self) -> Any:
+        """numba's dispatcher, compiled or out of the cache; once, whatever number of threads ask for it."""
+        with self._lock:
+            if self._dispatcher is None:
+                self._dispatcher = numba.njit(self.signature, cache=caching(), **options())(self.py_func)
+            return self._dispatcher
+
+    def __call__(self, *arguments: Any) -> Any:
+        return (self._dispatcher or self.prepare())(*arguments)
+
+
+def compiled(signature: Any) -> Callable[[Callable[..., Any]], Kernel]:
+    """Decorator: a kernel of this signature."""
+    return lambda function: Kernel(function, signature)
 
 
 def callback(signature: Any, function: Callable[..., Any], cached: bool = True) -> Any:
