@@ -35,8 +35,12 @@ def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
         if not _own(part):
             inline(part)
     plain, own = inline(kernel), _own(kernel)
+    body = _elementwise(plain, constants) if elementwise else _windowed(plain)
+    # numba keeps one index per name, and numbers its files in it: two processes that save different layers at the
+    # same time could take the same number, and one layer's code would be found under the other's key from then on.
+    body.__qualname__ = f"{body.__name__}.{kernel.__module__}.{kernel.__qualname__}"
     try:
-        return callback(SIGNATURE, _elementwise(plain, constants) if elementwise else _windowed(plain), cached=own)
+        return callback(SIGNATURE, body, cached=own)
     except NumbaError as error:
         if own:
             raise

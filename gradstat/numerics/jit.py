@@ -5,12 +5,16 @@ import os
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite
+import llvmlite.binding as llvm
 import numba
+from numba.core.codegen import get_host_cpu_features
+from numba.core.errors import NumbaError
 from numba.extending import overload, register_jitable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -33,9 +37,12 @@ def options() -> dict[str, Any]:
 
 
 def cache_directory() -> Path:
-    """The folder of compiled kernels: named by a hash of the sources, so that a change never meets old code."""
+    """The folder of compiled kernels: named by the sources and the processor, so that no change meets old code.
+
+    Two kinds of processor that share a home must not share numba's index: it numbers files without a lock.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "gradstat" / f"kernels-{source_hash()}"
+    return Path(base) / "gradstat" / f"kernels-{source_hash()}-{processor()}"
 
 
 @cache
@@ -49,6 +56,14 @@ def source_hash() -> str:
         digest.update(str(path.relative_to(PACKAGE)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@cache
+def processor() -> str:
+    """What numba compiles for: the processor's name, and eight hex digits over what it can do."""
+    name = numba.config.CPU_NAME or llvm.get_host_cpu_name()
+    features = numba.config.CPU_FEATURES or get_host_cpu_features()
+    return f"{name}-{hashlib.sha256(features.encode()).hexdigest()[:8]}"
 
 
 @cache
@@ -69,6 +84,24 @@ def caching() -> bool:
     return True
 
 
+def made(make: Callable[[bool], Any]) -> Any:
+    """`make(cache)` with the cache if it can be written; a damaged one is emptied, a full disk does without."""
+    if not caching():
+        return make(False)
+    try:
+        return make(True)
+    except NumbaError:
+        raise
+    except Exception:  # what is cut off raises whatever unpickling comes across
+        for path in cache_directory().rglob("*.nb[ic]"):
+            with suppress(OSError):
+                path.unlink()
+    try:
+        return make(True)
+    except OSError:
+        return make(False)
+
+
 class Kernel:
     """A function that Python calls and numba compiles, when it is first called or prepared: importing it costs nothing.
 
@@ -83,7 +116,9 @@ class Kernel:
         """numba's dispatcher, compiled or out of the cache; once, whatever number of threads ask for it."""
         with self._lock:
             if self._dispatcher is None:
-                self._dispatcher = numba.njit(self.signature, cache=caching(), **options())(self.py_func)
+                self._dispatcher = made(
+                    lambda cache: numba.njit(self.signature, cache=cache, **options())(self.py_func)
+                )
             return self._dispatcher
 
     def __call__(self, *arguments: Any) -> Any:
@@ -100,7 +135,11 @@ def callback(signature: Any, function: Callable[..., Any], cached: bool = True) 
 
     `cached` only where every function in it is gradstat's own: the cache would not notice that another has changed.
     """
-    return numba.cfunc(signature, cache=cached and caching(), **options())(function)
+
+    def make(cache: bool) -> Any:
+        return numba.cfunc(signature, cache=cache, **options())(function)
+
+    return made(make) if cached else make(False)
 
 
 def inline(function: Function) -> Function:
