@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -90,9 +91,11 @@ def test_help_loads_nothing_but_click() -> None:
 
 def test_help_takes_less_than_a_third_of_a_second() -> None:
     def seconds() -> float:
-        begin = time.perf_counter()
+        """Of processor time: how busy the machine is does not matter."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*COMMAND, "--help"], capture_output=True, cwd=ROOT, check=True)
-        return time.perf_counter() - begin
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
     assert min(seconds() for _ in range(5)) < 0.3
 
