@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gradstat.errors import UnreadableFile, UsageError, closest
 
+LARGEST_FILE = 2**24  # bytes
 LARGEST_SEED = 2**64 - 1
 FEWEST, MOST = 2, 10**15
 COUNTS = "a whole number from 2 to 1e15, as 1000, 1e8, 100M or 2**27"
@@ -62,6 +63,17 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def shown(text: str) -> str:
+    """A text that reports show: one line, and nothing in it that steers a terminal. ValueError otherwise."""
+    line = one_line(text)
+    if not line.isprintable() or len(line) > LONGEST_TEXT:
+        raise ValueError("not a line of text")
+    return line
+
+
+LONGEST_TEXT = 2000
+Text = Annotated[str, AfterValidator(shown)]
+TEXT = f"text in quotes, up to {LONGEST_TEXT} characters, no control characters"
 Printed = Literal["forward_mean", "forward_std", "backward_mean", "backward_std"]
 
 
@@ -79,7 +91,7 @@ class LayerConfig(Strict):
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
         default_factory=dict, description="a list of at least one value per parameter, as { kernel_size = [2, 3] }"
     )
-    printed: dict[Printed, str] = Field(
+    printed: dict[Printed, Text] = Field(
         default_factory=dict, description='numbers as a text prints them, in quotes, as { backward_std = "0.2123" }'
     )
 
@@ -130,13 +142,16 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
 def read_toml(path: Path) -> dict[str, Any]:
     """The parsed file, or one line about why there is none."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as handle:  # a pipe will do, and /dev/zero has no end
+            content = handle.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file", _closest_file(path)) from None
     except IsADirectoryError:
         raise UsageError(f"{path}: is a directory; name a configuration in it, a .toml file") from None
     except (OSError, ValueError) as error:
         raise UnreadableFile(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > LARGEST_FILE:
+        raise UsageError(f"{path}: is larger than {LARGEST_FILE >> 20} MiB, which no configuration is")
     if content.startswith(b"PAR1"):
         raise UsageError(f"{path}: is a result, not a configuration", f"gradstat show {path}")
     try:
@@ -177,12 +192,18 @@ def put(document: dict[str, Any], override: Override) -> None:
 NO_LAYER = "there is no [[layer]]; add one for each layer to sample, with its name"
 _TABLES: dict[str | int, type[BaseModel]] = {"layer": LayerConfig, "input": InputConfig, "upstream": UpstreamConfig}
 
+_ALTERNATIVES = ("float", "int", "str")  # pydantic names the one of several types that it tried
+
 
 def explain(error: ValidationError, model: type[BaseModel] = RunConfig) -> tuple[str, str]:
     """The first mistake of a table of this model: its dotted key, and what was found and what is allowed."""
     # Unknown keys first: a misspelt key is often also why another one is missing.
     mistake = min(error.errors(include_url=False), key=lambda details: details["type"] != "extra_forbidden")
     where = tuple(part for part in mistake["loc"] if part != "[key]")
+    if not where:
+        return "", f"{toml(mistake['input'])} is not a table; write its keys below a [[header]], as key = value"
+    if where[-1] in _ALTERNATIVES and mistake["type"] != "extra_forbidden":
+        where = where[:-1]
     for part in where[:-1]:
         model = _TABLES.get(part) or _inner(model, part)
     place = f"layer {int(where[1]) + 1}: " if len(where) > 1 and where[0] == "layer" else ""

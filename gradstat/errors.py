@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable
 from enum import IntEnum
 
+LONGEST_NAME = 60  # characters of what a user wrote that a message repeats
+
 
 class Exit(IntEnum):
     """Exit codes of the command line, the one place where they are written down."""
@@ -58,13 +60,25 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like this one, upper or lower case; None where none is close."""
     import difflib
 
+    if len(name) > LONGEST_NAME:  # nor would a search end
+        return None
     folded = {other.casefold(): other for other in known}
     close = difflib.get_close_matches(name.casefold(), folded, n=1)
     return folded[close[0]] if close else None
 
 
+def printable(text: str) -> str:
+    """The text with a blank for each character that could steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def quoted(name: str) -> str:
+    """A name as Python spells it, cut to a readable length."""
+    return repr(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}...")
+
+
 def unknown(what: str, name: str, known: Collection[str]) -> str:
     """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names where none is close."""
     if close := closest(name, known):
-        return f"unknown {what} {name!r}; did you mean {close!r}?"
-    return f"unknown {what} {name!r}; known: {', '.join(known) or 'none'}"
+        return f"unknown {what} {quoted(name)}; did you mean {close!r}?"
+    return f"unknown {what} {quoted(name)}; known: {', '.join(known) or 'none'}"

@@ -136,14 +136,14 @@ def with_column(found: pa.Table, name: str, value: str) -> pa.Table:
 
 FOREIGN: dict[str, tuple[Spoil, str]] = {
     "no provenance": (lambda t: t.replace_schema_metadata(None), "not one of gradstat's: it has no provenance"),
-    "no JSON": (lambda t: t.replace_schema_metadata({store.KEY: b"{"}), "result schema unknown, this gradstat reads 2"),
+    "no JSON": (lambda t: t.replace_schema_metadata({store.KEY: b"{"}), "its provenance is damaged"),
     "a list": (
         lambda t: t.replace_schema_metadata({store.KEY: b"[1]"}),
-        "result schema unknown, this gradstat reads 2",
+        "its provenance is damaged",
     ),
     "newer": (
         lambda t: t.replace_schema_metadata({store.KEY: b'{"schema_version": 9, "versions": {"gradstat": "4.2"}}'}),
-        "result schema 9, this gradstat reads 2; install the gradstat that wrote it (4.2)",
+        "result schema 9, this gradstat reads 2; install gradstat 4.2 or newer, which wrote it",
     ),
     "older": (
         lambda t: t.replace_schema_metadata({store.KEY: b'{"schema_version": 0}'}),

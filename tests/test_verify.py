@@ -429,7 +429,7 @@ def test_claims_as_an_inline_array_have_lines_too(tmp_path: Path) -> None:
 
 
 def wrong_and_right() -> list[Outcome]:
-    hostile = replace(claim_of("0.38", id="a.b", source="50% <&> \x07 | paper"), path=Path("a,b:c%.toml"))
+    hostile = replace(claim_of("0.38", id="a.b", source="50% <&> | paper"), path=Path("a,b:c%\x07.toml"))
     return verify([hostile, claim_of("0.399", id="right")], SEED, quick=True)
 
 
@@ -457,7 +457,7 @@ def test_github_annotations_read_back() -> None:
     first, *rest = REPORTS["github"](wrong_and_right(), Screen()).splitlines()
     match = re.fullmatch(r"::error file=([^,:]*),line=(\d+),title=([^,:]*)::(.*)", first)
     assert match is not None
-    assert (unescaped(match[1]), match[2], match[3]) == ("a,b:c%.toml", "7", "a.b")
+    assert (unescaped(match[1]), match[2], match[3]) == ("a,b:c% .toml", "7", "a.b")
     assert "printed 0.38" in unescaped(match[4])
     assert [line for line in rest if line.startswith("::")] == []
 

@@ -15,9 +15,11 @@ import click
 from click.shell_completion import shell_complete
 
 from gradstat import __version__
-from gradstat.errors import Exit, GradstatError, UsageError, unknown
+from gradstat.errors import Exit, GradstatError, UsageError, printable, unknown
 
 COMPLETION = "_GRADSTAT_COMPLETE"  # set by the shell; `_GRADSTAT_COMPLETE=bash_source gradstat` prints the script
+
+LONGEST_LINE = 2000  # characters: the names of all layers fit
 
 WRITERS = (["echo"], ["start"])  # what writes to stdout past `emit`: click, for --help, and the last flush
 
@@ -127,10 +129,11 @@ def explain(error: BaseException) -> int:
 
 
 def say(message: str, code: int = Exit.DONE) -> int:
-    """One line on stderr, free of control characters; returns the code."""
-    line = "".join(c if c.isprintable() else " " for c in message)
+    """One line on stderr, free of control characters, its middle left out where it is endless; returns the code."""
+    if len(message) > LONGEST_LINE:
+        message = f"{message[: LONGEST_LINE - 300]} ... {message[-300:]}"
     with suppress(OSError):
-        click.echo(f"gradstat: {line}", err=True)
+        click.echo(f"gradstat: {printable(message)}", err=True)
     return code
 
 

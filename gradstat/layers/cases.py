@@ -1,13 +1,16 @@
 """Configuration → cases: every layer, swept parameter and assumption settled and checked before anything is sampled."""
 
 import itertools
+import math
 from collections.abc import Iterator
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig
-from gradstat.errors import UsageError, closest
+from gradstat.errors import UsageError, closest, quoted
 from gradstat.layers.record import Layer
 from gradstat.layers.table import LAYERS, Case, find
+
+MOST_CASES = 10_000  # of one layer; a megabyte of result
 
 
 def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
@@ -25,6 +28,7 @@ def cases_of(layer: LayerConfig, config: RunConfig) -> Iterator[Case]:
     """One case per combination of swept values, the last parameter varying fastest."""
     record = record_of(layer)
     check_keys(record, layer)
+    check_count(layer)
     x, dy = input_of(layer.input or config.input), upstream_of(layer.upstream or config.upstream)
     written = {} if layer.expression is None else {"expression": layer.expression}
     for values in itertools.product(*layer.sweep.values()):
@@ -68,6 +72,13 @@ def check_keys(record: Layer, layer: LayerConfig) -> None:
             raise UsageError(f"{record.name}: unknown key '{key}'; {advice}")
     if layer.sweep and layer.printed:
         raise UsageError(f"{record.name}: printed numbers belong to one case; leave sweep out, or give each its layer")
+
+
+def check_count(layer: LayerConfig) -> None:
+    """UsageError for sweeps that multiply to more cases than anyone would read."""
+    count = math.prod(map(len, layer.sweep.values()))
+    if count > MOST_CASES:
+        raise UsageError(f"{quoted(layer.name)}: its sweep makes {count:,} cases; allowed: up to {MOST_CASES:,}")
 
 
 def input_of(config: InputConfig) -> Input:

@@ -1,5 +1,6 @@
 """Writing a file so that it is there whole or not at all."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """The same with the OSError as it is. A failure or an interrupt leaves what was there before, and no other file."""
-    target = path.resolve()  # through a link to the file it names: the link stays a link
+    target = target_of(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -36,10 +37,18 @@ def whole(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def target_of(path: Path) -> Path:
+    """The file that a link leads to, so that the link stays a link; OSError where it leads in a circle."""
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
+
+
 def check_writable(path: Path) -> None:
     """UsageError now rather than after an hour of sampling."""
     try:
-        target = path.resolve()
+        target = target_of(path)
         if target.is_dir():
             raise UsageError(f"{path}: is a directory; name a file in it")
         if target.exists() and not target.is_file():

@@ -1,5 +1,6 @@
 """Claims: published numbers in TOML, each with its source, its definition, and the verdict that is expected."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from gradstat.config import InputConfig, Strict, UpstreamConfig, explain, read_toml
-from gradstat.errors import UsageError, unknown
+from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, explain, read_toml
+from gradstat.errors import UsageError, quoted, unknown
 from gradstat.layers.cases import input_of, upstream_of
 from gradstat.layers.record import ALL, Row
 from gradstat.layers.statistics import STATISTICS
@@ -27,17 +28,17 @@ class Obtained(Strict):
     """How the source got its number, with the size of its simulation where it used one."""
 
     method: Literal["monte-carlo", "closed-form", "quadrature", "unknown"] = "unknown"
-    samples: int | None = Field(default=None, ge=2, description="a whole number of at least 2")
+    samples: int | None = Field(default=None, ge=2, le=10**18, description="a whole number from 2 to 1e18")
 
 
 class ClaimConfig(Strict):
     """One `[[claim]]`, as it stands in the file."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="1 to 100 letters, digits, dots, - and _")
-    source: str = Field(min_length=1, description="who printed the number, in words")
-    url: str = ""
-    locator: str = ""
-    definition: str = ""
+    source: Text = Field(min_length=1, description=f"who printed the number: {TEXT}")
+    url: Text = Field(default="", pattern=r"^(https?://[^\s<>]+)?$", description='an address, as "https://arxiv.org"')
+    locator: Text = Field(default="", description=TEXT)
+    definition: Text = Field(default="", description=TEXT)
     layer: str = Field(description='the name of a layer, as "relu"')
     params: dict[str, Any] = Field(default_factory=dict, description="a table of the layer's parameters")
     input: InputConfig = InputConfig()
@@ -101,7 +102,10 @@ class Claim:
     def scale(self) -> float:
         """The factor between gradstat's statistic and the printed number."""
         scale = self.config.scale
-        return evaluate(scale) if isinstance(scale, str) else float(scale)
+        try:
+            return scale if isinstance(scale, float) else evaluate(str(scale))
+        except UsageError as error:
+            raise UsageError(f"scale: {error}") from None
 
     def check(self) -> None:
         """UsageError for anything that could not be decided."""
@@ -111,8 +115,8 @@ class Claim:
         if self.config.statistic not in STATISTICS:
             raise UsageError(unknown("statistic", self.config.statistic, (*STATISTICS, *MATRICES)))
         _ = self.row, self.printed
-        if self.scale == 0.0:
-            raise UsageError("scale = 0 leaves nothing to compare")
+        if not 1e-100 <= abs(self.scale) <= 1e100:
+            raise UsageError(f"scale = {self.scale:g} leaves nothing to compare; allowed: from 1e-100 to 1e100")
 
 
 def key_of(case: Case, row: Row) -> Key:
@@ -133,7 +137,7 @@ def load(paths: Sequence[Path]) -> list[Claim]:
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # Path.is_dir raises where a name is too long
             yield path
             continue
         found = sorted(path.glob("*.toml"))
@@ -145,8 +149,8 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 def _read(path: Path) -> Iterator[Claim]:
     document = _document(path)
     tables = document.get("claim")
-    if set(document) != {"claim"} or not isinstance(tables, list):
-        found = ", ".join(document) or "nothing"
+    if set(document) != {"claim"} or not isinstance(tables, list) or not tables:
+        found = "none" if tables == [] else ", ".join(map(quoted, document)) or "nothing"
         raise UsageError(f"{path}:1: expected [[claim]] tables and nothing else, found: {found}")
     for table, line in zip(tables, _lines(path, tables), strict=True):
         try:
@@ -187,4 +191,4 @@ def _id(table: Any) -> str:
 
 def _name(table: Any) -> str:
     """`claim 'relu-std': `, where it has an id by now."""
-    return f"claim {_id(table)!r}: " if _id(table) else ""
+    return f"claim {quoted(_id(table))}: " if _id(table) else ""

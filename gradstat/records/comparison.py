@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gradstat.errors import printable
 from gradstat.estimation.scores import ROUNDING, z_bound, z_score
 from gradstat.records.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
 from gradstat.records.store import Result
@@ -79,7 +80,11 @@ def compare(first: Result, second: Result) -> Comparison:
 
 def report(comparison: Comparison, names: tuple[str, str]) -> str:
     """What differs, a line each, and a line on what was compared."""
-    lines = [f"only in {name}: {row}" for name, alone in zip(names, comparison.alone, strict=True) for row in alone]
+    lines = [
+        f"only in {printable(name)}: {row}"
+        for name, alone in zip(names, comparison.alone, strict=True)
+        for row in alone
+    ]
     lines += comparison.unequal + [str(score) for score in comparison.beyond]
     if comparison.bytewise:
         lines.append(f"{_rows(comparison.bytewise)} of the same seed and draws, compared to the byte")

@@ -123,7 +123,7 @@ def z_strip(scores: Sequence[float], bound: float) -> str:
     width, step = 760.0, 9.0
     piles: dict[int, int] = {}
     dots, highest = [], 1
-    for z in sorted(scores):
+    for z in sorted(z for z in scores if not math.isnan(z)):
         place = min(max(z, -reach + 0.2), reach - 0.2)
         column = round(place * (width - 40.0) / (2.0 * reach) / step)
         piles[column] = piles.get(column, 0) + 1

@@ -3,7 +3,7 @@
 import re
 from fractions import Fraction
 
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, quoted
 from gradstat.records.claims import Claim
 from gradstat.records.verdicts import Outcome
 
@@ -63,7 +63,7 @@ def parse(claim: Claim) -> Matrix:
             raise ValueError
         return tuple(tuple(map(Fraction, row.split())) for row in claim.config.value.split(";"))
     except (ValueError, ZeroDivisionError):
-        raise UsageError(f"{claim.place}: value {claim.config.value!r} is not a matrix of fractions") from None
+        raise UsageError(f"{claim.place}: value {quoted(claim.config.value)} is not a matrix of fractions") from None
 
 
 def text(matrix: Matrix) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from gradstat.errors import UsageError, unknown
+from gradstat.errors import UsageError, printable, unknown
 from gradstat.records.atomic import replacing
 from gradstat.records.formats import Screen
 from gradstat.records.report_text import as_markdown, as_table, draws, summary
@@ -67,11 +67,11 @@ def as_junit(outcomes: Sequence[Outcome], screen: Screen) -> str:
     suite = ElementTree.Element("testsuite", name="gradstat verify", tests=str(len(outcomes)), failures=str(failures))
     for outcome in outcomes:
         claim = outcome.claim
-        place = {"file": str(claim.path), "line": str(claim.line)}
-        case = ElementTree.SubElement(suite, "testcase", place, classname=_xml(claim.config.source), name=claim.id)
+        place = {"file": printable(str(claim.path)), "line": str(claim.line)}
+        case = ElementTree.SubElement(suite, "testcase", place, classname=printable(claim.config.source), name=claim.id)
         if not outcome.as_expected:
-            failure = ElementTree.SubElement(case, "failure", message=_xml(explanation(outcome)))
-            failure.text = _xml(explanation(outcome))
+            failure = ElementTree.SubElement(case, "failure", message=printable(explanation(outcome)))
+            failure.text = printable(explanation(outcome))
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
@@ -160,13 +160,8 @@ def _relative(path: Path) -> str:
     return str(path)
 
 
-def _xml(text: str) -> str:
-    """Without the control characters that XML cannot hold."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:

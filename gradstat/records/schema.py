@@ -11,6 +11,7 @@ ESTIMATES = [
 ]
 REFEREE = ["exact_mean", "exact_std", "z_mean", "z_std"]
 WINDOWS = "windows"  # that cover the cell of a strided map, their mean for `all`; null elsewhere
+OPTIONAL = (*REFEREE, WINDOWS)  # columns with nulls
 # The raw accumulators, by the names that numerics/moments.py gives them: what merging two files needs.
 # fmt: off
 ACCUMULATORS = [f"acc_{name}" for name in (

@@ -1,7 +1,6 @@
 """Result files: Parquet with the schema of `schema` and a JSON document of provenance."""
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ import pyarrow.parquet as pq
 
 from gradstat.errors import UnreadableFile
 from gradstat.records.atomic import replacing
-from gradstat.records.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, TEXTS
+from gradstat.records.schema import SCHEMA, SCHEMA_VERSION
+from gradstat.records.soundness import mismatch, parsed
 
 KEY = b"gradstat"
-# What gradstat writes starts with a letter, a digit or a bracket: nothing that a spreadsheet takes for a formula.
-_PLAIN = re.compile(r"[\w(\[{].*")
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ def write(result: Result, path: Path) -> None:
 def read(path: Path) -> Result:
     """Read a result; UnreadableFile for anything that is not a whole gradstat file of this schema."""
     try:
+        if path.is_fifo():  # would wait for a writer, and has no end to begin at
+            raise UnreadableFile(f"{path}: is a pipe, not a file; write it to a file first")
         with path.open("rb") as handle:
             if handle.read(4) != b"PAR1":
                 raise UnreadableFile(f"{path}: not a Parquet file", _advice(path))
@@ -56,9 +56,11 @@ def read(path: Path) -> Result:
     document = (table.schema.metadata or {}).get(KEY)
     if document is None:
         raise UnreadableFile(f"{path}: a Parquet file, but not one of gradstat's: it has no provenance")
-    provenance = _parsed(document)
+    provenance = parsed(document)
+    if provenance is None or not isinstance(provenance.get("configuration", {}), dict):
+        raise UnreadableFile(f"{path}: its provenance is damaged", "sample it again with gradstat run")
     _check_version(provenance, path)
-    if wrong := _mismatch(table):
+    if wrong := mismatch(table):
         raise UnreadableFile(f"{path}: {wrong}", "sample it again with gradstat run")
     return Result(table.replace_schema_metadata(None), provenance)
 
@@ -69,37 +71,13 @@ def _check_version(provenance: dict[str, Any], path: Path) -> None:
         return
     found = f"{path}: result schema {version if isinstance(version, int) else 'unknown'}"
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        writer = provenance.get("versions", {}).get("gradstat", "newer")
+        versions = provenance.get("versions")
+        writer = versions.get("gradstat") if isinstance(versions, dict) else None
+        what = f"gradstat {writer} or newer, which wrote it" if isinstance(writer, str) else "a newer gradstat"
         raise UnreadableFile(
-            f"{found}, this gradstat reads {SCHEMA_VERSION}", f"install the gradstat that wrote it ({writer})"
+            f"{found}, this gradstat reads {SCHEMA_VERSION}", f"install {what}: pip install --upgrade gradstat"
         )
     raise UnreadableFile(f"{found}, this gradstat reads {SCHEMA_VERSION}", "sample it again with gradstat run")
-
-
-def _mismatch(table: pa.Table) -> str:
-    """What about the columns is not a result's; empty where nothing is."""
-    names = table.schema.names
-    if missing := [name for name in COLUMNS if name not in names]:
-        return f"its columns are not those of a result: {missing[0]} is missing"
-    if extra := [name for name in names if name not in COLUMNS]:
-        return f"its columns are not those of a result: {extra[0]!r} is unknown"
-    if not table.schema.equals(SCHEMA):
-        return "its columns have another order or other types than those of a result"
-    for name in TEXTS:
-        if not all(text and text.isprintable() and _PLAIN.match(text) for text in table[name].to_pylist()):
-            return f"its column {name} holds what gradstat never writes"
-    if not all(_parsed(text) or text == "{}" for text in table["params"].to_pylist()):
-        return "its column params is not JSON"
-    return ""
-
-
-def _parsed(document: str | bytes) -> dict[str, Any]:
-    """A JSON object; empty where the text is something else."""
-    try:
-        found = json.loads(document)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _advice(path: Path) -> str:

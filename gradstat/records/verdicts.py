@@ -131,7 +131,8 @@ def should_print(printed: Printed, measured: Measured) -> str | None:
 
 
 def draws_needed(printed: Printed, measured: Measured) -> int | None:
-    """Draws after which half a unit of the last printed digit is two standard errors."""
+    """Draws after which half a unit of the last printed digit is two standard errors; None where none would do."""
     if printed.decimals is None or measured.unit_error is None:
         return None
-    return max(1, math.ceil((HONEST * measured.unit_error / printed.half_width) ** 2))
+    root = HONEST * measured.unit_error / printed.half_width
+    return max(1, math.ceil(root * root)) if root < 1e100 else None
