@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gradstat.cli.app import start
-from gradstat.errors import Exit
+from gradstat.errors import CheckFailed, Exit, UsageError
 from gradstat.records.schema import OPTIONAL, SCHEMA, SCHEMA_VERSION
 
 SCOPE = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
@@ -115,8 +115,6 @@ def test_configurations(
 
 
 def reached(*arguments: Any, **named: Any) -> Any:
-    from gradstat.errors import CheckFailed
-
     raise CheckFailed("this is where sampling begins")
 
 
@@ -152,6 +150,59 @@ def test_what_is_no_toml(content: bytes, call: Any) -> None:
     for command in ("run", "verify"):
         Path("c.toml").write_bytes(content)
         assert call(command, "c.toml")[0] in REFUSALS
+
+
+CLAIM_TEXT = f"[[claim]]\n{table(CLAIM)}"
+HUGE = "9" * 400
+FOUND = {  # by hand, each of them once an internal error, or endless; command, file, what is said
+    "tiny value": ("verify", CLAIM_TEXT.replace("0.71", "1e-300"), ""),
+    "huge scale": ("verify", f"{CLAIM_TEXT}scale = 1e308\n", "scale = 1e+308 leaves nothing to compare; allowed: from"),
+    "whole scale": ("verify", f"{CLAIM_TEXT}scale = {HUGE}\n", "scale: value '999"),
+    "huge source": ("verify", f"{CLAIM_TEXT}obtained = {{ samples = {HUGE} }}\n", "obtained.samples = 999"),
+    "no table": ("verify", "claim = [1]\n", "1 is not a table; write its keys below a [[header]]"),
+    "no claim": ("verify", "claim = []\n", "expected [[claim]] tables and nothing else, found: none"),
+    "escape": (
+        "verify",
+        f'{CLAIM_TEXT}locator = "\\u009b2J"\n',
+        "allowed: text in quotes, up to 2000 characters, no con",
+    ),
+    "markup": ("verify", f'{CLAIM_TEXT}url = "https://x> <script>"\n', 'allowed: an address, as "https://arxiv.org"'),
+    "long name": ("run", f'[[layer]]\nname = "{"x" * 10**6}"\n', f"unknown layer '{'x' * 57}...'; known: "),
+    "many cases": (
+        "run",
+        f"[[layer]]\nname = 'dropout'\nsweep = {{ p = {[0.5] * 10001} }}\n",
+        "10,001 cases; allowed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "content", "message"), FOUND.values(), ids=FOUND)
+def test_found_by_hand(command: str, content: str, message: str, call: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("c.toml").write_text(content)
+    code, _ = call(*(command, "c.toml", *(("--quick",) if command == "verify" else ())))
+    assert code == (Exit.USAGE if message else Exit.CHECK_FAILED)
+    start([command, "c.toml"])
+    assert message in capsys.readouterr().err
+
+
+def broken(error: Exception | None = None, out: str = "", file: str = "") -> Callable[..., Any]:
+    def instead(*arguments: Any) -> Any:
+        print(out, end="")
+        if file:
+            Path(file).touch()
+        raise error or UsageError("no")
+
+    return instead
+
+
+@pytest.mark.parametrize("slip", [{"error": RuntimeError("x")}, {"out": "half a table"}, {"file": "half.parquet"}])
+def test_the_net_has_no_hole(slip: dict[str, Any], call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An internal error, output before a refusal, and a file left behind are each noticed."""
+    Path("c.toml").write_text("")
+    call("run", "c.toml")
+    monkeypatch.setattr("gradstat.config.read_toml", broken(**slip))
+    with pytest.raises(AssertionError):
+        call("run", "c.toml")
 
 
 # Result files -----------------------------------------------------------------------------------------------------
