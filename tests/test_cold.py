@@ -1,7 +1,6 @@
 """The first second of a process: what it imports, what it compiles, and what it finds compiled."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from typing import Any
 
 import numba
 import numpy as np
-import pyarrow as pa
 import pytest
 from numba import types
 from numba.core.caching import IndexDataCacheFile
@@ -20,8 +18,6 @@ from gradstat.estimation import callbacks
 from gradstat.layers.table import Case, find
 from gradstat.numerics import jit
 from gradstat.numerics.draws import LANES
-from gradstat.records.arrow import from_rows
-from gradstat.records.schema import SCHEMA, TEXTS
 from tests.layer_cases import run_compiled
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +77,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
         'samples = 300_000\n[[layer]]\nname = "relu"\n[[layer]]\nname = "max_pool2d"\nkernel_size = 2\n'
     )
     told = probe(folder, "run", "two.toml", "-o", "two.parquet")
-    assert not {"pandas", "rich", "matplotlib"} & set(told["imported"])
+    assert not {"rich", "matplotlib"} & set(told["imported"])
     return folder
 
 
@@ -155,19 +151,3 @@ def test_two_processes_that_save_at_once_do_not_mix_layers_up(cache: Path) -> No
     assert np.array_equal(run_compiled(other, x, dy, noise)[0], np.clip(x, -1.0, 1.0))
     assert np.array_equal(run_compiled(first, x, dy, noise)[0], np.maximum(x, 0.0))
     callbacks._compile.cache_clear()
-
-
-def test_rows_without_pandas_are_the_same_table() -> None:
-    numbers = [0.1, math.nan, -math.inf, None, -0.0, 5e-324]
-    rows: list[dict[str, Any]] = [
-        dict.fromkeys(SCHEMA.names, number)
-        | dict.fromkeys(TEXTS, text)
-        | {"seed": 2**64 - 1, "n": -(2**63) if number else None}
-        for number, text in zip(numbers, ["", "σ", None, "a" * 300, "x\x00y", "end"], strict=True)
-    ]
-    for some in (rows, rows[:1], rows[:0]):
-        found = from_rows(some)
-        found.validate(full=True)
-        assert repr(found.to_pylist()) == repr(pa.Table.from_pylist(some, schema=SCHEMA).to_pylist())
-    with pytest.raises(OverflowError):
-        from_rows([rows[0] | {"n": 2**63}])

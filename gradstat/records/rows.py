@@ -9,13 +9,12 @@ import pyarrow as pa
 
 from gradstat.estimation.run import Line
 from gradstat.layers.record import Exact
-from gradstat.records.arrow import from_rows
-from gradstat.records.schema import ACCUMULATORS
+from gradstat.records.schema import ACCUMULATORS, SCHEMA
 
 
 def table(lines: Sequence[Line], seed: int, estimator: str) -> pa.Table:
     """One row per line, with the columns of the result file."""
-    return from_rows([_row(line, seed, estimator) for line in lines])
+    return pa.Table.from_pylist([_row(line, seed, estimator) for line in lines], schema=SCHEMA)
 
 
 def _row(line: Line, seed: int, estimator: str) -> dict[str, Any]:
