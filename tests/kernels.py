@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from gradstat.estimation.block import accumulate_row, draw_signal
+from gradstat.estimation.block import draw_signal
 from gradstat.estimation.forest import Accumulators
-from gradstat.numerics import draws, moments
+from gradstat.numerics import draws, moments, sums
 from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
 from gradstat.numerics.jit import compiled
 
@@ -17,12 +17,12 @@ _SEED, _INT = types.uint64, types.int64
 
 @compiled(types.void(_TABLE, types.int64[::1], types.float64, _CUBE, _CUBE))
 def _accumulate(values: Any, slots: Any, centre: Any, partial: Any, totals: Any) -> None:
-    moments.reset(partial[0], totals[0])
-    batch, totals_of_draw = np.empty((values.shape[0], LANES)), np.empty((4, LANES))
+    sums.reset(partial[0], totals[0])
+    batch = np.full((values.shape[0], LANES), np.nan)  # beyond the last draw
     for first in range(0, values.shape[1], LANES):
         lanes = min(LANES, values.shape[1] - first)
         batch[:, :lanes] = values[:, first : first + lanes]
-        accumulate_row(batch, slots, lanes, centre, partial[0], totals[0], totals_of_draw)
+        sums.accumulate(batch, slots, lanes, centre, partial[0], totals[0])
 
 
 _INTS, _FLOATS, _BITS = types.int64[::1], types.float64[::1], types.uint64[:, ::1]
@@ -54,7 +54,7 @@ def block(values: Any, centre: float) -> Accumulators:
     """The accumulators [1, WIDTH] of one row over values[slot, draw], about the given centre."""
     values = np.atleast_2d(np.ascontiguousarray(values, np.float64))
     slots = np.arange(values.shape[0])
-    partial, totals = np.empty((1, moments.SUMS, moments.COLUMNS)), np.empty((1, moments.TOTALS, moments.COLUMNS))
+    partial, totals = np.empty((1, sums.SUMS, sums.COLUMNS)), np.empty((1, sums.TOTALS, sums.COLUMNS))
     out = np.empty((1, moments.WIDTH))
     _accumulate(values, slots, centre, partial, totals)
     moments.finish_rows(partial, totals, values.shape[1], np.array([slots.size]), np.array([centre]), out)

@@ -8,6 +8,7 @@ import json
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -15,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradstat.estimation.block import accumulate_row
 from gradstat.estimation.forest import Accumulators, Forest
 from gradstat.estimation.scores import z_bound
 from gradstat.estimation.statistics import estimates
 from gradstat.numerics import moments as m
+from gradstat.numerics import sums
 from gradstat.numerics.draws import LANES
 from tests import kernels, naive
 
@@ -27,6 +28,7 @@ NIST = Path(__file__).parent / "data" / "nist_strd"
 CERTIFIED = json.loads((NIST / "certified.json").read_text())
 SETS = sorted(path.stem for path in NIST.glob("*.dat"))
 TOLERANCE = 1e-14
+Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def observations(name: str) -> list[float]:
@@ -183,18 +185,66 @@ def test_totals_merge_as_one_pass(draws: int, cut: int, seed: int) -> None:
         assert merged[0, column] == pytest.approx(expected[name], rel=1e-10, abs=1e-9 * draws), name
 
 
+def fma(a: float, b: float, c: float) -> float:
+    return float(Fraction(a) * Fraction(b) + Fraction(c))
+
+
+def plain_column(values: Array, centre: float, group: int) -> tuple[list[float], list[float]]:
+    """The sums over values[slot, draw], one after another: |v| of `group` draws at a time, all else draw by draw."""
+    d1 = d2 = d3 = d4 = absolute = deviation = square = 0.0
+    totals, products = [0.0] * 4, [0.0] * 6
+    for draw in values.T.tolist():
+        t = [0.0] * 4
+        for v in draw:
+            d = v - centre
+            t = [t[0] + d, t[1] + d * d, t[2] + abs(v), t[3] + abs(d)]
+            d3, d4, square = fma(d * d, d, d3), fma(d * d, d * d, d4), fma(d, abs(d), square)
+        pairs = ((0, 0), (0, 1), (1, 1), (2, 2), (3, 3), (0, 3))
+        products = [fma(t[i], t[j], total) for (i, j), total in zip(pairs, products, strict=True)]
+        totals = [a + b for a, b in zip(totals, t, strict=True)]
+    d1, d2, absolute, deviation = totals
+    if group > 1:
+        sizes = np.abs(values[0]).reshape(-1, group).tolist()
+        absolute = sum((sum(four[1:], four[0]) for four in sizes), 0.0)
+    sign, zeros = np.sign(values - centre).sum(), (values == 0.0).sum()
+    return [d1, d2, d3, d4, absolute, deviation, sign, square, zeros], totals + products
+
+
+def plain_block(values: Array, centre: float) -> Accumulators:
+    """The accumulators of values[slot, draw] in the order of the kernel: four columns, then what is left over."""
+    partial, totals = np.zeros((1, sums.SUMS, sums.COLUMNS)), np.zeros((1, sums.TOTALS, sums.COLUMNS))
+    partial[0, -2], partial[0, -1] = values.min(), values.max()
+    group = sums.UNCENTRED if values.shape[0] == 1 and centre != 0.0 else 1
+    for first in range(0, values.shape[1], LANES):
+        batch = values[:, first : first + LANES]
+        whole = batch.shape[1] // (sums.COLUMNS * group) * sums.COLUMNS * group
+        parts = [(column, batch[:, column : whole : sums.COLUMNS], group) for column in range(sums.COLUMNS)]
+        for column, part, together in [*parts, (0, batch[:, whole:], 1)]:
+            found, of_draws = plain_column(part, centre, together)
+            partial[0, :-2, column] += found
+            totals[0, :, column] += of_draws if values.shape[0] > 1 else 0.0
+    out = np.empty((1, m.WIDTH))
+    slots = np.array([values.shape[0]])
+    m.finish_rows.py_func(partial, totals, values.shape[1], slots, np.array([centre]), out)
+    return out
+
+
+@pytest.mark.parametrize("centre", [0.0, 0.25])
 @pytest.mark.parametrize("slots", [1, 3])
-def test_plain_python_gives_the_same_bytes(slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its indices are checked: a compiled kernel reads past the end of an array without a word."""
-    monkeypatch.setattr(m, "fma", lambda a, b, c: float(Fraction(a) * Fraction(b) + Fraction(c)))
-    values = np.random.default_rng(slots).normal(0.5, 1.0, (slots, 1100))
-    partial, totals = np.empty((1, m.SUMS, m.COLUMNS)), np.empty((1, m.TOTALS, m.COLUMNS))
-    out, of_draw = np.empty((1, m.WIDTH)), np.empty((4, LANES))
-    m.reset(partial[0], totals[0])
-    for lanes, batch in ((LANES, values[:, :LANES]), (76, np.pad(values[:, LANES:], ((0, 0), (0, LANES - 76))))):
-        accumulate_row(batch, np.arange(slots), lanes, 0.25, partial[0], totals[0], of_draw)
-    m.finish_rows.py_func(partial, totals, 1100, np.array([slots]), np.array([0.25]), out)
-    assert out.tobytes() == kernels.block(values, 0.25).tobytes()
+def test_plain_python_gives_the_same_bytes(slots: int, centre: float) -> None:
+    values = np.random.default_rng(slots).normal(0.5, 1.0, (slots, 1107))
+    values[np.abs(values) < 0.1] = 0.0
+    values[np.abs(values - centre) < 0.1] = centre
+    assert plain_block(values, centre).tobytes() == kernels.block(values, centre).tobytes()
+
+
+@pytest.mark.parametrize("centre", [0.0, 0.25])
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("draws", [1, 5, 1023, 1024])
+def test_nothing_beyond_the_draws_is_read_into_the_sums(slots: int, centre: float, draws: int) -> None:
+    """A compiled kernel reads past the end without a word; here it would read NaN, which no sum forgets."""
+    values = np.random.default_rng(draws).normal(0.5, 1.0, (slots, draws))
+    assert np.isfinite(kernels.block(values, centre)).all()
 
 
 def test_nan_is_not_swallowed() -> None:

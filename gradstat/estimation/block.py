@@ -6,7 +6,7 @@
 import numpy as np
 from numba import types
 
-from gradstat.numerics import moments
+from gradstat.numerics import sums
 from gradstat.numerics.draws import (
     DY_SHARED,
     DY_UNIFORM,
@@ -62,18 +62,6 @@ def draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, sh
         share(scale[3], shared[0], dy)
 
 
-@inline
-def accumulate_row(values, slots, lanes, centre, partial, totals, totals_of_draw):
-    """One batch of one row: every slot into the sums, and the totals of each draw where there are several."""
-    for slot in slots:
-        moments.accumulate(values[slot], lanes, centre, partial)
-    if slots.shape[0] > 1:
-        moments.clear(totals_of_draw)
-        for slot in slots:
-            moments.add_slot(values[slot], centre, totals_of_draw)
-        moments.accumulate_totals(totals_of_draw, lanes, totals)
-
-
 @compiled(SIGNATURE)
 def run_block(
     addresses, shapes, noise_kinds, constants, rows, slots, centres,
@@ -88,9 +76,9 @@ def run_block(
     x, dx = np.empty((n_in, LANES)), np.empty((n_in, LANES))
     y, dy = np.empty((n_out, LANES)), np.empty((n_out, LANES))
     noise, no_rows = np.empty((most_noise, LANES)), np.empty((0, LANES))
-    totals_of_draw, shared = np.empty((4, LANES)), np.empty((1, LANES))
+    shared = np.empty((1, LANES))
     for row in range(n_rows):
-        moments.reset(partial[row], totals[row])
+        sums.reset(partial[row], totals[row])
     for batch in range(first, first + (draws + LANES - 1) // LANES):
         lanes = min(LANES, draws - (batch - first) * LANES)
         draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, shared)
@@ -105,5 +93,5 @@ def run_block(
             while row < n_rows and rows[row, 0] == layer:
                 values = y if rows[row, 1] == 0 else dx
                 own_slots = slots[rows[row, 2] : rows[row, 3]]
-                accumulate_row(values, own_slots, lanes, centres[row], partial[row], totals[row], totals_of_draw)
+                sums.accumulate(values, own_slots, lanes, centres[row], partial[row], totals[row])
                 row += 1

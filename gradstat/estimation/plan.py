@@ -12,7 +12,8 @@ from gradstat.estimation.callbacks import callback_of
 from gradstat.layers.record import FORWARD, Row
 from gradstat.layers.table import Case
 from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
-from gradstat.numerics.moments import COLUMNS, SUMS, TOTALS, WIDTH, finish_rows, merge
+from gradstat.numerics.moments import WIDTH, finish_rows, merge
+from gradstat.numerics.sums import COLUMNS, SUMS, TOTALS
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -14,9 +14,8 @@ import math
 import numpy as np
 from numba import types
 
-from gradstat.numerics.draws import LANES
-from gradstat.numerics.intrinsics import fma
 from gradstat.numerics.jit import compiled, inline
+from gradstat.numerics.sums import SUMS
 
 # One column per accumulator. Values: all slots of the row, over all draws. The mean is kept as its shift from the
 # centre: rounded to the size of the mean itself, merges lose 10⁻¹¹ of the variance where mean/std = 10⁸ (NumAcc4).
@@ -33,114 +32,7 @@ NAMES = [
 ]
 # fmt: on
 
-COLUMNS = 64  # partial sums side by side: the vectorized loop carries no dependency through them
-UNROLL = 4  # values folded in registers for each load and store of a partial sum (0.68 ns a value; 0.75 with 2)
-SUMS = 11
-TOTALS = 10
 _ROW, _TABLE = types.float64[::1], types.float64[:, ::1]
-
-
-@inline
-def reset(partial, totals):
-    """Empty sums; the last two rows of `partial` are minimum and maximum."""
-    for column in range(COLUMNS):
-        for row in range(SUMS - 2):
-            partial[row, column] = 0.0
-        partial[SUMS - 2, column] = math.inf
-        partial[SUMS - 1, column] = -math.inf
-        for row in range(TOTALS):
-            totals[row, column] = 0.0
-
-
-@inline
-def accumulate(values, lanes, centre, partial):
-    """Add the first `lanes` of 1024 values to the partial sums."""
-    if lanes == LANES:
-        for start in range(0, LANES, COLUMNS * UNROLL):
-            for column in range(COLUMNS):
-                s1 = s2 = s3 = s4 = absolute = deviation = sign = square = zeros = 0.0
-                low, high = partial[SUMS - 2, column], partial[SUMS - 1, column]
-                for step in range(UNROLL):
-                    v = values[start + step * COLUMNS + column]
-                    d = v - centre
-                    d2 = d * d
-                    size = abs(d)
-                    s1 += d
-                    s2 += d2
-                    s3 = fma(d2, d, s3)
-                    s4 = fma(d2, d2, s4)
-                    absolute += abs(v)
-                    deviation += size
-                    sign += (1.0 if d > 0.0 else 0.0) - (1.0 if d < 0.0 else 0.0)
-                    square = fma(d, size, square)
-                    zeros += 1.0 if v == 0.0 else 0.0
-                    low = v if v < low else low
-                    high = v if v > high else high
-                partial[0, column] += s1
-                partial[1, column] += s2
-                partial[2, column] += s3
-                partial[3, column] += s4
-                partial[4, column] += absolute
-                partial[5, column] += deviation
-                partial[6, column] += sign
-                partial[7, column] += square
-                partial[8, column] += zeros
-                partial[9, column] = low
-                partial[10, column] = high
-        return
-    for lane in range(lanes):
-        column = lane % COLUMNS
-        v = values[lane]
-        d = v - centre
-        partial[0, column] += d
-        partial[1, column] += d * d
-        partial[2, column] = fma(d * d, d, partial[2, column])
-        partial[3, column] = fma(d * d, d * d, partial[3, column])
-        partial[4, column] += abs(v)
-        partial[5, column] += abs(d)
-        partial[6, column] += (1.0 if d > 0.0 else 0.0) - (1.0 if d < 0.0 else 0.0)
-        partial[7, column] = fma(d, abs(d), partial[7, column])
-        partial[8, column] += 1.0 if v == 0.0 else 0.0
-        partial[9, column] = v if v < partial[9, column] else partial[9, column]
-        partial[10, column] = v if v > partial[10, column] else partial[10, column]
-
-
-@inline
-def clear(totals_of_draw):
-    """No slots yet."""
-    for total in range(4):
-        for lane in range(LANES):
-            totals_of_draw[total, lane] = 0.0
-
-
-@inline
-def add_slot(values, centre, totals_of_draw):
-    """Add one slot to the totals of each draw, T₁, T₂, T_a, T_d over [4, lane]."""
-    for lane in range(LANES):
-        d = values[lane] - centre
-        totals_of_draw[0, lane] += d
-        totals_of_draw[1, lane] = fma(d, d, totals_of_draw[1, lane])
-        totals_of_draw[2, lane] += abs(values[lane])
-        totals_of_draw[3, lane] += abs(d)
-
-
-@inline
-def accumulate_totals(totals_of_draw, lanes, sums):
-    """Add the first `lanes` draws to Σ T₁, T₂, T_a, T_d, T₁², T₁T₂, T₂², T_a², T_d², T₁T_d over [10, column]."""
-    for start in range(0, lanes, COLUMNS):
-        for column in range(min(COLUMNS, lanes - start)):
-            t1, t2 = totals_of_draw[0, start + column], totals_of_draw[1, start + column]
-            ta, td = totals_of_draw[2, start + column], totals_of_draw[3, start + column]
-            sums[0, column] += t1
-            sums[1, column] += t2
-            sums[2, column] += ta
-            sums[3, column] += td
-            sums[4, column] = fma(t1, t1, sums[4, column])
-            sums[5, column] = fma(t1, t2, sums[5, column])
-            sums[6, column] = fma(t2, t2, sums[6, column])
-            sums[7, column] = fma(ta, ta, sums[7, column])
-            sums[8, column] = fma(td, td, sums[8, column])
-            sums[9, column] = fma(t1, td, sums[9, column])
 
 
 @inline

@@ -1,0 +1,182 @@
+"""Partial sums of one row over one block: lanes of values in, sums about a centre out.
+
+Sums run in four columns of lanes, in registers over a batch, and only then enter memory: two levels, so that rounding
+errors grow with the root of the batches and not of the draws. A centre of 0 saves a third: v − c is v, and of
+the signs only the positive need to be counted.
+"""
+
+# Kernel code: numba infers the types.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+import math
+from contextlib import contextmanager
+from functools import reduce
+from operator import add
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from gradstat.numerics.draws import LANES
+from gradstat.numerics.jit import inline
+from gradstat.numerics.vectors import INT, Registers, constant, load, splat, store
+
+COLUMNS = 4  # one AVX2 register: wider ones would not leave room for all sums
+# Rows of `partial`: Σd, Σd², Σd³, Σd⁴, Σ|v|, Σ|d|, Σ sign d, Σ d|d|, #(v = 0), min, max, with d = v − centre.
+NAMES = ("d", "d2", "d3", "d4", "abs", "deviation", "sign", "square", "zeros", "min", "max")
+SUMS = len(NAMES)
+# Rows of `totals`, where a draw has several slots: Σ over draws of T₁, T₂, T_a, T_d, then of products of two.
+TOTALLED = ("d", "d2", "abs", "deviation")
+PRODUCTS = (("d", "d"), ("d", "d2"), ("d2", "d2"), ("abs", "abs"), ("deviation", "deviation"), ("d", "deviation"))
+TOTALS = len(TOTALLED) + len(PRODUCTS)
+
+COUNTS = ("above", "ties", "zeros")  # d > 0, d = 0, v = 0
+REGISTERS = tuple(name for name in NAMES if name != "sign") + COUNTS[:2]
+UNCENTRED = 4  # vectors at once in the loop over |v| and zeros, for its sums would wait for each other
+
+
+def sweep(about_0, totalled):
+    """The intrinsic for rows whose centre is 0 or not, and whose draws have several slots or one."""
+
+    def typing(typingctx, values, slots, lanes, centre, partial, totals):
+        signature = types.void(values, slots, lanes, centre, partial, totals)
+
+        def generate(context, builder, signature, arguments):
+            arrays = {i: context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 1, 4, 5)}
+            lanes, centre = arguments[2:4]
+            count = builder.extract_value(arrays[1].shape, 0)
+            row = Row(builder, arrays[0].data, arrays[1].data, count, centre, about_0, totalled)
+            step = COLUMNS if about_0 or totalled else COLUMNS * UNCENTRED
+            whole = builder.and_(lanes, ir.Constant(INT, -step))
+            row.sweep(ir.Constant(INT, 0), whole, COLUMNS, arrays[4].data, arrays[5].data)
+            row.sweep(whole, lanes, 1, arrays[4].data, arrays[5].data)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return intrinsic(typing)
+
+
+class Row:
+    """Writes the loops over the draws of one batch."""
+
+    def __init__(self, builder, values, slots, count, centre, about_0, totalled):
+        self.builder, self.values, self.slots, self.count = builder, values, slots, count
+        self.centre, self.about_0, self.totalled = centre, about_0, totalled
+
+    def sweep(self, first, end, width, partial, totals):
+        """Lanes [first, end), `width` side by side, into the first `width` columns."""
+        builder = self.builder
+        start = {name: constant(builder, 0 if name in COUNTS else 0.0, width) for name in REGISTERS}
+        start |= {name: load(builder, self.place(partial, NAMES.index(name)), width) for name in ("min", "max")}
+        sums = Registers(builder, start)
+        products = Registers(builder, dict.fromkeys(PRODUCTS, constant(builder, 0.0, width)))
+        with self.lanes(first, end, width) as lane:
+            if self.totalled:
+                self.draws(lane, width, sums, products)
+            else:
+                self.centred(self.value(builder.load(self.slots), lane, width), sums, sums)
+        if not (self.totalled or self.about_0):
+            side_by_side = UNCENTRED if width > 1 else 1
+            with self.lanes(first, end, width * side_by_side) as lane:
+                places = [builder.add(lane, ir.Constant(INT, i * width)) for i in range(side_by_side)]
+                self.uncentred([self.value(builder.load(self.slots), place, width) for place in places], sums, sums)
+        seen = builder.mul(builder.udiv(builder.sub(end, first), ir.Constant(INT, width)), self.count)
+        found = self.found(sums, splat(builder, seen, width))
+        for row, name in enumerate(NAMES):
+            self.leave(found[name], partial, row, add=name not in ("min", "max"))
+        if self.totalled:
+            for row, vector in enumerate([*(found[name] for name in TOTALLED), *(products[i] for i in PRODUCTS)]):
+                self.leave(vector, totals, row)
+
+    def draws(self, lane, width, sums, products):
+        """`width` draws of several slots: each slot, then the products of the draws' totals."""
+        builder = self.builder
+        of_draw = Registers(builder, dict.fromkeys(TOTALLED, constant(builder, 0.0, width)))
+        with cgutils.for_range(builder, self.count, intp=INT) as loop:
+            v = self.value(builder.load(builder.gep(self.slots, [loop.index])), lane, width)
+            self.centred(v, sums, of_draw)
+            if not self.about_0:
+                self.uncentred([v], sums, of_draw)
+        if self.about_0:
+            of_draw["abs"] = of_draw["deviation"]
+        for name in TOTALLED:
+            sums[name] = sums[name] + of_draw[name]
+        for a, b in PRODUCTS:
+            products[a, b] = of_draw[a].fma(of_draw[b], products[a, b])
+
+    def centred(self, v, sums, linear):
+        """The sums over d = v − centre, and the extremes; those in TOTALLED go to `linear`."""
+        d = v if self.about_0 else v - splat(self.builder, self.centre, v.width)
+        d2, size = d * d, abs(d)
+        linear["d"] = linear["d"] + d
+        linear["d2"] = linear["d2"] + d2
+        linear["deviation"] = linear["deviation"] + size
+        sums["d3"] = d2.fma(d, sums["d3"])
+        sums["d4"] = d2.fma(d2, sums["d4"])
+        sums["square"] = d.fma(size, sums["square"])
+        sums["above"] = sums["above"] - (d > 0.0).minus_one()
+        sums["ties"] = sums["ties"] - d.equals(0.0).minus_one()
+        sums["min"] = (v < sums["min"]).select(v, sums["min"])
+        sums["max"] = (v > sums["max"]).select(v, sums["max"])
+
+    def uncentred(self, values, sums, linear):
+        """Σ|v| and the zeros."""
+        linear["abs"] = linear["abs"] + reduce(add, [abs(v) for v in values])
+        sums["zeros"] = sums["zeros"] - reduce(add, [v.equals(0.0).minus_one() for v in values])
+
+    def found(self, sums, seen):
+        """The sums by name, as floats; those below the centre are what is neither above nor at it."""
+        found = {name: sums[name] for name in REGISTERS}
+        if self.about_0:
+            found["abs"], found["zeros"] = found["deviation"], found["ties"]
+        sign = found["above"] + found["above"] + found["ties"] - seen
+        return found | {"sign": sign.to_float(), "zeros": found["zeros"].to_float()}
+
+    @contextmanager
+    def lanes(self, first, end, step):
+        """A loop over lanes [first, end)."""
+        with cgutils.for_range_slice(self.builder, first, end, ir.Constant(INT, step), intp=INT) as (lane, _):
+            yield lane
+
+    def value(self, slot, lane, width):
+        """`width` values of a slot."""
+        place = self.builder.add(self.builder.mul(slot, ir.Constant(INT, LANES)), lane)
+        return load(self.builder, self.builder.gep(self.values, [place]), width)
+
+    def leave(self, vector, table, row, add=True):
+        """Put a vector into a row of a table, or add it to what is there."""
+        place = self.place(table, row)
+        store(load(self.builder, place, vector.width) + vector if add else vector, place)
+
+    def place(self, table, row):
+        """The address of a row's first column."""
+        return self.builder.gep(table, [ir.Constant(INT, row * COLUMNS)])
+
+
+one, one_about_0 = sweep(False, False), sweep(True, False)
+several, several_about_0 = sweep(False, True), sweep(True, True)
+
+
+@inline
+def reset(partial, totals):
+    """Empty sums; the last two rows of `partial` are minimum and maximum."""
+    partial[: SUMS - 2] = 0.0
+    partial[SUMS - 2] = math.inf
+    partial[SUMS - 1] = -math.inf
+    totals[:] = 0.0
+
+
+@inline
+def accumulate(values, slots, lanes, centre, partial, totals):
+    """Add the first `lanes` draws of one batch of a row, values[slot, lane], to its partial sums and totals."""
+    if slots.shape[0] > 1:
+        if centre == 0.0:
+            several_about_0(values, slots, lanes, centre, partial, totals)
+        else:
+            several(values, slots, lanes, centre, partial, totals)
+    elif centre == 0.0:
+        one_about_0(values, slots, lanes, centre, partial, totals)
+    else:
+        one(values, slots, lanes, centre, partial, totals)

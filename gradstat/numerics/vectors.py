@@ -1,0 +1,167 @@
+"""Loops over lanes spelled as LLVM vectors, for the few that the compiler does not vectorize well by itself.
+
+Left alone, LLVM interleaves such a loop or not, spills or not, and guards it with a scalar copy for arrays that might
+overlap. What is written here comes out as written, compiles faster, and has the same bits on every CPU: a machine
+with narrower registers splits a vector, one without fma calls an exact library function.
+"""
+
+# No annotations here: values are numba's and LLVM's.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from llvmlite import ir
+from numba.core import cgutils
+
+INT, FLOAT = ir.IntType(64), ir.DoubleType()
+
+
+class Vector:
+    """Several lanes of float64 or uint64 in one register; Python's operators write instructions."""
+
+    def __init__(self, builder, value):
+        self.builder, self.value = builder, value
+
+    @property
+    def width(self):
+        """The number of lanes."""
+        return self.value.type.count
+
+    @property
+    def is_float(self):
+        """False for integers."""
+        return self.value.type.element == FLOAT
+
+    def _other(self, other):
+        """The same number in every lane, if it is not a vector yet."""
+        if isinstance(other, Vector):
+            return other.value
+        return ir.Constant(self.value.type, [other] * self.width)
+
+    def _operate(self, of_float, of_int, other):
+        operation = getattr(self.builder, of_float if self.is_float else of_int)
+        return Vector(self.builder, operation(self.value, self._other(other)))
+
+    def __add__(self, other):
+        return self._operate("fadd", "add", other)
+
+    def __sub__(self, other):
+        return self._operate("fsub", "sub", other)
+
+    def __mul__(self, other):
+        return self._operate("fmul", "mul", other)
+
+    def __truediv__(self, other):
+        return self._operate("fdiv", "", other)
+
+    def __and__(self, other):
+        return self._operate("", "and_", other)
+
+    def __or__(self, other):
+        return self._operate("", "or_", other)
+
+    def __xor__(self, other):
+        return self._operate("", "xor", other)
+
+    def __lshift__(self, other):
+        return self._operate("", "shl", other)
+
+    def __rshift__(self, other):
+        return self._operate("", "lshr", other)
+
+    def __abs__(self):
+        return (self.bits() & ((1 << 63) - 1)).float()
+
+    def _compare(self, sign, other):
+        return Vector(self.builder, self.builder.fcmp_ordered(sign, self.value, self._other(other)))
+
+    def __lt__(self, other):
+        return self._compare("<", other)
+
+    def __gt__(self, other):
+        return self._compare(">", other)
+
+    def equals(self, other):
+        """A mask of the lanes that are equal."""
+        return self._compare("==", other)
+
+    def negative(self):
+        """A mask of the integers whose highest bit is set."""
+        zero = self._other(0)
+        return Vector(self.builder, self.builder.icmp_signed("<", self.value, zero))
+
+    def select(self, value, other):
+        """This mask's choice between two vectors."""
+        return Vector(self.builder, self.builder.select(self.value, value.value, other.value))
+
+    def minus_one(self):
+        """This mask as integers: −1 where it holds."""
+        return self._cast("sext", INT)
+
+    def bits(self):
+        """The bit patterns of floats."""
+        return self._cast("bitcast", INT)
+
+    def float(self):
+        """The floats that have these bit patterns."""
+        return self._cast("bitcast", FLOAT)
+
+    def to_float(self):
+        """Signed integers as floats."""
+        return self._cast("sitofp", FLOAT)
+
+    def _cast(self, how, element):
+        return Vector(self.builder, getattr(self.builder, how)(self.value, ir.VectorType(element, self.width)))
+
+    def fma(self, factor, summand):
+        """self·factor + summand, rounded once."""
+        return self._intrinsic("llvm.fma", Vector(self.builder, self._other(factor)), summand)
+
+    def sqrt(self):
+        """Square roots, correctly rounded."""
+        return self._intrinsic("llvm.sqrt")
+
+    def _intrinsic(self, name, *others):
+        operands = [self.value, *(self._other(other) for other in others)]
+        kind = ir.FunctionType(self.value.type, [self.value.type] * len(operands))
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.v{self.width}f64")
+        return Vector(self.builder, self.builder.call(function, operands))
+
+
+def splat(builder, scalar, width):
+    """A scalar in every lane."""
+    kind = ir.VectorType(scalar.type, width)
+    zero = ir.Constant(ir.IntType(32), 0)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, zero)
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
+    return Vector(builder, builder.shuffle_vector(one, one, mask))
+
+
+def constant(builder, number, width):
+    """A Python number in every lane."""
+    element = FLOAT if isinstance(number, float) else INT
+    return Vector(builder, ir.Constant(ir.VectorType(element, width), [number] * width))
+
+
+def load(builder, pointer, width):
+    """The `width` numbers from this address on."""
+    kind = ir.VectorType(pointer.type.pointee, width).as_pointer()
+    return Vector(builder, builder.load(builder.bitcast(pointer, kind), align=8))
+
+
+def store(vector, pointer):
+    """Put a vector's lanes at this address."""
+    builder = vector.builder
+    builder.store(vector.value, builder.bitcast(pointer, vector.value.type.as_pointer()), align=8)
+
+
+class Registers:
+    """Variables of a loop, by name: LLVM keeps them in registers."""
+
+    def __init__(self, builder, initial):
+        self.builder = builder
+        self.slots = {name: cgutils.alloca_once_value(builder, vector.value) for name, vector in initial.items()}
+
+    def __getitem__(self, name):
+        return Vector(self.builder, self.builder.load(self.slots[name]))
+
+    def __setitem__(self, name, vector):
+        self.builder.store(vector.value, self.slots[name])
