@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from numba import types
+from numba.extending import intrinsic
 
 from gradstat.estimation.block import draw_signal
 from gradstat.estimation.forest import Accumulators
-from gradstat.numerics import draws, moments, sums
+from gradstat.numerics import draws, moments, normals, sums, vectors
 from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
 from gradstat.numerics.jit import compiled
 
@@ -48,6 +49,37 @@ def _from_words(bits: Any, uniforms: Any, first: Any, second: Any) -> None:
     for lane in range(LANES):
         uniforms[lane] = draws.open_uniform(bits[0, lane], bits[1, lane])
     draws.normal_pairs(bits, first, second)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _turned(typingctx: Any, a: Any, cosine: Any, sine: Any) -> Any:
+    """normals.turned over arrays whose length is a multiple of normals.WIDTH."""
+    signature = types.void(a, cosine, sine)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words, first, second = (vectors.array(context, builder, signature, arguments, i) for i in range(3))
+        end = builder.extract_value(words.shape, 0)
+        with vectors.lanes(builder, 0, end, normals.WIDTH) as lane:
+            place = vectors.offset(builder, words.data, lane)
+            for values, row in zip(normals.turned(vectors.load(builder, place, normals.WIDTH)), (first, second), strict=True):
+                vectors.store(values, vectors.offset(builder, row.data, lane))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@compiled(types.void(types.uint64[::1], types.float64[::1], types.float64[::1]))
+def _turns(a: Any, cosine: Any, sine: Any) -> None:
+    _turned(a, cosine, sine)
+
+
+def turns(a: Any) -> tuple[Any, Any]:
+    """cos and sin of the random turns that these words stand for."""
+    padded = np.zeros(-(-a.size // normals.WIDTH) * normals.WIDTH, np.uint64)
+    padded[: a.size] = a
+    cosine, sine = np.empty(padded.size), np.empty(padded.size)
+    _turns(padded, cosine, sine)
+    return cosine[: a.size], sine[: a.size]
 
 
 def block(values: Any, centre: float) -> Accumulators:

@@ -15,10 +15,10 @@ from numba import types
 
 from gradstat.numerics import elementary, lowering
 from gradstat.numerics.jit import compiled, inline
+from tests import kernels
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FLOATS = types.float64[::1]
-WORDS = types.uint64[::1]
 SMALLEST_NORMAL = 2.0**-1022
 POINTS = 500  # per piece of the domain: mpmath takes some 20 µs a point
 
@@ -54,12 +54,6 @@ def binary(function: Callable[..., Any]) -> Callable[[Array, Array], Array]:
         return y
 
     return call
-
-
-@compiled(types.void(WORDS, FLOATS, FLOATS))
-def turn_loop(a, cosine, sine):  # type: ignore[no-untyped-def]
-    for lane in range(a.size):
-        cosine[lane], sine[lane] = lowering.sincos_turn(a[lane])
 
 
 @cache
@@ -175,9 +169,8 @@ def test_turns_of_a_circle() -> None:
     near_axes = [(k << 29) + d for k in range(9) for d in range(-20, 20)]
     random = np.random.default_rng(5).integers(0, 2**32, 3000).tolist()
     a = np.array([v for v in near_axes + random if 0 <= v < 2**32], dtype=np.uint64)
-    cosine, sine = np.empty(a.size), np.empty(a.size)
-    turn_loop(a, cosine, sine)
-    angles = [2 * mpmath.pi * (int(v) + mpmath.mpf("0.5")) / 2**32 for v in a]
+    cosine, sine = kernels.turns(a)
+    angles = [2 * mpmath.pi * ((int(v) + mpmath.mpf("0.5")) / 2**32 - mpmath.mpf("0.125")) for v in a]
     assert ulps(cosine, [mpmath.cos(angle) for angle in angles]).max() <= 2.5
     assert ulps(sine, [mpmath.sin(angle) for angle in angles]).max() <= 2.5
 
@@ -236,8 +229,7 @@ def fingerprint() -> str:
         digest.update(kernel(name)(np.abs(x) if name in ("log", "log_normal", "sqrt", "log1p") else x).tobytes())
     for name in ("power", "minimum", "maximum"):
         digest.update(kernel(name)(np.abs(x), x[::-1].copy()).tobytes())
-    cosine, sine = np.empty(x.size), np.empty(x.size)
-    turn_loop(generator.integers(0, 2**32, x.size, dtype=np.uint64), cosine, sine)
+    cosine, sine = kernels.turns(generator.integers(0, 2**32, x.size, dtype=np.uint64))
     digest.update(cosine.tobytes() + sine.tobytes())
     return digest.hexdigest()
 

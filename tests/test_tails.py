@@ -44,10 +44,12 @@ def variation_of(g: Function) -> float:
 
 
 def test_the_largest_normal() -> None:
-    _, first, second = kernels.from_words(np.zeros((2, 1024), np.uint64))
+    bits = np.zeros((2, 1024), np.uint64)
+    bits[1] = 2**29  # the low 20 bits, which are the radius's too, are 0; the angle is 2⁻³³ of a turn
+    _, first, second = kernels.from_words(bits)
     assert REACH > 8.57
     assert math.hypot(first[0], second[0]) == pytest.approx(REACH, rel=1e-15)
-    assert first[0] == pytest.approx(REACH, rel=1e-15)  # angle 2⁻³³ of a turn
+    assert first[0] == pytest.approx(REACH, rel=1e-15)
 
 
 @pytest.mark.parametrize(("sigmas", "tolerance"), [(7.0, 1e-6), (7.5, 1e-4), (8.0, 2e-3)])

@@ -1,4 +1,4 @@
-"""Sine and cosine in kernels: of radians, and of a random 32-bit fraction of a turn."""
+"""Sine and cosine in kernels."""
 
 # Kernel code: numba infers the types.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
@@ -8,7 +8,7 @@ import numpy as np
 from gradstat.numerics import elementary
 from gradstat.numerics.intrinsics import bits_of, float_of, fma
 from gradstat.numerics.jit import inline, lowered
-from gradstat.numerics.polynomials import COS, SIN, TURN_COS, TURN_SIN, polynomial
+from gradstat.numerics.polynomials import COS, SIN, polynomial
 
 U64 = np.uint64  # a Python int beside a uint64 would make numba fall back to float64
 ZERO, ONE, TWO = U64(0), U64(1), U64(2)
@@ -19,11 +19,6 @@ ROUNDER = 1.5 * 2.0**52
 
 TWO_OVER_PI = 0.6366197723675814
 HALF_PI, HALF_PI_LOW, HALF_PI_LOWEST = 1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33
-
-# Angles in units of 2⁻³³ turns, in which a + ½ is the odd integer 2a + 1.
-EIGHTH_TURN_AND_HALF = U64((1 << 30) + 1)
-QUARTER_SHIFT, QUARTER_MASK = U64(31), U64((1 << 31) - 1)
-EIGHTH_TURN = TWO_52 + 2.0**30
 
 
 @inline
@@ -58,18 +53,3 @@ def cos(x):
     value = sine if (k & ONE) != ZERO else cosine
     return float_of(bits_of(value) ^ (((k + ONE) & TWO) << SIGN_SHIFT))
 
-
-@inline
-def sincos_turn(a):
-    """cos and sin of 2π(a + ½)/2³² for a uint64 a < 2³²; the half keeps the angles off the axes. 2.1 ulp each."""
-    turned = (a << ONE) + EIGHTH_TURN_AND_HALF
-    k = turned >> QUARTER_SHIFT
-    t = float_of((turned & QUARTER_MASK) | TWO_52_BITS) - EIGHTH_TURN
-    z = t * t
-    sine = t * polynomial(z, TURN_SIN)
-    cosine = polynomial(z, TURN_COS)
-    odd = (k & ONE) != ZERO
-    x = sine if odd else cosine
-    y = cosine if odd else sine
-    x = float_of(bits_of(x) ^ (((k + ONE) & TWO) << SIGN_SHIFT))
-    return x, float_of(bits_of(y) ^ ((k & TWO) << SIGN_SHIFT))

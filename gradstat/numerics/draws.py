@@ -11,15 +11,12 @@ j + 512. So every lane has 64 bits per slot, addressed by its draw index alone.
 import numpy as np
 
 from gradstat.numerics import elementary
-from gradstat.numerics.intrinsics import float_of
 from gradstat.numerics.jit import inline
-from gradstat.numerics.lowering import log_normal, sincos_turn
-from gradstat.numerics.philox import LOW, SHIFT, U64, philox4x32
+from gradstat.numerics.lowering import log_normal
+from gradstat.numerics.normals import LANES, normal_pairs, open_uniform, words
 from gradstat.numerics.polynomials import ERF, polynomial
 
-STREAM_VERSION = 1  # changes whenever any sampled digit changes
-LANES = 1024
-HALF = LANES // 2
+STREAM_VERSION = 2  # changes whenever any sampled digit changes
 
 # Streams: what the bits are for. The pilot run has its own, so that it is independent of the run it prepares.
 SIGNAL, X_UNIFORM, NOISE, DY_UNIFORM, DY_SHARED = 0, 1, 2, 3, 4
@@ -28,45 +25,9 @@ PILOT = 16  # added to each of them
 NORMAL, LAPLACE, UNIFORM, LOGISTIC = 0, 1, 2, 3
 DISTRIBUTION_CODES = {"normal": NORMAL, "laplace": LAPLACE, "uniform": UNIFORM, "logistic": LOGISTIC}
 
-ONE_BITS = U64(0x3FF0000000000000)
-LOW_20, SHIFT_20 = U64(0xFFFFF), U64(20)
-OPEN = 1.0 - 2.0**-53
 SQRT_HALF = 0.7071067811865476
 SQRT_3 = 1.7320508075688772
 LOGISTIC_SCALE = 0.5513288954217921  # √3/π
-
-
-@inline
-def words(seed, batch, slot, stream, out):
-    """Fill out[2, 1024] with the 64 bits of every lane, as two 32-bit words."""
-    k0, k1 = seed & LOW, seed >> SHIFT
-    first = U64(HALF) * U64(batch)
-    c2, c3 = U64(slot), U64(stream)
-    for j in range(HALF):
-        counter = first + U64(j)
-        a, b, c, d = philox4x32(counter & LOW, counter >> SHIFT, c2, c3, k0, k1)
-        out[0, j], out[1, j] = a, b
-        out[0, j + HALF], out[1, j + HALF] = c, d
-
-
-@inline
-def open_uniform(high, low):
-    """(52 bits + ½)/2⁵², never 0 or 1: 32 bits of one word above the low 20 of another.
-
-    52 bits and not 32: the radius √(−2 ln u) then reaches 8.57, with the right probability. The 20 low bits also
-    serve in the angle, where they are the last of 32; the 2⁶⁴ pairs (u, angle) are all distinct.
-    """
-    return float_of(ONE_BITS | (high << SHIFT_20) | (low & LOW_20)) - OPEN
-
-
-@inline
-def normal_pairs(bits, first, second):
-    """Two independent standard normals per lane by Box and Muller: √(−2 ln u)·(cos, sin) of a random turn."""
-    for lane in range(LANES):
-        radius = np.sqrt(-2.0 * log_normal(open_uniform(bits[0, lane], bits[1, lane])))
-        cosine, sine = sincos_turn(bits[1, lane])
-        first[lane] = radius * cosine
-        second[lane] = radius * sine
 
 
 @inline

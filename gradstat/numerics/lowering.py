@@ -15,7 +15,6 @@ import numpy as np
 
 from gradstat.numerics import elementary
 from gradstat.numerics.angles import HALF_PI, HALF_PI_LOW, ROUNDER, TWO_52, TWO_52_BITS, U64
-from gradstat.numerics.angles import sincos_turn as sincos_turn  # sin and cos register themselves there
 from gradstat.numerics.intrinsics import bits_of, float_of, fma
 from gradstat.numerics.jit import inline, lowered
 from gradstat.numerics.polynomials import ATAN, COTH, ERF, EXP, LOG, polynomial

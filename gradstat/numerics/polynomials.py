@@ -10,6 +10,8 @@ the fitted function, its interval and the largest error the fit leaves in the re
 from numba import types
 from numba.extending import intrinsic
 
+from gradstat.numerics.vectors import Vector, chains
+
 # (e^r − 1 − r)/r² on |r| ≤ ln 2/2: 2⁻⁵⁵.
 EXP = (
     0.5000000000000006,
@@ -44,24 +46,8 @@ LOG = (
     0.14788111311173469,
 )
 
-# (sin θ/θ − 1)/θ² in θ², |θ| ≤ π/4: 2⁻⁵⁸.
-SIN = (
-    -0.16666666666666632,
-    0.008333333333322559,
-    -0.00019841269829903665,
-    2.7557313720571104e-06,
-    -2.505076209704018e-08,
-    1.5897004760382582e-10,
-)
-
-# (cos θ − 1 + θ²/2)/θ⁴ in θ², |θ| ≤ π/4: 2⁻⁵³.
-COS = (
-    0.041666666666602646,
-    -0.0013888888878314442,
-    2.4801580986189092e-05,
-    -2.755556936135162e-07,
-    2.0647861687088848e-09,
-)
+# −2·ln((1 + s)/(1 − s))/s in s², |s| ≤ (√2 − 1)/(√2 + 1): 2⁻⁵⁹, but for the rounding of the fit.
+RADIUS = (-4.0, *(-2.0 * coefficient for coefficient in LOG))
 
 # sin(2π t/2³³)/t in t², |t| ≤ 2³⁰: 2⁻⁵⁵, nearly all of it from rounding 2π.
 TURN_SIN = (
@@ -83,6 +69,25 @@ TURN_COS = (
     2.0323543123547545e-78,
     -1.2081065408972971e-98,
     4.8401335373717435e-119,
+)
+
+# (sin θ/θ − 1)/θ² in θ², |θ| ≤ π/4: 2⁻⁵⁸.
+SIN = (
+    -0.16666666666666632,
+    0.008333333333322559,
+    -0.00019841269829903665,
+    2.7557313720571104e-06,
+    -2.505076209704018e-08,
+    1.5897004760382582e-10,
+)
+
+# (cos θ − 1 + θ²/2)/θ⁴ in θ², |θ| ≤ π/4: 2⁻⁵³.
+COS = (
+    0.041666666666602646,
+    -0.0013888888878314442,
+    2.4801580986189092e-05,
+    -2.755556936135162e-07,
+    2.0647861687088848e-09,
 )
 
 # (atan t/t − 1)/t² in t², |t| ≤ √2 − 1: 2⁻⁵⁹.
@@ -131,28 +136,12 @@ ERF = (
 
 @intrinsic
 def polynomial(typingctx, x, coefficients):
-    """Σ coefficients[i]·xⁱ by Horner's rule, in one to four independent chains of fma.
-
-    One chain waits four cycles per power: erf takes 5.1 ns a lane with one chain and 3.9 with four.
-    An intrinsic, because every fma call written out costs numba 5 ms of type inference.
-    """
+    """Σ coefficients[i]·xⁱ; an intrinsic, because every fma call written out costs numba 5 ms of type inference."""
     signature = types.float64(types.float64, coefficients)
 
     def generate(context, builder, signature, arguments):
         x, table = arguments
-        values = [builder.extract_value(table, power) for power in range(coefficients.count)]
-        return chains(builder, x, values)
+        values = [Vector(builder, builder.extract_value(table, power)) for power in range(coefficients.count)]
+        return chains(Vector(builder, x), values).value
 
     return signature, generate
-
-
-def chains(builder, x, coefficients):
-    """P(x) = E(x²) + x·O(x²), each split again while it has six coefficients or more, then Horner."""
-    if len(coefficients) >= 6:
-        square = builder.fmul(x, x)
-        even, odd = chains(builder, square, coefficients[0::2]), chains(builder, square, coefficients[1::2])
-        return builder.fma(x, odd, even)
-    total = coefficients[-1]
-    for coefficient in coefficients[-2::-1]:
-        total = builder.fma(total, x, coefficient)
-    return total

@@ -9,7 +9,6 @@ the signs only the positive need to be counted.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
 import math
-from contextlib import contextmanager
 from functools import reduce
 from operator import add
 
@@ -20,7 +19,7 @@ from numba.extending import intrinsic
 
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import inline
-from gradstat.numerics.vectors import INT, Registers, constant, load, splat, store
+from gradstat.numerics.vectors import INT, Registers, array, constant, lanes, load, splat, store
 
 COLUMNS = 4  # one AVX2 register: wider ones would not leave room for all sums
 # Rows of `partial`: Σd, Σd², Σd³, Σd⁴, Σ|v|, Σ|d|, Σ sign d, Σ d|d|, #(v = 0), min, max, with d = v − centre.
@@ -43,14 +42,14 @@ def sweep(about_0, totalled):
         signature = types.void(values, slots, lanes, centre, partial, totals)
 
         def generate(context, builder, signature, arguments):
-            arrays = {i: context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 1, 4, 5)}
-            lanes, centre = arguments[2:4]
-            count = builder.extract_value(arrays[1].shape, 0)
-            row = Row(builder, arrays[0].data, arrays[1].data, count, centre, about_0, totalled)
+            values, slots, partial, totals = (array(context, builder, signature, arguments, i) for i in (0, 1, 4, 5))
+            draws, centre = arguments[2:4]
+            count = builder.extract_value(slots.shape, 0)
+            row = Row(builder, values.data, slots.data, count, centre, about_0, totalled)
             step = COLUMNS if about_0 or totalled else COLUMNS * UNCENTRED
-            whole = builder.and_(lanes, ir.Constant(INT, -step))
-            row.sweep(ir.Constant(INT, 0), whole, COLUMNS, arrays[4].data, arrays[5].data)
-            row.sweep(whole, lanes, 1, arrays[4].data, arrays[5].data)
+            whole = builder.and_(draws, ir.Constant(INT, -step))
+            row.sweep(ir.Constant(INT, 0), whole, COLUMNS, partial.data, totals.data)
+            row.sweep(whole, draws, 1, partial.data, totals.data)
             return context.get_dummy_value()
 
         return signature, generate
@@ -72,14 +71,14 @@ class Row:
         start |= {name: load(builder, self.place(partial, NAMES.index(name)), width) for name in ("min", "max")}
         sums = Registers(builder, start)
         products = Registers(builder, dict.fromkeys(PRODUCTS, constant(builder, 0.0, width)))
-        with self.lanes(first, end, width) as lane:
+        with lanes(builder, first, end, width) as lane:
             if self.totalled:
                 self.draws(lane, width, sums, products)
             else:
                 self.centred(self.value(builder.load(self.slots), lane, width), sums, sums)
         if not (self.totalled or self.about_0):
             side_by_side = UNCENTRED if width > 1 else 1
-            with self.lanes(first, end, width * side_by_side) as lane:
+            with lanes(builder, first, end, width * side_by_side) as lane:
                 places = [builder.add(lane, ir.Constant(INT, i * width)) for i in range(side_by_side)]
                 self.uncentred([self.value(builder.load(self.slots), place, width) for place in places], sums, sums)
         seen = builder.mul(builder.udiv(builder.sub(end, first), ir.Constant(INT, width)), self.count)
@@ -133,12 +132,6 @@ class Row:
             found["abs"], found["zeros"] = found["deviation"], found["ties"]
         sign = found["above"] + found["above"] + found["ties"] - seen
         return found | {"sign": sign.to_float(), "zeros": found["zeros"].to_float()}
-
-    @contextmanager
-    def lanes(self, first, end, step):
-        """A loop over lanes [first, end)."""
-        with cgutils.for_range_slice(self.builder, first, end, ir.Constant(INT, step), intp=INT) as (lane, _):
-            yield lane
 
     def value(self, slot, lane, width):
         """`width` values of a slot."""
