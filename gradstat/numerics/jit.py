@@ -151,6 +151,11 @@ def inline(function: Function) -> Function:
     return register_jitable(**options())(function)  # type: ignore[no-any-return]
 
 
+def forced(function: Function) -> Function:
+    """`inline` whatever the size: LLVM leaves a long formula a call, and a loop with a call does not vectorize."""
+    return register_jitable(**options(), forceinline=True)(function)  # type: ignore[no-any-return]
+
+
 def lowered(facade: Callable[..., Any]) -> Callable[[Function], Function]:
     """Decorator: what kernels run where a formula calls `facade`."""
 

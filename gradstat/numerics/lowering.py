@@ -23,7 +23,7 @@ SIGN_BIT = U64(1 << 63)
 MANTISSA_BITS = U64(52)
 MANTISSA_MASK = U64((1 << 52) - 1)
 SCALE_ROUNDER = ROUNDER + 1023.0  # the low bits are then a biased exponent
-HALF_SCALE_ROUNDER = ROUNDER + 1022.0
+HALF_BITS = U64(1022 << 52)
 
 LOG2_E = 1.4426950408889634
 LN2 = 0.6931471805599453
@@ -58,30 +58,35 @@ def with_sign(magnitude, x):
 
 
 @inline
-def exp_reduced(x, r, shifted):
-    """2ᵏ·e^r, k the low bits of `shifted`; the limits are judged by x ≈ k ln 2 + r."""
+def exp_reduced(x, r, k):
+    """2ᵏ·e^r, k in the low bits; the limits are judged by x ≈ k ln 2 + r."""
     mantissa = fma(r, fma(r, polynomial(r, EXP), 1.0), 1.0)
-    value = float_of(bits_of(mantissa) + (bits_of(shifted) << MANTISSA_BITS))
+    value = float_of(bits_of(mantissa) + (k << MANTISSA_BITS))
     value = value if x <= LARGEST_LOG else x * math.inf
     return 0.0 if x < SMALLEST_LOG else value
+
+
+@inline
+def reduce(x):
+    """(r, bits) with x = k ln 2 + r, |r| ≤ ln 2/2, k in the low bits; exp and expm1 of one x share it."""
+    shifted = fma(x, LOG2_E, ROUNDER)
+    k = shifted - ROUNDER
+    return fma(k, -LN2_LOW, fma(k, -LN2_HIGH, x)), bits_of(shifted)
 
 
 @lowered(elementary.exp)
 @inline
 def exp(x):
     """e^x: 2ᵏ·e^r, |r| ≤ ln 2/2; below 2⁻¹⁰²² it is 0. 0.9 ulp."""
-    shifted = fma(x, LOG2_E, ROUNDER)
-    k = shifted - ROUNDER
-    return exp_reduced(x, fma(k, -LN2_LOW, fma(k, -LN2_HIGH, x)), shifted)
+    r, k = reduce(x)
+    return exp_reduced(x, r, k)
 
 
 @inline
 def expm1_within(x):
-    """e^x − 1 for −40 ≤ x ≤ 710: 2ᵏ(e^r − 1) + (2ᵏ − 1), with half of 2ᵏ so that k = 1024 fits."""
-    shifted = fma(x, LOG2_E, HALF_SCALE_ROUNDER)
-    k = shifted - HALF_SCALE_ROUNDER
-    r = fma(k, -LN2_LOW, fma(k, -LN2_HIGH, x))
-    half_scale = float_of(bits_of(shifted) << MANTISSA_BITS)
+    """e^x − 1 for −40 ≤ x ≤ 709.78: 2ᵏ(e^r − 1) + (2ᵏ − 1), with half of 2ᵏ so that k = 1024 fits."""
+    r, k = reduce(x)
+    half_scale = float_of((k << MANTISSA_BITS) + HALF_BITS)
     return 2.0 * fma(half_scale, fma(r * r, polynomial(r, EXP), r), half_scale - 0.5)
 
 
@@ -89,7 +94,9 @@ def expm1_within(x):
 @inline
 def expm1(x):
     """e^x − 1. 2.1 ulp."""
-    return expm1_within(clamp(x, -40.0, 710.0))
+    value = expm1_within(x)
+    value = value if x <= LARGEST_LOG else x * math.inf
+    return -1.0 if x < -40.0 else value
 
 
 @inline
@@ -224,7 +231,7 @@ def power(x, p):
     shifted = fma(y, LOG2_E, ROUNDER)
     k = shifted - ROUNDER
     r = fma(k, -LN2_LOW, fma(k, -LN2_HIGH, y)) + rest
-    value = exp_reduced(y, r, shifted)
+    value = exp_reduced(y, r, bits_of(shifted))
     at_infinity = math.inf if p > 0.0 else 0.0
     at_zero = 0.0 if p > 0.0 else math.inf
     value = value if x < math.inf else (x if x != x else at_infinity)
