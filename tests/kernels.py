@@ -61,7 +61,9 @@ def _turned(typingctx: Any, a: Any, cosine: Any, sine: Any) -> Any:
         end = builder.extract_value(words.shape, 0)
         with vectors.lanes(builder, 0, end, normals.WIDTH) as lane:
             place = vectors.offset(builder, words.data, lane)
-            for values, row in zip(normals.turned(vectors.load(builder, place, normals.WIDTH)), (first, second), strict=True):
+            for values, row in zip(
+                normals.turned(vectors.load(builder, place, normals.WIDTH)), (first, second), strict=True
+            ):
                 vectors.store(values, vectors.offset(builder, row.data, lane))
         return context.get_dummy_value()
 

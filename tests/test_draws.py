@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradstat.numerics.draws import DISTRIBUTION_CODES, DY_UNIFORM, NOISE, PILOT, SIGNAL, X_UNIFORM, words
+from gradstat.numerics.draws import DISTRIBUTION_CODES, DY_UNIFORM, NOISE, PILOT, SIGNAL, X_UNIFORM
 from tests import kernels, naive
 
 Values = np.ndarray

@@ -41,7 +41,7 @@ def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
     # same time could take the same number, and one layer's code would be found under the other's key from then on.
     body.__qualname__ = f"{body.__name__}.{kernel.__module__}.{kernel.__qualname__}"
     try:
-        return callback(SIGNATURE, body, cached=own)
+        return callback(SIGNATURE, body, cached=own, interleaved=4 if elementwise else 0)
     except NumbaError as error:
         if own:
             raise

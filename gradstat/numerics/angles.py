@@ -52,4 +52,3 @@ def cos(x):
     cosine, sine, k = quarter_turns(x)
     value = sine if (k & ONE) != ZERO else cosine
     return float_of(bits_of(value) ^ (((k + ONE) & TWO) << SIGN_SHIFT))
-

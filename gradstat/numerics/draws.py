@@ -2,7 +2,8 @@
 
 A batch is 1024 draws, one per lane. Slot s of batch b takes its bits from the Philox blocks with the counter
 (512·b + j, slot, stream), j = 0…511, under the seed as key: words 0 and 1 go to lane j, words 2 and 3 to lane
-j + 512. So every lane has 64 bits per slot, addressed by its draw index alone.
+j + 512. So every lane has 64 bits per slot, addressed by its draw index alone. A pair of normals (see `normals`) takes
+52 of them for the radius and 32 for the angle, 2π((word 1 + ½)/2³² − ⅛).
 """
 
 # Kernel code: numba infers the types.
@@ -13,7 +14,8 @@ import numpy as np
 from gradstat.numerics import elementary
 from gradstat.numerics.jit import inline
 from gradstat.numerics.lowering import log_normal
-from gradstat.numerics.normals import LANES, normal_pairs, open_uniform, words
+from gradstat.numerics.normals import LANES as LANES
+from gradstat.numerics.normals import normal_pairs, open_uniform, words
 from gradstat.numerics.polynomials import ERF, polynomial
 
 STREAM_VERSION = 2  # changes whenever any sampled digit changes

@@ -4,8 +4,8 @@ import hashlib
 import os
 import threading
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,16 +130,31 @@ def compiled(signature: Any) -> Callable[[Callable[..., Any]], Kernel]:
     return lambda function: Kernel(function, signature)
 
 
-def callback(signature: Any, function: Callable[..., Any], cached: bool = True) -> Any:
+def callback(signature: Any, function: Callable[..., Any], cached: bool = True, interleaved: int = 0) -> Any:
     """A C function of the given signature; its `address` can be called from another kernel.
 
     `cached` only where every function in it is gradstat's own: the cache would not notice that another has changed.
     """
 
     def make(cache: bool) -> Any:
-        return numba.cfunc(signature, cache=cache, **options())(function)
+        with interleaving(interleaved):
+            return numba.cfunc(signature, cache=cache, **options())(function)
 
     return made(make) if cached else make(False)
+
+
+@contextmanager
+def interleaving(vectors: int) -> Iterator[None]:
+    """Let LLVM work at so many vectors side by side in a loop; 0 leaves it to its own estimate.
+
+    It takes one of a long formula, which then waits for its own results: on AVX2, the mean of all activations is
+    1.25 ns a lane with four and 1.51 with one, that of softplus 3.1 and 4.5.
+    """
+    llvm.set_option("gradstat", f"--force-vector-interleave={vectors}")
+    try:
+        yield
+    finally:
+        llvm.set_option("gradstat", "--force-vector-interleave=0")
 
 
 def inline(function: Function) -> Function:

@@ -95,7 +95,12 @@ def all_activations() -> list[dict[str, Any]]:
     ours = [nanoseconds((call, draws * len(cases))) for _ in range(2)]
     base = [statistics.fmean(times) for times in zip(*numpy.values(), strict=True)]
     return [
-        row(f"all {len(cases)} activations, per layer, two threads: NumPy on draws it has", base[: len(ours)], ours, 12.0)
+        row(
+            f"all {len(cases)} activations, per layer, two threads: NumPy on draws it has",
+            base[: len(ours)],
+            ours,
+            12.0,
+        )
     ]
 
 

@@ -47,7 +47,9 @@ from_slope("abs", np.sign, np.abs)
 from_slope("sign", lambda x: 0.0, np.sign)
 from_slope("square", lambda x: 2.0 * x, np.square)
 from_slope("relu_squared", lambda x: 2.0 * np.maximum(x, 0.0), lambda x: np.maximum(x, 0.0) ** 2)
-from_slope("bent_identity", lambda x: 1.0 + 0.5 * x / np.sqrt(x * x + 1.0), lambda x: x + (np.sqrt(x * x + 1.0) - 1) / 2)
+from_slope(
+    "bent_identity", lambda x: 1.0 + 0.5 * x / np.sqrt(x * x + 1.0), lambda x: x + (np.sqrt(x * x + 1.0) - 1) / 2
+)
 from_slope("sin", np.cos, np.sin)
 from_slope("cos", lambda x: -np.sin(x), np.cos)
 from_slope("erf", lambda x: 2.0 / np.sqrt(np.pi) * np.exp(-x * x), erf)
