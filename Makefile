@@ -5,7 +5,7 @@ python3 := $(or $(PYTHON),python3)
 bin := .venv/bin
 networks := configs/depth.toml configs/vgg.toml configs/resnet.toml
 
-.PHONY: help setup run verify depth docs test lint bench clean
+.PHONY: help setup run verify depth docs test lint bench rivals clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -35,8 +35,13 @@ lint: setup ## check style, format and types
 	@$(bin)/ruff format --check
 	@$(bin)/mypy
 
-bench: setup ## measure speed
+bench: setup ## measure speed against what is installed; writes results/bench.md
+	@mkdir -p results
 	@$(bin)/python -m tests.bench
+
+rivals: setup ## install jax, torch and mkl_random (gigabytes) for bench to compare with
+	@if command -v uv >/dev/null; then uv pip install -q --python $(bin)/python -e '.[bench]'; \
+	else $(bin)/python -m pip install -q --disable-pip-version-check -e '.[bench]'; fi
 
 clean: ## remove .venv and caches; results/ stays
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

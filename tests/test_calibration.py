@@ -1,7 +1,8 @@
 """Intervals cover at their nominal rate: 400 seeds of 2,000 draws against exact values.
 
 False alarms: the seeds are fixed, so none. With fresh ones, 10⁻⁴ for each of the 66 counts of one run, as the
-project's definition of calibrated has it. A count sees an error bar that is a fifth too short or two fifths too long.
+project's definition of calibrated has it. A count sees an error bar that is a quarter too short, with probability 0.99
+(a fifth too short: 0.9), or two fifths too long.
 """
 
 import math
@@ -111,7 +112,7 @@ def test_nine_cells_counted_as_nine_draws_are_caught(name: str) -> None:
         assert caught["std"] < 0.6 * len(SEEDS)
 
 
-@pytest.mark.parametrize("factor", [0.8, 1.4])
+@pytest.mark.parametrize("factor", [0.75, 1.4])
 def test_an_error_bar_of_the_wrong_length_is_caught(factor: float) -> None:
     """Negative control."""
 
