@@ -2,7 +2,7 @@
 
 False alarms: the seeds are fixed, so none. With fresh ones, 10⁻⁴ for each of the 66 counts of one run, as the
 project's definition of calibrated has it. A count sees an error bar that is a quarter too short, with probability 0.99
-(a fifth too short: 0.9), or two fifths too long.
+(a fifth too short: 0.87), or two fifths too long.
 """
 
 import math

@@ -72,9 +72,10 @@ def run_block(
     most_noise = 0
     for layer in range(addresses.shape[0]):
         most_noise = max(most_noise, shapes[layer, 2])
-    bits, spare = np.empty((2, LANES), np.uint64), np.empty(LANES)
-    x, dx = np.empty((n_in, LANES)), np.empty((n_in, LANES))
-    y, dy = np.empty((n_out, LANES)), np.empty((n_out, LANES))
+    # The random bits lie where y and dx will: of an activation, everything then fits into 32 kB of the first cache.
+    scratch, spare = np.empty((n_out + n_in, LANES)), np.empty(LANES)
+    bits, y, dx = scratch[:2].view(np.uint64), scratch[:n_out], scratch[n_out:]
+    x, dy = np.empty((n_in, LANES)), np.empty((n_out, LANES))
     noise, no_rows = np.empty((most_noise, LANES)), np.empty((0, LANES))
     shared = np.empty((1, LANES))
     for row in range(n_rows):

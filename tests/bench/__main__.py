@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "results" / "bench.md"
@@ -30,9 +31,11 @@ def wide() -> list[str]:
 
 def held_to_avx2() -> dict[str, str]:
     """The environment in which every library keeps to AVX2 and FMA."""
+    features = get_host_cpu_features()
+    features.update({name: False for name in features if name.startswith(("avx512", "evex512", "avx10"))})
     return {
-        "NUMBA_CPU_NAME": "x86-64-v3",
-        "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2,+lzcnt,+popcnt,+movbe,+f16c",
+        "NUMBA_CPU_NAME": get_host_cpu_name(),
+        "NUMBA_CPU_FEATURES": features.flatten(),
         "NPY_DISABLE_CPU_FEATURES": " ".join(wide()),
         "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",

@@ -26,7 +26,7 @@ def sampled(cases: Sequence[Case], jobs: int, draws: int) -> Work:
     return lambda: run(cases, draws, 1, jobs), draws
 
 
-def alone(name: str, jobs: int = 1, draws: int = 2**24, **params: Any) -> Work:
+def alone(name: str, jobs: int = 1, draws: int = 2**26, **params: Any) -> Work:
     """A whole run of one layer."""
     return sampled([Case(find(name), params)], jobs, draws)
 
@@ -72,7 +72,7 @@ def one_thread() -> list[dict[str, Any]]:
             rows.append(
                 row(what, times["mkl"], times["ours"], 1.0) if "mkl" in times else absent(what, "mkl_random", 1.0)
             )
-    times = in_turn({"numpy": rivals.numpy_max_pool(), "ours": alone("max_pool2d", draws=2**21, kernel_size=3)}, 5)
+    times = in_turn({"numpy": rivals.numpy_max_pool(), "ours": alone("max_pool2d", draws=2**23, kernel_size=3)}, 5)
     return [*rows, row("max_pool2d 3×3: NumPy", times["numpy"], times["ours"], 5.0)]
 
 
