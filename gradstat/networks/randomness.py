@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from gradstat.numerics.draws import LANES, normal_pairs, open_uniform, words
 from gradstat.numerics.jit import compiled
+from gradstat.numerics.normals import LANES, normal_pairs, open_uniform, words
 
 # The streams of networks, far above those of single layers and their pilot (0 to 4 and 16 to 20 in numerics.draws).
 SIGNAL, UPSTREAM, WEIGHTS, MASK = 256, 257, 258, 259
