@@ -8,6 +8,7 @@ CHANGELOG.md, and `python -m tests.test_bytes > tests/data/golden.json`.
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.estimation.engines import Engine, Report, Work, threads
-from gradstat.estimation.forest import Forest
-from gradstat.estimation.plan import Block
+from gradstat.config import RunConfig
+from gradstat.estimation.engines import Done, Engine, threads
+from gradstat.estimation.plan import Block, Group
 from gradstat.estimation.run import Line, run
+from gradstat.estimation.tasks import Task
+from gradstat.layers.cases import cases
 from gradstat.layers.table import LAYERS, Case
 from gradstat.numerics import moments as m
 from gradstat.numerics.draws import STREAM_VERSION
@@ -93,25 +96,49 @@ def test_the_order_of_layers(one_thread: list[Line]) -> None:
     assert digests(HANDFUL, sampled(HANDFUL[::-1])) == digests(HANDFUL, one_thread)
 
 
-def backwards(blocks: Iterator[Block], work: Work, jobs: int, report: Report) -> Forest:
+def backwards(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
     """An engine that does the last block first."""
-    forest = Forest()
     for block in reversed(list(blocks)):
-        forest.add((0, block.number), work(block))
-    return forest
+        done(block.node, task.block(block), block.draws)
 
 
-def mixed_up(blocks: Iterator[Block], work: Work, jobs: int, report: Report) -> Forest:
+def elsewhere(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
+    """An engine that does ranges of three blocks after a journey through pickle, as another process would."""
+    own = list(blocks)
+    for first in range(0, len(own), 3):
+        for finished in pickle.loads(pickle.dumps(task)).range(own[first : first + 3]):
+            done(*finished)
+
+
+def mixed_up(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
     """An engine that puts the block of draws 1 in the place of 2, and so on around."""
-    done = list(blocks)
-    forest = Forest()
-    for block in done:
-        forest.add((0, (block.number + 1) % len(done)), work(block))
-    return forest
+    own = list(blocks)
+    for block in own:
+        done((0, (block.number + 1) % len(own)), task.block(block), block.draws)
 
 
 def test_the_order_of_blocks(one_thread: list[Line]) -> None:
     assert digests(HANDFUL, sampled(HANDFUL, engine=backwards)) == digests(HANDFUL, one_thread)
+
+
+EXPRESSION = RunConfig.model_validate(
+    {"layer": [{"name": "own", "expression": "b * tanh(x) / a", "a": 2, "sweep": {"b": [0.5, 3]}}]}
+)
+
+
+def test_a_task_rebuilt_in_another_process(one_thread: list[Line]) -> None:
+    assert digests(HANDFUL, sampled(HANDFUL, engine=elsewhere)) == digests(HANDFUL, one_thread)
+    own = cases(EXPRESSION)
+    here, there = (run(own, 12 * 2**18, SEED, 1, engine) for engine in (threads, elsewhere))
+    assert [line.accumulators.tobytes() for line in here] == [line.accumulators.tobytes() for line in there]
+
+
+def test_a_task_travels_light() -> None:
+    """Names and numbers go over the wire, never kernels or arrays."""
+    task = Task(Group([CASES["relu"], CASES["sigmoid"]]), SEED, 0)
+    wire = pickle.dumps(task)
+    assert len(wire) < 600
+    assert not any(word in wire for word in (b"numba", b"numpy", b"llvm"))
 
 
 def test_blocks_in_the_wrong_place_are_caught(one_thread: list[Line]) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from gradstat.cli.app import start
 from gradstat.config import RunConfig
-from gradstat.estimation.engines import Engine, Report, Work, threads
-from gradstat.estimation.forest import Forest
+from gradstat.estimation.engines import Done, Engine, threads
 from gradstat.estimation.plan import Block
 from gradstat.estimation.run import PILOT_DRAWS, run
+from gradstat.estimation.tasks import Task
 from gradstat.layers.cases import cases
 from gradstat.records.comparison import Comparison, Score, compare
 from gradstat.records.merging import merge
@@ -38,11 +38,11 @@ def sampled(seed: int = 1, samples: int = 20_000, layers: Layers = LAYERS, engin
 def shard(seed: int, first: int, last: int, layers: Layers = LAYERS) -> Result:
     """The draws [first, last), which begin and end with blocks, as a part of a run."""
 
-    def engine(blocks: Iterator[Block], work: Work, jobs: int, report: Report) -> Forest:
+    def engine(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
         own = list(blocks)
         if sum(block.draws for block in own) != PILOT_DRAWS:  # the pilot, which gives the centres, is the whole one
             own = [block for block in own if first <= block.first < last]
-        return threads(iter(own), work, jobs, report)
+        threads(task, iter(own), jobs, done)
 
     result = sampled(seed, last, layers, engine)
     return replace(result, provenance=result.provenance | {"ranges": [[first, last]]})

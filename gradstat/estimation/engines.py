@@ -1,21 +1,26 @@
-"""Engines: how the blocks of a group are spread over processors. Results do not depend on the engine."""
+"""Engines: how the blocks of a task are spread over processors. Results do not depend on the engine.
+
+An engine is given a task, the blocks to do, and how many to do at a time. It tells `done` of each finished node as it
+arrives, one call at a time. Any order will do, and so will any nodes that blocks in a row make (`Task.range`).
+It returns when all blocks are done, and raises what stopped it; what was told by then counts.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
 
 from gradstat.errors import UsageError
-from gradstat.estimation.forest import Accumulators, Forest
+from gradstat.estimation.forest import Accumulators, Node
 from gradstat.estimation.plan import Block
+from gradstat.estimation.tasks import Task
 from gradstat.layers.record import unknown
 
-Work = Callable[[Block], Accumulators]
-Report = Callable[[int], None]  # told the number of draws of each finished block
-Engine = Callable[[Iterator[Block], Work, int, Report], Forest]
+Done = Callable[[Node, Accumulators, int], None]  # node, its accumulators [row, WIDTH], the draws in it
+Engine = Callable[[Task, Iterator[Block], int, Done], None]
 
 
-def threads(blocks: Iterator[Block], work: Work, jobs: int, report: Report) -> Forest:
+def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
     """Serial kernels without the GIL on `jobs` threads; an interrupt or a failure ends them after their block."""
-    forest, lock, stop = Forest(), threading.Lock(), threading.Event()
+    lock, stop = threading.Lock(), threading.Event()
     failures: list[BaseException] = []
 
     def serve() -> None:
@@ -25,10 +30,9 @@ def threads(blocks: Iterator[Block], work: Work, jobs: int, report: Report) -> F
                     block = next(blocks, None)
                 if block is None:
                     return
-                accumulators = work(block)
+                accumulators = task.block(block)
                 with lock:
-                    forest.add((0, block.number), accumulators)
-                    report(block.draws)
+                    done(block.node, accumulators, block.draws)
         except BaseException as failure:  # handed to the caller's thread
             failures.append(failure)
             stop.set()
@@ -46,7 +50,6 @@ def threads(blocks: Iterator[Block], work: Work, jobs: int, report: Report) -> F
             worker.join()
     if failures:
         raise failures[0]
-    return forest
 
 
 ENGINES: dict[str, Engine] = {"threads": threads}

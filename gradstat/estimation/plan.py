@@ -9,6 +9,7 @@ import numpy as np
 
 from gradstat.estimation.block import run_block
 from gradstat.estimation.callbacks import callback_of
+from gradstat.estimation.forest import Node
 from gradstat.layers.record import FORWARD, Row
 from gradstat.layers.table import Case
 from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
@@ -27,6 +28,11 @@ class Block:
     number: int
     first: int
     draws: int
+
+    @property
+    def node(self) -> Node:
+        """Its leaf in the tree."""
+        return 0, self.number
 
 
 class Group:

@@ -2,23 +2,23 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from gradstat.estimation.block import run_block
-from gradstat.estimation.engines import Engine, Report, threads
-from gradstat.estimation.forest import Accumulators, Forest
-from gradstat.estimation.plan import Block, Group, groups
+from gradstat.estimation.engines import Engine, threads
+from gradstat.estimation.forest import Accumulators, Forest, Node
+from gradstat.estimation.plan import Group, groups
 from gradstat.estimation.scores import z_bound, z_score
 from gradstat.estimation.statistics import Estimates, estimates
+from gradstat.estimation.tasks import Task
 from gradstat.layers.record import Exact, Row
 from gradstat.layers.table import Case
-from gradstat.numerics.draws import LANES, PILOT
-from gradstat.numerics.moments import finish_rows
+from gradstat.numerics.draws import PILOT
 
 PILOT_DRAWS = 2**18
+Report = Callable[[int], None]  # told the number of draws of whatever is finished
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,14 @@ def sample(
     report: Report = lambda draws: None,
 ) -> Forest:
     """The merged blocks of draws [0, samples) of one group."""
+    forest = Forest()
 
-    def work(block: Block) -> Accumulators:
-        partial, totals, out = group.empty()
-        batch = block.first // LANES
-        run_block(*group.arrays, group.centres, seed, stream, batch, block.draws, *group.assumptions, partial, totals)
-        finish_rows(partial, totals, block.draws, group.slots_of_rows, group.centres, out)
-        return out
+    def done(node: Node, accumulators: Accumulators, draws: int) -> None:
+        forest.add(node, accumulators)
+        report(draws)
 
-    return engine(group.blocks(samples), work, jobs or available_cpus(), report)
+    engine(Task(group, seed, stream), group.blocks(samples), jobs or available_cpus(), done)
+    return forest
 
 
 def centres(pilot: Accumulators) -> Accumulators:

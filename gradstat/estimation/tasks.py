@@ -1,0 +1,86 @@
+"""A task: the sampling of one group of cases, as what another process needs to know to do it, and the doing itself.
+
+A task is pickled as names, parameters and numbers. Whoever unpickles it builds the kernels anew, out of its own cache.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.estimation.block import run_block
+from gradstat.estimation.forest import Accumulators, Forest, Node
+from gradstat.estimation.plan import Block, Group
+from gradstat.layers.expression.layer import NAME, expression_layer
+from gradstat.layers.table import Case, find
+from gradstat.numerics.draws import LANES
+from gradstat.numerics.moments import finish_rows
+
+
+class Finished(NamedTuple):
+    """A node of the tree of merges that is done, and how many draws are in it."""
+
+    node: Node
+    accumulators: Accumulators
+    draws: int
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A case in words: enough to build it in another process."""
+
+    layer: str
+    params: dict[str, Any]
+    x: Input
+    dy: Upstream
+
+    @classmethod
+    def of(cls, case: Case) -> "Spec":
+        """The words of a case."""
+        return cls(case.layer.name, dict(case.params), case.x, case.dy)
+
+    def case(self) -> Case:
+        """The case of these words; UsageError for a layer that only the other process knows."""
+        if NAME not in self.params:
+            return Case(find(self.layer), self.params, self.x, self.dy)
+        names = tuple(name for name in self.params if name != NAME)
+        return Case(expression_layer(self.params[NAME], names, self.layer), self.params, self.x, self.dy)
+
+
+class Task:
+    """The draws of one group under one seed, on one stream, about fixed centres; which of them, the blocks say."""
+
+    def __init__(self, group: Group, seed: int, stream: int) -> None:
+        self._group, self.seed, self.stream = group, seed, stream
+        self.specs = tuple(Spec.of(case) for case in group.cases)
+        self.centres = tuple(group.centres.tolist())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuilt, (self.specs, self.seed, self.stream, self.centres)
+
+    def block(self, block: Block) -> Accumulators:
+        """The accumulators [row, WIDTH] of one block. Runs without the GIL, on as many threads at once as one likes."""
+        group = self._group
+        partial, totals, out = group.empty()
+        batch = block.first // LANES
+        drawn = (self.seed, self.stream, batch, block.draws)
+        run_block(*group.arrays, group.centres, *drawn, *group.assumptions, partial, totals)
+        finish_rows(partial, totals, block.draws, group.slots_of_rows, group.centres, out)
+        return out
+
+    def range(self, blocks: Sequence[Block]) -> list[Finished]:
+        """The nodes that these blocks, done one after the other, make: O(log n) for a range of n."""
+        forest = Forest()
+        for block in blocks:
+            forest.add(block.node, self.block(block))
+        return [
+            Finished((level, index), accumulators, sum(b.draws for b in blocks if b.number >> level == index))
+            for (level, index), accumulators in forest.nodes.items()
+        ]
+
+
+def rebuilt(specs: Sequence[Spec], seed: int, stream: int, centres: Sequence[float]) -> Task:
+    """The task with these words."""
+    group = Group([spec.case() for spec in specs])
+    group.centres[:] = centres
+    return Task(group, seed, stream)
