@@ -5,7 +5,7 @@ python3 := $(or $(PYTHON),python3)
 bin := .venv/bin
 networks := configs/depth.toml configs/vgg.toml configs/resnet.toml
 
-.PHONY: help setup run verify depth docs test lint bench rivals clean
+.PHONY: help setup run verify depth docs test lint bench rivals soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -42,6 +42,9 @@ bench: setup ## measure speed against what is installed; writes results/bench.md
 rivals: setup ## install jax, torch and mkl_random (gigabytes) for bench to compare with
 	@if command -v uv >/dev/null; then uv pip install -q --python $(bin)/python -e '.[bench]'; \
 	else $(bin)/python -m pip install -q --disable-pip-version-check -e '.[bench]'; fi
+
+soak: setup ## kill, interrupt and damage runs for SECONDS=60, and count what was lost
+	@$(bin)/python -m tests.soak $(or $(SECONDS),60)
 
 clean: ## remove .venv and caches; results/ stays
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

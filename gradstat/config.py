@@ -112,10 +112,23 @@ class RunConfig(Strict):
 
     seed: int = Field(default=20160328, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
     samples: Annotated[int, BeforeValidator(count), Field(ge=FEWEST, le=MOST, description=COUNTS)] = 10_000_000
+    rel_error: float | None = Field(default=None, gt=0.0, lt=1.0, description="a number between 0 and 1, as 1e-4")
+    target_error: float | None = Field(default=None, gt=0.0, description="a number above 0, as 1e-4")
+    max_samples: Annotated[int, BeforeValidator(count), Field(ge=FEWEST, le=MOST, description=COUNTS)] = 10**10
     estimator: Literal["mc"] = "mc"
     input: InputConfig = Field(default=InputConfig(), description="a table: [input]")
     upstream: UpstreamConfig = Field(default=UpstreamConfig(), description="a table: [upstream]")
     layer: list[LayerConfig] = Field(min_length=1, description="one table or more, in double brackets: [[layer]]")
+
+    @property
+    def precise(self) -> bool:
+        """Whether a target decides the number of draws."""
+        return self.rel_error is not None or self.target_error is not None
+
+    def described(self) -> dict[str, Any]:
+        """What a result file keeps: everything but the keys that this run makes no use of."""
+        idle = ("samples",) if self.precise else ("rel_error", "target_error", "max_samples")
+        return {key: value for key, value in self.model_dump(mode="json").items() if key not in idle}
 
 
 class Override(NamedTuple):
@@ -131,12 +144,31 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
     document = read_toml(path)
     for override in overrides:
         put(document, override)
+    settle(document, [override.key for override in overrides], path)
     try:
         return RunConfig.model_validate(document)
     except ValidationError as error:
         key, message = explain(error)
         blame = [o.typed for o in overrides if f"{o.key}.".startswith(f"{key}.") or f"{key}.".startswith(f"{o.key}.")]
         raise UsageError(f"{blame[-1] if blame else path}: {message}") from None
+
+
+TARGETS = ("rel_error", "target_error")
+
+
+def settle(document: dict[str, Any], given: Sequence[str], path: Path) -> None:
+    """A number of draws and a target exclude each other; what an option gives displaces what the file says."""
+    if "samples" not in given and any(key in given for key in TARGETS):
+        document.pop("samples", None)
+    elif "samples" in given and not any(key in given for key in TARGETS):
+        for key in TARGETS:
+            document.pop(key, None)
+    target = next((key for key in TARGETS if key in document), None)
+    if target and "samples" in document:
+        place = "options" if {"samples", target} <= set(given) else path
+        raise UsageError(f"{place}: samples and {target} exclude each other; max_samples limits what a target draws")
+    if target is None and "max_samples" in given:
+        raise UsageError("max_samples limits what a target draws, and there is none; add --rel-error 1e-4, or use -n")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

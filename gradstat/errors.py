@@ -50,6 +50,12 @@ class PrecisionNotReached(GradstatError):
     code = Exit.PRECISION_NOT_REACHED
 
 
+class Interrupted(GradstatError):
+    """Ctrl-C, where there is more to say than that."""
+
+    code = Exit.INTERRUPTED
+
+
 class UnreadableFile(GradstatError):
     """A file that is missing, truncated, foreign or of another version."""
 

@@ -290,7 +290,7 @@ def test_quiet_run_says_nothing(gradstat: Command, tmp_path: Path) -> None:
 def test_verbose_run_tells_its_steps(gradstat: Command) -> None:
     lines = gradstat("run", "relu.toml", *FEW, "-v", "-o", "a.parquet").err.splitlines()
     assert re.fullmatch(r"gradstat: [\d.]+ s, 1 groups? of layers share their draws; kernels are ready", lines[0])
-    assert re.fullmatch(r"gradstat: [\d.]+ s, 1 of 1: relu", lines[1])
+    assert re.fullmatch(r"gradstat: [\d.]+ s, 1 of 1: relu: 4,096 draws, relative error 0.017", lines[1])
     assert re.fullmatch(r"gradstat: wrote a.parquet: 2 rows, [\d,]+ bytes", lines[2])
 
 
@@ -388,9 +388,12 @@ def test_interrupt_while_sampling(folder: Path) -> None:
     assert running.stderr is not None
     assert "kernels are ready" in running.stderr.readline()
     time.sleep(0.3)
-    assert interrupted(running) == Outcome(130, "", "gradstat: interrupted\n")
+    stopped = interrupted(running)
+    (run,) = (folder / "results").iterdir()
+    how = f"what is finished (0.0 %) is kept in results/{run.name}; the same command goes on from there"
+    assert stopped == Outcome(130, "", f"gradstat: interrupted; {how}\n")
     assert (folder / "a.parquet").read_text() == "old"
-    assert sorted(os.listdir(folder)) == ["a.parquet", "relu.toml"]
+    assert sorted(os.listdir(folder)) == ["a.parquet", "relu.toml", "results"]
 
 
 def test_interrupt_while_compiling(folder: Path) -> None:

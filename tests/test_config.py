@@ -34,7 +34,10 @@ def complaint(path: Path, *overrides: Override) -> str:
 # text, and the parts that its message must have; {file} stands for the path.
 MISTAKES = {
     "top key": ("sampels = 5\n" + RELU, "{file}: unknown key 'sampels'; did you mean 'samples'?"),
-    "no close key": ("qqq = 5\n" + RELU, "{file}: unknown key 'qqq'; known: seed, samples, estimator, input, upstream"),
+    "no close key": (
+        "qqq = 5\n" + RELU,
+        "{file}: unknown key 'qqq'; known: seed, samples, rel_error, target_error, max_samples",
+    ),
     "nested key": ("[input]\nstdd = 2\n" + RELU, "unknown key 'input.stdd'; did you mean 'input.std'?"),
     "key of a table at the top": ("std = 2\n" + RELU, "unknown key 'std'; did you mean 'input.std'?"),
     "key in a layer": (RELU + "input = { sdt = 2 }", "layer 1: unknown key 'input.sdt'; did you mean 'input.std'?"),

@@ -15,7 +15,7 @@ import click
 from click.shell_completion import shell_complete
 
 from gradstat import __version__
-from gradstat.errors import Exit, GradstatError, UsageError, printable, unknown
+from gradstat.errors import Exit, GradstatError, Interrupted, UsageError, printable, unknown
 
 COMPLETION = "_GRADSTAT_COMPLETE"  # set by the shell; `_GRADSTAT_COMPLETE=bash_source gradstat` prints the script
 
@@ -31,7 +31,7 @@ COMMANDS = {
     "show": "Print a result file, or convert it to another format.",
     "tables": "Regenerate the tables of constants that people paste into code.",
     "diff": "Compare two result files row by row.",
-    "merge": "Join result files that hold different draws of the same run.",
+    "merge": "Join the shards of a run to the result of the whole.",
     "plot": "Draw a picture: distributions, a variance map, errors, z-scores or the cells of a stride.",
     "propagate": "Pass signal and gradient through random networks, under every scheme of scaling.",
     "list": "List layers, statistics, distributions, schemes, engines, formats, tables or plots.",
@@ -91,7 +91,7 @@ def start(arguments: Sequence[str]) -> int:
     except BaseException as error:
         if isinstance(error, OSError):
             _silence_stdout()
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | Interrupted):
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the first
         if "--debug" in arguments and not isinstance(error, click.ClickException | click.exceptions.Exit):
             traceback.print_exc()

@@ -18,11 +18,24 @@ def at_once() -> Iterator[None]:
     LLVM calls back into Python, where an exception is lost with a traceback, or leaves a half-built module whose
     removal crashes.
     """
-    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # what a shell starts in the background
-    if deaf or threading.current_thread() is not threading.main_thread():
+    with _handled(_leave):
+        yield
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """While this lasts, Ctrl-C is not heard: what is finished is being written down."""
+    with _handled(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled(handler: Any) -> Iterator[None]:
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # what a shell starts in the background
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield  # no other thread is told of signals
         return
-    before = signal.signal(signal.SIGINT, _leave)
+    before = signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:

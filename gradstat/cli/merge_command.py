@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from gradstat.cli.app import say
+from gradstat.cli.judgement import judge
 from gradstat.cli.options import PATH, output_options
 from gradstat.errors import UsageError
 
@@ -11,16 +13,21 @@ from gradstat.errors import UsageError
 @click.command()
 @click.argument("parts", type=PATH, nargs=-1, required=True, metavar="PART...")
 @output_options
-def command(parts: tuple[Path, ...], output: tuple[Path, ...], format_name: str, quiet: bool) -> None:
-    """Join result files that hold different draws of the same run.
+def command(parts: tuple[Path, ...], output: tuple[Path, ...], format_name: str, quiet: bool) -> int:
+    """Join the shards of a run, in any order, to the bytes of the whole.
 
-    Accumulators are merged, so nothing is lost. Files whose draws overlap are refused, and so are other seeds.
+    A shard that is there twice counts once; a missing one is named, and one of another run is refused.
     """
     from gradstat.cli.output import check, deliver
+    from gradstat.estimation.precision import Target
     from gradstat.records.merging import merge
     from gradstat.records.store import read
 
     if not output:
         raise UsageError("name the file to write: -o OUT.parquet, or -o - to look at it only")
     check(output)
-    deliver(merge([(path, read(path)) for path in parts]), output, format_name, quiet)
+    merged = merge([(path, read(path)) for path in parts])
+    for note in merged.notes:
+        say(note)
+    deliver(merged.result, output, format_name, quiet)
+    return judge(merged.lines, Target.of(merged.config))

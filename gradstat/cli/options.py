@@ -32,8 +32,38 @@ class Count(click.ParamType[int]):
 
         number = count(value)
         if not isinstance(number, int) or not FEWEST <= number <= MOST:
-            raise UsageError(f"--samples {value} is impossible; allowed: {COUNTS}")
+            name = max(param.opts, key=len) if param else "--samples"
+            raise UsageError(f"{name} {value} is impossible; allowed: {COUNTS}")
         return number
+
+
+class Positive(click.ParamType[float]):
+    """A number above 0, as 1e-4."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+        if not 0.0 < number < float("inf"):
+            name = max(param.opts, key=len) if param else "number"
+            raise UsageError(f"{name} {value} is impossible; allowed: a number above 0, as 1e-4")
+        return number
+
+
+class Share(click.ParamType[tuple[int, int]]):
+    """One of so many shards: 3/7."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        match = re.fullmatch("([0-9]{1,5})/([0-9]{1,5})", str(value))
+        index, of = map(int, match.groups()) if match else (0, 0)
+        if not 1 <= index <= of:
+            raise UsageError(f"--shard {value} is impossible; allowed: I/K, as 3/7, with I from 1 to K")
+        return index, of
 
 
 class Jobs(click.ParamType[int]):

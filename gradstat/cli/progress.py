@@ -1,60 +1,174 @@
-"""Progress on stderr: a bar on a terminal, with -v a line per group, else nothing."""
+"""Progress on stderr: a bar on a terminal; elsewhere a line now and then once a run lasts; with -v a line per layer."""
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from gradstat.cli.app import say
 
+if TYPE_CHECKING:
+    from gradstat.estimation.forest import Forest
+    from gradstat.estimation.precision import Target
+    from gradstat.estimation.statistics import Estimates
+    from gradstat.estimation.stretches import Stretch
+
+PATIENCE = 10.0  # seconds before the first plain line; then the gaps grow
+LONGEST = 60.0  # seconds between two of them
+GLANCE = 1.0  # seconds between two looks at the error so far
+
 
 class Progress:
-    """Told first of the groups of layers that are sampled one after the other, then of the draws of each block."""
+    """A `Watch`, told also of the kernels and of the plan. It is there before the compiler is imported."""
 
-    def __init__(self, bar: Any, verbose: bool) -> None:
-        self._bar, self._verbose = bar, verbose
-        self._groups: Sequence[str] = ()
-        self._samples = self._draws = 0
-        self._start = time.perf_counter()
-        if bar is not None:
-            self._task = bar.add_task("preparing kernels", total=None)
-
-    def begin(self, groups: Sequence[str], samples: int) -> None:
-        """The kernels are there, the first draw comes."""
-        self._groups, self._samples = groups, samples
-        self._line(f"{len(groups)} groups of layers share their draws; kernels are ready")
+    def __init__(self, quiet: bool, verbose: bool) -> None:
+        self._verbose, self._plain = verbose, not quiet
+        self._bar = None if quiet else _bar()
+        self._start = self._next = time.monotonic()
+        self._total = self._done = self._here = 0.0  # blocks times layers: they take about equally long
+        self._draws = self._left = 0
+        self._target: Target | None = None
         if self._bar is not None:
-            self._bar.reset(self._task, description="sampling", total=samples * len(groups))
+            self._task = self._bar.add_task("preparing kernels", total=None)
 
-    def __call__(self, draws: int) -> None:
-        """So many draws more are done."""
-        self._draws += draws
+    def ready(self, groups: int) -> None:
+        """The kernels are there."""
+        self.note(f"{groups} groups of layers share their draws; kernels are ready")
         if self._bar is not None:
-            self._bar.advance(self._task, draws)
-        done, left = divmod(self._draws, self._samples)
-        if not left:
-            self._line(f"{done} of {len(self._groups)}: {self._groups[done - 1]}")
+            self._bar.update(self._task, description="sampling")
 
-    def _line(self, text: str) -> None:
+    def planned(self, stretches: "Sequence[Stretch]", target: "Target | None") -> None:
+        """The pilot has run; what there is to do."""
+        self._target, self._stretches, self._number = target, len(stretches), 0
+        self._total = sum(_work(stretch, stretch.blocks.total) for stretch in stretches)
+        self._start = time.monotonic()
+        self._next = self._start + (PATIENCE if self._bar is None else GLANCE)
+        if self._bar is not None:
+            self._bar.reset(self._task, total=self._total)
+
+    def begin(self, stretch: "Stretch", finished: int) -> None:
+        """A stretch begins, of which an earlier process has finished so many draws."""
+        self._number += 1
+        self._left = stretch.blocks.total - finished
+        self._advance(stretch, finished, here=False)
+        if not self._left:
+            self.note(f"{self._number} of {self._stretches}: {stretch.title}: nothing is left to do")
+
+    def done(self, stretch: "Stretch", forest: "Forest", draws: int) -> None:
+        """So many draws more."""
+        self._left -= draws
+        self._draws += draws * len(stretch.places)
+        self._advance(stretch, draws, here=True)
+        now = time.monotonic()
+        if self._left == 0 and self._verbose:
+            for line in _errors(stretch, forest):
+                self.note(f"{self._number} of {self._stretches}: {line}")
+        elif now >= self._next:
+            self._next = now + (GLANCE if self._bar is not None else min(max(now - self._start, PATIENCE), LONGEST))
+            self._glance(stretch, forest)
+
+    @property
+    def percent(self) -> str:
+        """How much is finished, an earlier process's share included."""
+        return f"{100.0 * self._done / max(self._total, 1e-9):.1f} %"
+
+    @property
+    def share(self) -> str:
+        """The same in brackets; nothing before it is known what there is to do."""
+        return f" ({self.percent})" if self._total else ""
+
+    def tell(self, text: str) -> None:
+        """A line that matters to everybody, above the bar where there is one."""
+        if self._bar is None:
+            say(text)
+        else:
+            self._bar.console.print(f"gradstat: {text}", markup=False, highlight=False)
+
+    def close(self) -> None:
+        """The bar goes."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _advance(self, stretch: "Stretch", draws: int, here: bool) -> None:
+        work = _work(stretch, draws)
+        self._done += work
+        self._here += work if here else 0.0
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done)
+
+    def _glance(self, stretch: "Stretch", forest: "Forest") -> None:
+        """Rate, error so far, and time left."""
+        seconds = time.monotonic() - self._start
+        left = _duration((self._total - self._done) / self._here * seconds)
+        words = f"{self._draws / seconds:.2g} draws/s, {_error(_rows(forest), self._target)}, {left} left"
+        if self._bar is not None:
+            self._bar.update(self._task, description=words)
+        elif self._plain or self._verbose:
+            say(f"{self.percent}, {words}")
+
+    def note(self, text: str) -> None:
+        """A line for those who asked for more, with -v."""
         if self._verbose:
-            line = f"{time.perf_counter() - self._start:.1f} s, {text}"
-            if self._bar is None:
-                say(line)
-            else:
-                self._bar.console.print(f"gradstat: {line}", markup=False, highlight=False)
+            self.tell(f"{time.monotonic() - self._start:.1f} s, {text}")
+
+
+def _work(stretch: "Stretch", draws: int) -> float:
+    return draws / stretch.blocks.length * len(stretch.places)
+
+
+def _rows(forest: "Forest") -> "list[Estimates]":
+    from gradstat.estimation.statistics import estimates
+
+    return [estimates(row) for row in forest.total()]
+
+
+def _errors(stretch: "Stretch", forest: "Forest") -> Iterator[str]:
+    """A line per layer: draws and error."""
+    from gradstat.estimation.precision import relative_error
+
+    rows = iter(_rows(forest))
+    for case in stretch.group.cases:
+        own = [next(rows) for _ in case.shape.rows]
+        yield f"{case.title}: {own[0].n:,} draws, relative error {relative_error(own):.2g}"
+
+
+def _error(rows: "Sequence[Estimates]", target: "Target | None") -> str:
+    """The largest error of the layers at hand, beside its target where there is one."""
+    from gradstat.estimation.precision import relative_error, worst
+
+    if target is None:
+        return f"relative error {relative_error(rows):.2g}"
+    found = worst(rows, target)
+    return f"error {found.error:.2g} of {found.target:g}"
+
+
+def _duration(seconds: float) -> str:
+    """`42 s`, `7 min`, `3.4 h`."""
+    if seconds < 100.0:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 6000.0 else f"{seconds / 3600.0:.1f} h"
+
+
+def _bar() -> Any:
+    """A running bar where stderr is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar.start()
+    return bar
 
 
 @contextmanager
 def progress(quiet: bool, verbose: bool) -> Iterator[Progress]:
     """The bar goes when the block ends, whatever ends it."""
-    with ExitStack() as stack:
-        bar = None
-        if not quiet and sys.stderr is not None and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-            bar = stack.enter_context(Bar(*columns, console=Console(stderr=True), transient=True))
-        yield Progress(bar, verbose)
+    shown = Progress(quiet, verbose)
+    try:
+        yield shown
+    finally:
+        shown.close()

@@ -1,8 +1,8 @@
 """From cases to groups of work: cases that need the same draws are sampled together."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,14 +35,75 @@ class Block:
         return 0, self.number
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """The blocks [first, last) of draws [0, samples), each of `length` draws but for the very last one.
+
+    An estimator whose draws depend on how many there are says so by `unit`: only blocks of the same unit are alike.
+    """
+
+    samples: int
+    length: int
+    first: int
+    last: int
+    unit: int = 1
+
+    @classmethod
+    def of(cls, samples: int, length: int, first: int = 0) -> "Blocks":
+        """All blocks of draws [0, samples) from number `first` on."""
+        return cls(samples, length, first, -(-samples // length))
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[Block]:
+        return self.without(())
+
+    def alike(self, other: "Blocks") -> bool:
+        """Whether a block of one with the number and the draws of a block of the other is the same block."""
+        return (self.length, self.unit) == (other.length, other.unit)
+
+    @property
+    def total(self) -> int:
+        """The draws in all of them."""
+        return min(self.last * self.length, self.samples) - self.first * self.length if len(self) else 0
+
+    def draws(self, node: Node) -> int | None:
+        """The draws in a node; None where it is not made of these blocks alone."""
+        level, index = node
+        first, last = index << level, (index + 1) << level
+        if not self.first <= first < last <= self.last:
+            return None
+        return min(last * self.length, self.samples) - first * self.length
+
+    def without(self, nodes: Iterable[Node]) -> Iterator[Block]:
+        """The blocks that are in none of these nodes."""
+        number = self.first
+        for level, index in sorted(nodes, key=lambda node: node[1] << node[0]):
+            yield from self._from_to(number, index << level)
+            number = (index + 1) << level
+        yield from self._from_to(number, self.last)
+
+    def share(self, index: int, of: int) -> "Blocks":
+        """The `index`-th of so many shares in a row, as equal as whole blocks allow; some are empty if need be."""
+        first, last = (self.first + len(self) * i // of for i in (index - 1, index))
+        return replace(self, first=first, last=last)
+
+    def _from_to(self, first: int, last: int) -> Iterator[Block]:
+        for number in range(first, last):
+            start = number * self.length
+            yield Block(number, start, min(self.length, self.samples - start))
+
+
 class Group:
     """Cases with the same x and dy, and the arrays that tell the block kernel about them."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[Case], callbacks: Sequence[Any] | None = None) -> None:
         self.cases = tuple(cases)
         self.block_draws = block_draws(cases[0])
         self.rows: list[tuple[Case, Row]] = [(case, row) for case in cases for row in case.shape.rows]
-        self._callbacks = [callback_of(case) for case in cases]  # kept: their code lives as long as they do
+        # kept: their code lives as long as they do
+        self._callbacks = [callback_of(case) for case in cases] if callbacks is None else callbacks
         shapes = [(c.shape.n_in, c.shape.n_out, c.shape.noise, len(c.constants)) for c in cases]
         width = max(1, *(shape[3] for shape in shapes)) if shapes else 1
         constants = np.zeros((len(cases), width))
@@ -75,10 +136,19 @@ class Group:
         n = len(self.rows)
         return np.empty((n, SUMS, COLUMNS)), np.empty((n, TOTALS, COLUMNS)), np.empty((n, WIDTH))
 
-    def blocks(self, samples: int) -> Iterator[Block]:
+    def blocks(self, samples: int) -> Blocks:
         """The blocks of draws [0, samples)."""
-        for number, first in enumerate(range(0, samples, self.block_draws)):
-            yield Block(number, first, min(self.block_draws, samples - first))
+        return Blocks.of(samples, self.block_draws)
+
+    def only(self, cases: Sequence[Case]) -> "Group":
+        """Some cases of this group with their centres; nothing is compiled again."""
+        if len(cases) == len(self.cases):
+            return self
+        wanted = {id(case) for case in cases}
+        kept = [i for i, case in enumerate(self.cases) if id(case) in wanted]
+        group = Group([self.cases[i] for i in kept], [self._callbacks[i] for i in kept])
+        group.centres[:] = self.centres[[id(case) in wanted for case, _ in self.rows]]
+        return group
 
 
 def block_draws(case: Case) -> int:

@@ -1,24 +1,27 @@
-"""A run: plan, pilot, blocks, statistics, and the comparison with the referee."""
+"""A run: pilot, plan, stretches, statistics, and the comparison with the referee."""
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from gradstat.estimation.engines import Engine, threads
 from gradstat.estimation.forest import Accumulators, Forest, Node
 from gradstat.estimation.plan import Group, groups
+from gradstat.estimation.precision import Target, allowed
 from gradstat.estimation.scores import z_bound, z_score
 from gradstat.estimation.statistics import Estimates, estimates
-from gradstat.estimation.tasks import Task
+from gradstat.estimation.stretches import Kept, Stretch, kept, moments, stretches
+from gradstat.estimation.tasks import Finished, Task
 from gradstat.layers.record import Exact, Row
 from gradstat.layers.table import Case
 from gradstat.numerics.draws import PILOT
 
 PILOT_DRAWS = 2**18
-Report = Callable[[int], None]  # told the number of draws of whatever is finished
+Samples = int | Target  # draws per case, or what decides on them
 
 
 @dataclass(frozen=True)
@@ -48,42 +51,102 @@ class Line:
         return z_score(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se, self.estimates.std)
 
 
-def run(
-    cases: Sequence[Case],
-    samples: int,
-    seed: int,
-    jobs: int = 0,
-    engine: Engine = threads,
-    report: Report = lambda draws: None,
-) -> list[Line]:
-    """Sample every case with `samples` draws; lines in the order of the cases, whatever was sampled together."""
-    lines: dict[int, list[Line]] = {}
-    for group in groups(cases):
-        group.centres[:] = centres(sample(group, PILOT_DRAWS, seed, PILOT, jobs, engine).total())
-        total = sample(group, samples, seed, 0, jobs, engine, report).total()
-        for (case, row), accumulators in zip(group.rows, total, strict=True):
-            line = Line(case, row, estimates(accumulators), accumulators, case.exact(row))
-            lines.setdefault(id(case), []).append(line)
-    return [line for case in cases for line in lines[id(case)]]
+class Watch(Protocol):
+    """Told of a run as it goes, one call at a time."""
+
+    def begin(self, stretch: Stretch, finished: int) -> None:
+        """A stretch begins, of which so many draws are finished already."""
+
+    def done(self, stretch: Stretch, forest: Forest, draws: int) -> None:
+        """So many draws more are in the forest of the stretch."""
 
 
-def sample(
-    group: Group,
-    samples: int,
-    seed: int,
-    stream: int,
-    jobs: int,
-    engine: Engine,
-    report: Report = lambda draws: None,
-) -> Forest:
-    """The merged blocks of draws [0, samples) of one group."""
-    forest = Forest()
+class Silent:
+    """Nobody wants to know."""
+
+    def begin(self, stretch: Stretch, finished: int) -> None:
+        return
+
+    def done(self, stretch: Stretch, forest: Forest, draws: int) -> None:
+        return
+
+
+class Keeper:
+    """Keeps what is finished of a run for the next process; this one keeps nothing."""
+
+    def finished(self, stretch: Stretch) -> Sequence[Finished]:
+        """The nodes that an earlier process left."""
+        return ()
+
+    def keep(self, stretch: Stretch, forest: Forest) -> None:
+        """There is more in the forest of the stretch than at the last call."""
+
+
+SILENT, FORGETFUL = Silent(), Keeper()
+
+
+def run(cases: Sequence[Case], samples: Samples, seed: int, jobs: int = 0, engine: Engine = threads) -> list[Line]:
+    """Sample every case; lines in the order of the cases, whatever was sampled together."""
+    return lines(cases, execute(plan(cases, groups(cases), samples, seed, jobs, engine), seed, jobs, engine))
+
+
+def plan(
+    cases: Sequence[Case], found: Sequence[Group], samples: Samples, seed: int, jobs: int, engine: Engine
+) -> list[Stretch]:
+    """Pilot every group: that gives centres, and the draws of each case where `samples` is a target."""
+    draws: dict[int, int] = {}
+    for group in found:
+        pilot = sample(group, PILOT_DRAWS, seed, PILOT, jobs, engine).total()
+        group.centres[:] = centres(pilot)
+        for case in group.cases:
+            draws[id(case)] = samples if isinstance(samples, int) else _draws(group, case, pilot, samples)
+    return list(stretches(cases, found, lambda case: draws[id(case)]))
+
+
+def _draws(group: Group, case: Case, pilot: Accumulators, target: Target) -> int:
+    own = [estimates(rows) for (owner, _), rows in zip(group.rows, pilot, strict=True) if owner is case]
+    return allowed(own, target, group.block_draws)
+
+
+def execute(
+    planned: Sequence[Stretch], seed: int, jobs: int, engine: Engine, watch: Watch = SILENT, keeper: Keeper = FORGETFUL
+) -> list[Kept]:
+    """Sample what is not finished of every stretch."""
+    return [_stretch(stretch, seed, jobs or available_cpus(), engine, watch, keeper) for stretch in planned]
+
+
+def _stretch(stretch: Stretch, seed: int, jobs: int, engine: Engine, watch: Watch, keeper: Keeper) -> Kept:
+    forest, before = Forest(), keeper.finished(stretch)
+    for node, accumulators, _ in before:
+        forest.add(node, accumulators)
+    watch.begin(stretch, sum(draws for _, _, draws in before))
 
     def done(node: Node, accumulators: Accumulators, draws: int) -> None:
         forest.add(node, accumulators)
-        report(draws)
+        keeper.keep(stretch, forest)
+        watch.done(stretch, forest, draws)
 
-    engine(Task(group, seed, stream), group.blocks(samples), jobs or available_cpus(), done)
+    left = stretch.blocks.without(tuple(forest.nodes))
+    engine(Task(stretch.group, seed, 0), left, jobs, done)
+    return kept(stretch, forest)
+
+
+def lines(cases: Sequence[Case], parts: Sequence[Kept]) -> list[Line]:
+    """The rows of every case that has draws."""
+    found = moments(cases, parts)
+    return [
+        Line(case, row, estimates(accumulators), accumulators, case.exact(row))
+        for case, rows in zip(cases, found, strict=True)
+        if rows is not None
+        for row, accumulators in zip(case.shape.rows, rows, strict=True)
+    ]
+
+
+def sample(group: Group, samples: int, seed: int, stream: int, jobs: int, engine: Engine) -> Forest:
+    """The merged blocks of draws [0, samples) of one group."""
+    forest = Forest()
+    blocks = iter(group.blocks(samples))
+    engine(Task(group, seed, stream), blocks, jobs or available_cpus(), lambda node, rows, _: forest.add(node, rows))
     return forest
 
 

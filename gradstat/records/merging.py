@@ -1,152 +1,159 @@
-"""Results of the same run over disjoint draws, joined exactly: accumulators are merged, never their statistics.
+"""Shards of one run, joined to the bytes of the whole.
 
-A file holds the draws [0, samples) unless its provenance says `ranges`. The bytes are those of one run over all draws
-where the parts are equally long, 2^k blocks each, and follow each other from draw 0: then each is a node of the tree
-of merges. Otherwise the last digits of a float64 may differ.
+A shard is a result over its own blocks. Its file also holds the nodes of the tree of merges that those blocks make,
+so that merging goes on along the same tree, whatever the number of shards and their order.
 """
 
+import json
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from gradstat.config import RunConfig, explain
-from gradstat.errors import UsageError
-from gradstat.estimation.forest import Accumulators, Forest
-from gradstat.estimation.run import Line
-from gradstat.estimation.statistics import estimates
+from gradstat.errors import UnreadableFile, UsageError
+from gradstat.estimation.run import Line, lines
+from gradstat.estimation.stretches import Kept
 from gradstat.layers.cases import cases
 from gradstat.layers.table import Case
+from gradstat.records.nodes import decode, encode
+from gradstat.records.parts import run_id, seal, unseal
 from gradstat.records.rows import table
-from gradstat.records.schema import ACCUMULATORS
 from gradstat.records.store import Result
 
-Range = tuple[int, int]
-NOT_COMPARED = ("samples",)  # of a configuration: what parts may differ in
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `of` results; `run` names the question that all of them answer."""
+
+    path: Path
+    result: Result
+    index: int
+    of: int
+    run: str
+    parts: tuple[Kept, ...]
+
+    @property
+    def name(self) -> str:
+        """As --shard spells it."""
+        return f"{self.index}/{self.of}"
 
 
-def ranges_of(result: Result, path: Path) -> list[Range]:
-    """The draws that a file holds; UsageError where its provenance contradicts its rows."""
-    found = result.provenance.get("ranges")
-    draws = {row["n"] for row in result.rows()}
-    if found is None:
-        found = [[0, draw] for draw in draws]
+@dataclass(frozen=True)
+class Merged:
+    """The whole, the configuration it answers, and what there is to say about the shards."""
+
+    result: Result
+    lines: list[Line]
+    config: RunConfig
+    notes: tuple[str, ...]
+
+
+def marked(result: Result, question: Any, place: tuple[int, int], parts: Sequence[Kept]) -> Result:
+    """A result as a shard: the question it answers in part, its place among the others, and its nodes."""
+    run, (index, of) = run_id(question), place
+    nodes = seal(json.dumps([encode(run, part) for part in parts]))
+    return Result(result.table, result.provenance | {"shard": {"index": index, "of": of, "run": run}}, nodes)
+
+
+def shard_of(path: Path, result: Result) -> Shard:
+    """The shard in a file; UsageError where it is a whole result, UnreadableFile where its nodes are damaged."""
+    mark = result.provenance.get("shard")
+    if mark is None:
+        raise UsageError(f"{path}: is a whole result, not a shard", "gradstat run CONFIG --shard 1/2 -o FILE makes one")
     try:
-        ranges = sorted((int(first), int(last)) for first, last in found)
-    except (TypeError, ValueError):
-        ranges = []
-    total = sum(last - first for first, last in ranges)
-    if not ranges or any(not 0 <= first < last for first, last in ranges) or draws != {total}:
-        raise UsageError(f"{path}: its rows do not all hold the same draws; sample it again with gradstat run")
-    return ranges
+        run, index, of = str(mark["run"]), int(mark["index"]), int(mark["of"])
+        parts = tuple(decode(run, line) for line in json.loads(unseal(result.nodes)))
+        if not 1 <= index <= of:
+            raise ValueError("its place among the shards is impossible")
+    except (ValueError, KeyError, TypeError) as error:
+        reason = str(error) if type(error) is ValueError else "no shard of gradstat's"
+        raise UnreadableFile(f"{path}: {reason}", "sample this shard again with gradstat run --shard") from None
+    return Shard(path, result, index, of, run, parts)
 
 
-def merge(parts: Sequence[tuple[Path, Result]]) -> Result:
-    """One result over all draws of the parts; UsageError where they overlap or are not of the same run."""
-    if len(parts) < 2:
-        raise UsageError("merge needs two or more result files")
-    for path, part in parts[1:]:
-        _check_same_run(parts[0], (path, part))
-    owned = sorted((own, path) for path, part in parts for own in ranges_of(part, path))
-    for (before, one), (after, other) in pairwise(owned):
-        if after[0] < before[1]:
-            last = min(before[1], after[1])
-            raise UsageError(
-                f"{one} and {other} overlap: both hold draws {after[0]:,} to {last - 1:,} "
-                f"of seed {_seed(parts[0][1])}; a draw must count once: leave one of the files out"
-            )
-    ordered = sorted(parts, key=lambda part: ranges_of(part[1], part[0])[0])
-    lines = _lines(ordered)
-    provenance = _provenance(ordered, [own for own, _ in owned])
-    return Result(table(lines, _seed(parts[0][1]), str(ordered[0][1].rows()[0]["estimator"])), provenance)
+def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
+    """The result of the whole run; UsageError where shards are missing, or not of the same run."""
+    shards = [shard_of(path, result) for path, result in files]
+    for other in shards[1:]:
+        _check_same_run(shards[0], other)
+    ordered, notes = _each_once(shards)
+    config, questions = _questions(ordered[0])
+    parts = [part for shard in ordered for part in shard.parts]
+    _check_complete(parts, questions, ordered[0].path)
+    found = lines(questions, parts)
+    result = Result(table(found, config.seed, config.estimator), _provenance(ordered))
+    return Merged(result, found, config, notes)
 
 
-def _check_same_run(first: tuple[Path, Result], other: tuple[Path, Result]) -> None:
-    (path, a), (other_path, b) = first, other
-    if _seed(a) != _seed(b):
-        raise UsageError(
-            f"{path} has seed {_seed(a)}, {other_path} has seed {_seed(b)}: their sums are about other centres, which "
-            "the pilot run of each seed chose; compare them with gradstat diff"
-        )
+def _check_same_run(first: Shard, other: Shard) -> None:
+    seeds = [shard.result.provenance["configuration"].get("seed") for shard in (first, other)]
+    if seeds[0] != seeds[1]:
+        raise UsageError(f"{first.path} has seed {seeds[0]}, {other.path} has seed {seeds[1]}: not shards of one run")
     for what in ("schema_version", "stream_version"):
-        if a.provenance.get(what) != b.provenance.get(what):
-            raise UsageError(f"{path} and {other_path} differ in {what}; sample both with one gradstat")
-    questions = [_questions(result) for result in (a, b)]
-    if questions[0] != questions[1]:
-        raise UsageError(f"{path} and {other_path} have other configurations or rows; merge needs the same ones")
+        if first.result.provenance.get(what) != other.result.provenance.get(what):
+            raise UsageError(f"{first.path} and {other.path} differ in {what}; sample all shards with one gradstat")
+    if first.of != other.of:
+        raise UsageError(f"{first.path} is shard {first.name}, {other.path} is {other.name}: of another division")
+    if first.run != other.run:
+        raise UsageError(f"{first.path} and {other.path} have other configurations; shards of one run have the same")
+    if _extent(first) != _extent(other):
+        raise UsageError(f"{first.path} and {other.path} have other numbers of draws; shards of one run have the same")
 
 
-def _questions(result: Result) -> tuple[Any, ...]:
-    """What has to be the same in all parts: the configuration, the rows, and their centres."""
-    configuration = dict(result.provenance.get("configuration") or {})
-    for name in NOT_COMPARED:
-        configuration.pop(name, None)
-    keys = ("layer", "params", "direction", "cell", "input", "upstream", "estimator", "acc_centre")
-    return configuration, [tuple(row[name] for name in keys) for row in result.rows()]
+def _extent(shard: Shard) -> set[Any]:
+    """What all shards agree on: cases, draws, and centres (as text, for a centre may be no number)."""
+    return {(part.places, replace(part.blocks, first=0, last=0), str(part.centres)) for part in shard.parts}
 
 
-def _lines(ordered: Sequence[tuple[Path, Result]]) -> list[Line]:
-    """The rows of all parts, merged, with the cases that their configuration describes."""
-    path, first = ordered[0]
-    whole = _merged([(ranges_of(part, own), _accumulators(part)) for own, part in ordered])
-    rows = [(case, row) for case in _cases(first, path) for row in case.shape.rows]
-    found = [(row["layer"], row["params"], row["direction"], row["cell"]) for row in first.rows()]
-    if found != [(case.layer.name, case.params_json, row.direction, row.cell) for case, row in rows]:
-        raise UsageError(f"{path}: its rows are not those of its configuration; sample it again with gradstat run")
-    return [
-        Line(case, row, estimates(accumulators), accumulators, case.exact(row))
-        for (case, row), accumulators in zip(rows, whole, strict=True)
-    ]
+def _each_once(shards: Sequence[Shard]) -> tuple[list[Shard], tuple[str, ...]]:
+    """All shards in order. A shard that is there twice counts once; UsageError for missing ones, by name."""
+    places: dict[int, list[Shard]] = defaultdict(list)
+    for shard in shards:
+        places[shard.index].append(shard)
+    of, notes = shards[0].of, []
+    for _, (one, *others) in sorted(places.items()):
+        for other in others:
+            if one.result.nodes != other.result.nodes:
+                raise UsageError(f"{one.path} and {other.path} are both shard {one.name} and differ; leave one out")
+            notes.append(f"{one.path} and {other.path} are both shard {one.name}: it counts once")
+    missing = [f"{index}/{of}" for index in range(1, of + 1) if index not in places]
+    if missing:
+        names = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])} and {missing[-1]}"
+        words = "shard {} is missing" if len(missing) == 1 else "shards {} are missing"
+        raise UsageError(words.format(names), f"sample it with gradstat run --shard {missing[0]}")
+    return [places[index][0] for index in range(1, of + 1)], tuple(notes)
 
 
-def _merged(parts: Sequence[tuple[list[Range], Accumulators]]) -> Accumulators:
-    """Along the tree of merges where all parts have one range of one length; in the order of draws otherwise."""
-    forest = Forest()
-    lengths = {last - first for ranges, _ in parts for first, last in ranges}
-    length = next(iter(lengths))
-    aligned = len(lengths) == 1 and all(len(ranges) == 1 and ranges[0][0] % length == 0 for ranges, _ in parts)
-    if aligned:
-        for ranges, accumulators in parts:
-            forest.add((0, ranges[0][0] // length), accumulators)
-    else:
-        forest.nodes = {(0, number): accumulators for number, (_, accumulators) in enumerate(parts)}
-    return forest.total()
-
-
-def _accumulators(result: Result) -> Accumulators:
-    rows = result.rows()
-    return np.array([[row[name] for name in ACCUMULATORS] for row in rows], np.float64)
-
-
-def _cases(result: Result, path: Path) -> list[Case]:
+def _questions(shard: Shard) -> tuple[RunConfig, list[Case]]:
     try:
-        return cases(RunConfig.model_validate(result.provenance.get("configuration")), str(path))
+        config = RunConfig.model_validate(shard.result.provenance.get("configuration"))
+        return config, cases(config, str(shard.path))
     except ValidationError as error:
-        raise UsageError(f"{path}: its configuration is of another gradstat: {explain(error)[1]}") from None
+        raise UsageError(f"{shard.path}: its configuration is of another gradstat: {explain(error)[1]}") from None
 
 
-def _seed(result: Result) -> int:
-    """The seed of all rows; UsageError where they have several, or there are none."""
-    seeds = {row["seed"] for row in result.rows()}
-    if len(seeds) != 1:
-        raise UsageError("a result to merge has rows, and all of one seed")
-    return int(next(iter(seeds)))
+def _check_complete(parts: Sequence[Kept], questions: Sequence[Case], path: Path) -> None:
+    """Every case with as many draws as its stretches promise: what a file that was tampered with has not."""
+    rows = [len(case.shape.rows) for case in questions]
+    for part in parts:
+        fits = all(place < len(rows) for place in part.places)
+        if not fits or sum(rows[place] for place in part.places) != len(part.centres):
+            raise UsageError(f"{path}: its nodes are not those of its configuration; sample it again with gradstat run")
+    drawn, wanted = [0] * len(rows), [0] * len(rows)
+    for part in parts:
+        for place in part.places:
+            drawn[place] += sum(node.draws for node in part.nodes)
+            wanted[place] = max(wanted[place], part.blocks.samples)
+    if drawn != wanted:
+        raise UsageError(f"{path} and the other shards do not hold all draws; sample them again with one gradstat")
 
 
-def _provenance(ordered: Sequence[tuple[Path, Result]], ranges: Sequence[Range]) -> dict[str, Any]:
-    """That of the first part, with the draws of all: neighbours joined."""
-    joined: list[list[int]] = []
-    for first, last in ranges:
-        if joined and joined[-1][1] == first:
-            joined[-1][1] = last
-        else:
-            joined.append([first, last])
-    document = dict(ordered[0][1].provenance)
-    samples = sum(last - first for first, last in ranges)
-    document["configuration"] = dict(document["configuration"]) | {"samples": samples}
-    document["ranges"] = joined
-    document["wall_seconds"] = round(sum(part.provenance.get("wall_seconds", 0.0) for _, part in ordered), 3)
-    return document
+def _provenance(ordered: Sequence[Shard]) -> dict[str, Any]:
+    """That of the first shard, with the time of all."""
+    document = {key: value for key, value in ordered[0].result.provenance.items() if key != "shard"}
+    seconds = sum(shard.result.provenance.get("wall_seconds", 0.0) for shard in ordered)
+    return document | {"wall_seconds": round(seconds, 3)}

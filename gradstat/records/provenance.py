@@ -20,7 +20,7 @@ def provenance(config: RunConfig, threads: int, seconds: float) -> dict[str, Any
     return {
         "schema_version": SCHEMA_VERSION,
         "stream_version": STREAM_VERSION,
-        "configuration": config.model_dump(mode="json"),
+        "configuration": config.described(),
         "versions": versions(),
         "cpu": cpu(),
         "threads": threads,

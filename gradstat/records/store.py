@@ -13,7 +13,7 @@ from gradstat.records.atomic import replacing
 from gradstat.records.schema import SCHEMA, SCHEMA_VERSION
 from gradstat.records.soundness import mismatch, parsed
 
-KEY = b"gradstat"
+KEY, NODES = b"gradstat", b"gradstat.nodes"
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Result:
 
     table: pa.Table
     provenance: dict[str, Any]
+    nodes: str = ""  # of a shard: what merging needs, see records/merging.py
 
     def rows(self) -> list[dict[str, Any]]:
         """Every row as a dictionary; None where nothing is known."""
@@ -32,7 +33,8 @@ class Result:
 def write(result: Result, path: Path) -> None:
     """Write a Parquet file, whole or not at all."""
     document = json.dumps(result.provenance).encode()
-    table = result.table.cast(SCHEMA).replace_schema_metadata({KEY: document})
+    nodes = {NODES: result.nodes.encode()} if result.nodes else {}
+    table = result.table.cast(SCHEMA).replace_schema_metadata({KEY: document} | nodes)
     with replacing(path) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
 
@@ -62,7 +64,8 @@ def read(path: Path) -> Result:
     _check_version(provenance, path)
     if wrong := mismatch(table):
         raise UnreadableFile(f"{path}: {wrong}", "sample it again with gradstat run")
-    return Result(table.replace_schema_metadata(None), provenance)
+    nodes = (table.schema.metadata or {}).get(NODES, b"").decode(errors="replace")
+    return Result(table.replace_schema_metadata(None), provenance, nodes)
 
 
 def _check_version(provenance: dict[str, Any], path: Path) -> None:
