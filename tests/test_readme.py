@@ -124,6 +124,9 @@ def test_configuration_is_valid(text: str, tmp_path: Path) -> None:
 def test_python_runs_and_prints_what_is_shown(text: str) -> None:
     if "duckdb" in text and importlib.util.find_spec("duckdb") is None:
         pytest.skip("duckdb is not installed; gradstat does not need it")
+    if "SLURMCluster" in text:
+        compile(text, "README.md", "exec")
+        pytest.skip("needs SLURM; tests/test_dask.py samples on clusters")
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     shown = re.match(r"(?:.*\n)*?```\n\n```\n((?:.+\n|\n)*?)```\n", TEXT[TEXT.index(text) + len(text) :])

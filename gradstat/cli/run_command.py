@@ -23,9 +23,15 @@ from gradstat.errors import UsageError
     "--max-samples", type=Count(), help="Most draws per layer that a target may take; exit code 3 where it needs more."
 )
 @click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
-@click.option("-j", "--jobs", type=Jobs(), help="Threads; all processors where it is left out.")
+@click.option("-j", "--jobs", type=Jobs(), help="Threads, or workers of --engine dask; all processors where left out.")
 @click.option("--estimator", metavar="NAME", help="How to sample: mc.")
-@click.option("--engine", default="threads", show_default=True, metavar="NAME", help="Where to sample: threads.")
+@click.option(
+    "--engine",
+    default="threads",
+    show_default=True,
+    metavar="NAME",
+    help="Where to sample: threads, dask or dask:tcp://host:port.",
+)
 @click.option("--shard", type=Share(), metavar="I/K", help="Only the I-th of K parts; gradstat merge joins them.")
 @click.option("--fresh", is_flag=True, help="Forget what an interrupted run of the same question left in results/.")
 @click.option(

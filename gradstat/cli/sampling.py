@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,11 @@ class Job:
 
 def sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]") -> int:
     """Answer the question; the exit code. What is kept on the way goes when the result is delivered."""
+    with ExitStack() as stack:  # of the engine: the processes of a cluster end with it
+        return _sample(job, watch, deliver, stack)
+
+
+def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stack: ExitStack) -> int:
     config, questions = job.config, job.questions
     with at_once():
         from gradstat.estimation.engines import engine_of
@@ -46,7 +51,7 @@ def sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]") -> in
         from gradstat.records.rows import table
         from gradstat.records.store import Result
 
-        engine, jobs = engine_of(job.engine), job.jobs or available_cpus()
+        engine, jobs = stack.enter_context(engine_of(job.engine, job.jobs or available_cpus()))
         found = groups(questions)  # compiles
     watch.ready(len(found))
     start = time.perf_counter()

@@ -5,8 +5,11 @@ arrives, one call at a time. Any order will do, and so will any nodes that block
 It returns when all blocks are done, and raises what stopped it; what was told by then counts.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 from gradstat.errors import UsageError
 from gradstat.estimation.forest import Accumulators, Node
@@ -52,11 +55,48 @@ def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
         raise failures[0]
 
 
-ENGINES: dict[str, Engine] = {"threads": threads}
+Opened = AbstractContextManager[tuple[Engine, int]]  # the engine, while it lasts, and how many blocks it does at a time
 
 
-def engine_of(name: str) -> Engine:
-    """The engine of this name; UsageError with the closest one otherwise."""
+@contextmanager
+def _threads(address: str, jobs: int) -> Iterator[tuple[Engine, int]]:
+    if address:
+        raise UsageError(f"threads are of this process: --engine threads, not --engine threads:{address}")
+    yield threads, jobs
+
+
+@contextmanager
+def _dask(address: str, jobs: int) -> Iterator[tuple[Engine, int]]:
+    if address and _ADDRESS.fullmatch(address) is None:
+        raise UsageError(f"--engine dask:{address} is impossible; allowed: dask, or dask:tcp://host:port")
+    try:
+        import distributed  # noqa: F401
+    except ModuleNotFoundError:
+        raise UsageError("--engine dask needs the package distributed", "pip install 'gradstat[dask]'") from None
+    from gradstat.estimation.dask_engine import opened
+
+    with opened(address, jobs) as engine:
+        yield engine, engine.count()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to sample: words about it, and how it is opened with an address and a number of jobs."""
+
+    words: str
+    opened: Callable[[str, int], Opened]
+
+
+ENGINES: dict[str, Place] = {
+    "threads": Place("threads of this process", _threads),
+    "dask": Place("a Dask cluster of processes on this machine; dask:tcp://host:port is one that runs already", _dask),
+}
+_ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[0-9]{1,5}")
+
+
+def engine_of(text: str, jobs: int) -> Opened:
+    """The engine `name` or `name:address`; UsageError with the closest name otherwise."""
+    name, _, address = text.partition(":")
     if name not in ENGINES:
         raise UsageError(unknown("engine", name, ENGINES))
-    return ENGINES[name]
+    return ENGINES[name].opened(address, jobs)

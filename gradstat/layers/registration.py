@@ -60,6 +60,11 @@ def activation(
     return register if value is None else register(value)
 
 
+def is_registered(name: str) -> bool:
+    """True for a layer that was registered from Python in this process."""
+    return name in _own
+
+
 def pair(value: Formula, slope: Formula) -> Formula:
     """The function x ↦ (value, slope) with the arguments of `value`, from source of our own: numba reads no *args.
 

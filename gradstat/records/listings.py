@@ -61,7 +61,7 @@ def engines() -> str:
     """Where blocks can be sampled."""
     from gradstat.estimation.engines import ENGINES
 
-    return "\n".join(ENGINES) + "\n"
+    return _columns([(name, place.words) for name, place in ENGINES.items()])
 
 
 def schemes() -> str:

@@ -1,0 +1,89 @@
+"""Dask clusters to sample on: one on this machine, or one that runs already. Its logs are not for gradstat's users."""
+
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from typing import Any
+
+import distributed
+
+from gradstat.errors import UsageError
+
+NO_LOGS = logging.CRITICAL + 1
+ANSWER_SECONDS = 10.0  # a scheduler that is there answers within milliseconds
+LIBRARIES = ("distributed", "tornado", "asyncio", "bokeh")
+
+
+class ClusterWarning(UserWarning):
+    """Something about a cluster that costs time and no draws."""
+
+
+@contextmanager
+def local_cluster(workers: int) -> Iterator[str]:
+    """The address of a scheduler in this process; each of its workers is a process of one thread."""
+    with _ctrl_c_for_this_thread_alone():
+        cluster = distributed.LocalCluster(
+            n_workers=0,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=None,  # a share of the machine's memory would end workers that other programs crowd
+            silence_logs=NO_LOGS,
+            env={"NUMBA_NUM_THREADS": "1"},
+        )
+    try:
+        cluster.scale(workers)
+        yield str(cluster.scheduler_address)
+    finally:
+        for nanny in list(cluster.workers.values()):  # a worker at work would end after its range
+            with suppress(OSError, TypeError):
+                os.kill(nanny.pid, signal.SIGKILL)
+        cluster.close()
+
+
+@contextmanager
+def _ctrl_c_for_this_thread_alone() -> Iterator[None]:
+    """Threads and processes that begin meanwhile, and those that they begin, are not told of Ctrl-C.
+
+    The shell sends it to the whole group of processes, and every worker would end with a traceback of its own.
+    """
+    resource_tracker.ensure_running()  # where it starts later, it unblocks the signal for those that follow
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def connect(address: str) -> Any:
+    """A client of the scheduler at this address; UsageError where none answers."""
+    own = distributed.Security().get_connection_args("client")
+    if address.startswith("tls:") and own.get("ssl_context") is None:
+        raise UsageError(f"{address} needs certificates; name them in Dask's configuration, under distributed.comm.tls")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what differs and matters is checked with a message of its own
+        try:
+            return distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False, name="gradstat")
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(f"no Dask scheduler answers at {address} ({reason}); is it running?") from None
+
+
+@contextmanager
+def without_logs() -> Iterator[None]:
+    """While this lasts, what Dask and the libraries below it have to say is not printed."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LIBRARIES]
+    loggers = [logging.getLogger(name) for name in {*names, *LIBRARIES}]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(NO_LOGS)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
