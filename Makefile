@@ -5,10 +5,10 @@ python3 := $(or $(PYTHON),python3)
 bin := .venv/bin
 networks := configs/depth.toml configs/vgg.toml configs/resnet.toml
 
-.PHONY: help setup run verify depth docs test lint bench rivals soak clean
+.PHONY: help setup run verify depth docs test lint bench bench-rqmc rivals soak clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 setup: .venv/.ready ## make .venv with gradstat and its development tools
 
@@ -38,6 +38,9 @@ lint: setup ## check style, format and types
 bench: setup ## measure speed against what is installed; writes results/bench.md
 	@mkdir -p results
 	@$(bin)/python -m tests.bench
+
+bench-rqmc: setup ## measure rqmc against mc; writes results/rqmc.md
+	@$(bin)/python -m tests.bench_rqmc
 
 rivals: setup ## install jax, torch and mkl_random (gigabytes) for bench to compare with
 	@if command -v uv >/dev/null; then uv pip install -q --python $(bin)/python -e '.[bench]'; \

@@ -115,7 +115,7 @@ class RunConfig(Strict):
     rel_error: float | None = Field(default=None, gt=0.0, lt=1.0, description="a number between 0 and 1, as 1e-4")
     target_error: float | None = Field(default=None, gt=0.0, description="a number above 0, as 1e-4")
     max_samples: Annotated[int, BeforeValidator(count), Field(ge=FEWEST, le=MOST, description=COUNTS)] = 10**10
-    estimator: Literal["mc"] = "mc"
+    estimator: Literal["mc", "rqmc"] = "mc"
     input: InputConfig = Field(default=InputConfig(), description="a table: [input]")
     upstream: UpstreamConfig = Field(default=UpstreamConfig(), description="a table: [upstream]")
     layer: list[LayerConfig] = Field(min_length=1, description="one table or more, in double brackets: [[layer]]")

@@ -154,7 +154,7 @@ MISTAKES = [
     (f"run relu.toml --seed {2**64}", 2, f"--seed {2**64} is impossible"),
     ("run relu.toml -j 0", 2, "--jobs 0 is impossible; allowed: a whole number from 1 to 1024"),
     ("run relu.toml -j two", 2, "--jobs two is impossible; allowed: a whole number from 1 to 1024"),
-    ("run relu.toml --estimator mcc", 2, '--estimator mcc: estimator = "mcc" is impossible; allowed: "mc"'),
+    ("run relu.toml --estimator mcc", 2, '--estimator mcc: estimator = "mcc" is impossible; allowed: "mc", "rqmc"'),
     ("run relu.toml --engine thread", 2, "unknown engine 'thread'; did you mean 'threads'?"),
     (
         "run relu.toml --set input.std=-1",

@@ -65,7 +65,7 @@ MISTAKES = {
         '[input]\ndistribution = "norml"\n' + RELU,
         'input.distribution = "norml" is impossible; allowed: "normal", "laplace", "uniform", "logistic"',
     ),
-    "estimator": ('estimator = "mcc"\n' + RELU, 'estimator = "mcc" is impossible; allowed: "mc"'),
+    "estimator": ('estimator = "mcc"\n' + RELU, 'estimator = "mcc" is impossible; allowed: "mc", "rqmc"'),
     "text for a table": ('input = "normal"\n' + RELU, 'input = "normal" is impossible; allowed: a table: [input]'),
     "upstream key": ("[upstream]\nstd = 2\n" + RELU, "unknown key 'upstream.std'; known: upstream.distribution"),
     "single brackets": ('[layer]\nname = "relu"', "in double brackets: [[layer]]"),

@@ -73,7 +73,15 @@ def questions(kind: str, files: Path) -> tuple[str, ...]:
 LABELS = {
     "histogram": ["relu: y", "hardtanh: dx", "probability density", "normal, same mean and σ", "are 0"],
     "variance-map": ["input scale  σ[x]", "output scale  σ[1.5·y]", "1.5 · tanh", "stable fixed point", "0.8907"],
-    "error": ["relu: σ[y]", "relu: σ[dx]", "draws n", "slope −½", "standard error", "error of σ[dx]"],
+    "error": [
+        "relu: σ[y]",
+        "relu: σ[dx]",
+        "draws n",
+        "slope −½",
+        "slope −1",
+        "standard error of rqmc",
+        "error of σ[dx]",
+    ],
     "forest": ["relu E[y]", "relu σ[dx]", "z = (estimate − exact) / standard error", "family-wise bound"],
     "cells": ["max_pool2d(kernel_size=3, stride=2)", "4 windows", "1 window", "0.6667", "column in the cell"],
 }

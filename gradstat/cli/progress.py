@@ -102,7 +102,7 @@ class Progress:
         """Rate, error so far, and time left."""
         seconds = time.monotonic() - self._start
         left = _duration((self._total - self._done) / self._here * seconds)
-        words = f"{self._draws / seconds:.2g} draws/s, {_error(_rows(forest), self._target)}, {left} left"
+        words = f"{self._draws / seconds:.2g} draws/s, {_error(_rows(stretch, forest), self._target)}, {left} left"
         if self._bar is not None:
             self._bar.update(self._task, description=words)
         elif self._plain or self._verbose:
@@ -118,17 +118,19 @@ def _work(stretch: "Stretch", draws: int) -> float:
     return draws / stretch.blocks.length * len(stretch.places)
 
 
-def _rows(forest: "Forest") -> "list[Estimates]":
-    from gradstat.estimation.statistics import estimates
-
-    return [estimates(row) for row in forest.total()]
+def _rows(stretch: "Stretch", forest: "Forest") -> "list[Estimates]":
+    """Estimates by what is finished; none while no error can be told."""
+    if not forest.telling:
+        return []
+    found = stretch.estimator.total(forest)
+    return [stretch.estimator.estimates(row, own) for (_, row), own in zip(stretch.group.rows, found, strict=True)]
 
 
 def _errors(stretch: "Stretch", forest: "Forest") -> Iterator[str]:
     """A line per layer: draws and error."""
     from gradstat.estimation.precision import relative_error
 
-    rows = iter(_rows(forest))
+    rows = iter(_rows(stretch, forest))
     for case in stretch.group.cases:
         own = [next(rows) for _ in case.shape.rows]
         yield f"{case.title}: {own[0].n:,} draws, relative error {relative_error(own):.2g}"
@@ -138,6 +140,8 @@ def _error(rows: "Sequence[Estimates]", target: "Target | None") -> str:
     """The largest error of the layers at hand, beside its target where there is one."""
     from gradstat.estimation.precision import relative_error, worst
 
+    if not rows:
+        return "no error yet"
     if target is None:
         return f"relative error {relative_error(rows):.2g}"
     found = worst(rows, target)

@@ -24,7 +24,7 @@ from gradstat.errors import UsageError
 )
 @click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
 @click.option("-j", "--jobs", type=Jobs(), help="Threads, or workers of --engine dask; all processors where left out.")
-@click.option("--estimator", metavar="NAME", help="How to sample: mc.")
+@click.option("--estimator", metavar="NAME", help="How to sample: mc, or rqmc, whose errors fall faster.")
 @click.option(
     "--engine",
     default="threads",

@@ -41,6 +41,7 @@ def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stac
     config, questions = job.config, job.questions
     with at_once():
         from gradstat.estimation.engines import engine_of
+        from gradstat.estimation.estimators import estimator_of
         from gradstat.estimation.plan import groups
         from gradstat.estimation.precision import Target
         from gradstat.estimation.run import available_cpus, execute, lines, plan
@@ -52,12 +53,13 @@ def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stac
         from gradstat.records.store import Result
 
         engine, jobs = stack.enter_context(engine_of(job.engine, job.jobs or available_cpus()))
-        found = groups(questions)  # compiles
+        estimator = estimator_of(config.estimator)
+        found = groups(questions, estimator.kernel)  # compiles
     watch.ready(len(found))
     start = time.perf_counter()
     asked, target = question(questions, config.seed, config.estimator), Target.of(config)
     with keeping(checkpoint(asked, job.shard, watch.tell), job, watch) as keeper:
-        planned = plan(questions, found, target or config.samples, config.seed, jobs, engine)
+        planned = plan(questions, found, target or config.samples, config.seed, jobs, engine, estimator)
         if job.shard:
             planned = [stretch.share(*job.shard) for stretch in planned]
         watch.planned(planned, target)
@@ -65,7 +67,7 @@ def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stac
         watch.close()
         if keeper.saves:
             watch.note(f"kept what was finished {keeper.saves} times, in {keeper.seconds:.3f} s")
-        rows = lines(questions, parts)
+        rows = lines(questions, parts, estimator)
         seconds = time.perf_counter() - start
         result = Result(table(rows, config.seed, config.estimator), provenance(config, jobs, seconds))
         deliver(marked(result, asked, job.shard, parts) if job.shard else result)

@@ -12,23 +12,30 @@ from gradstat.numerics.moments import merge
 
 Accumulators = np.ndarray[Any, np.dtype[np.float64]]
 Node = tuple[int, int]  # (level, index): blocks [index·2^level, (index + 1)·2^level)
+ROOT = 63  # a level that no tree reaches
 
 
 class Forest:
-    """The finished nodes of the tree; each time two siblings meet they become their parent."""
+    """The finished nodes of the tree; each time two siblings below level `top` meet they become their parent."""
 
-    def __init__(self) -> None:
+    def __init__(self, top: int = ROOT) -> None:
+        self.top = top
         self.nodes: dict[Node, Accumulators] = {}
 
     def add(self, node: Node, accumulators: Accumulators) -> None:
         """Put in a finished node [row, WIDTH]; the lower block numbers always come first in a merge."""
         level, index = node
-        while (level, index ^ 1) in self.nodes:
+        while level < self.top and (level, index ^ 1) in self.nodes:
             sibling = self.nodes.pop((level, index ^ 1))
             first, second = (accumulators, sibling) if index % 2 == 0 else (sibling, accumulators)
             merge(first, second, first)
             accumulators, level, index = first, level + 1, index >> 1
         self.nodes[level, index] = accumulators
+
+    @property
+    def telling(self) -> bool:
+        """Whether it tells an error: by two whole units, or by any node where all draws are independent."""
+        return self.top == ROOT or sum(level == self.top for level, _ in self.nodes) > 1
 
     def total(self) -> Accumulators:
         """All nodes merged in block order."""

@@ -9,10 +9,11 @@ import numpy as np
 
 from gradstat.estimation.block import run_block
 from gradstat.estimation.callbacks import callback_of
-from gradstat.estimation.forest import Node
+from gradstat.estimation.forest import ROOT, Node
 from gradstat.layers.record import FORWARD, Row
 from gradstat.layers.table import Case
 from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
+from gradstat.numerics.jit import Kernel
 from gradstat.numerics.moments import WIDTH, finish_rows, merge
 from gradstat.numerics.sums import COLUMNS, SUMS, TOTALS
 
@@ -39,14 +40,14 @@ class Block:
 class Blocks:
     """The blocks [first, last) of draws [0, samples), each of `length` draws but for the very last one.
 
-    An estimator whose draws depend on how many there are says so by `unit`: only blocks of the same unit are alike.
+    `unit` of them in a row belong together where an estimator says so: only blocks of the same unit are alike.
     """
 
     samples: int
     length: int
     first: int
     last: int
-    unit: int = 1
+    unit: int = 0  # in draws; 0: all are independent
 
     @classmethod
     def of(cls, samples: int, length: int, first: int = 0) -> "Blocks":
@@ -62,6 +63,16 @@ class Blocks:
     def alike(self, other: "Blocks") -> bool:
         """Whether a block of one with the number and the draws of a block of the other is the same block."""
         return (self.length, self.unit) == (other.length, other.unit)
+
+    @property
+    def together(self) -> int:
+        """The blocks of a unit."""
+        return max(self.unit // self.length, 1)
+
+    @property
+    def top(self) -> int:
+        """The level of the tree at which units stay apart."""
+        return self.together.bit_length() - 1 if self.unit else ROOT
 
     @property
     def total(self) -> int:
@@ -85,8 +96,9 @@ class Blocks:
         yield from self._from_to(number, self.last)
 
     def share(self, index: int, of: int) -> "Blocks":
-        """The `index`-th of so many shares in a row, as equal as whole blocks allow; some are empty if need be."""
-        first, last = (self.first + len(self) * i // of for i in (index - 1, index))
+        """The `index`-th of so many shares in a row, as equal as whole units allow; some are empty if need be."""
+        units = len(self) // self.together
+        first, last = (self.first + units * i // of * self.together for i in (index - 1, index))
         return replace(self, first=first, last=last)
 
     def _from_to(self, first: int, last: int) -> Iterator[Block]:
@@ -160,13 +172,13 @@ def block_draws(case: Case) -> int:
     return max(LANES, BLOCK_DRAWS >> max(0, math.ceil(math.log2(numbers / 2))))
 
 
-def groups(cases: Sequence[Case]) -> list[Group]:
+def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
     """One group for all cases that agree in slots, assumptions and block size, in order of first appearance.
 
     What sampling needs is compiled here, in the caller's thread, so that no block waits for it.
     """
-    for kernel in (run_block, finish_rows, merge):
-        kernel.prepare()
+    for needed in (kernel, finish_rows, merge):
+        needed.prepare()
     found: dict[Any, list[Case]] = {}
     for case in cases:
         grid = case.shape.grid if case.x.correlation else ()

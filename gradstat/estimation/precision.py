@@ -12,10 +12,9 @@ from typing import NamedTuple
 from gradstat.config import RunConfig
 from gradstat.estimation.statistics import Estimates
 
-INFLATION = (
-    1.2  # of n, for the pilot's own error: 0.5 % for relu; where tails are so heavy that it is more (exp: 50 %),
-)
-# a run that misses its target says so
+# Of n, for the pilot's own error: 0.5 % for relu. Where tails are so heavy that it is more (exp: 50 %), a run that
+# misses its target says so.
+INFLATION = 1.2
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,15 @@ def needed(pilot: Sequence[Estimates], target: Target) -> int:
 def allowed(pilot: Sequence[Estimates], target: Target, block_draws: int) -> int:
     """What is needed, in whole blocks, which cost nothing to share with other layers; at most the limit."""
     return min(-(-needed(pilot, target) // block_draws) * block_draws, target.max_samples)
+
+
+def seen(pilot: Sequence[Estimates], target: Target) -> bool:
+    """Whether as many draws as the pilot's will do: half the target leaves room for the error of an error.
+
+    With its eight degrees of freedom for rqmc, another run's error is twice as large in one of thirty cases.
+    """
+    ratio = worst(pilot, target).ratio
+    return not math.isfinite(ratio) or 2.0 * ratio <= 1.0
 
 
 def worst(rows: Sequence[Estimates], target: Target) -> Distance:

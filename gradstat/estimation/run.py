@@ -2,25 +2,27 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from gradstat.estimation.engines import Engine, threads
+from gradstat.estimation.estimators import MC, Estimator
 from gradstat.estimation.forest import Accumulators, Forest, Node
 from gradstat.estimation.plan import Group, groups
-from gradstat.estimation.precision import Target, allowed
+from gradstat.estimation.precision import Target, allowed, seen
 from gradstat.estimation.scores import z_bound, z_score
 from gradstat.estimation.statistics import Estimates, estimates
 from gradstat.estimation.stretches import Kept, Stretch, kept, moments, stretches
-from gradstat.estimation.tasks import Finished, Task
+from gradstat.estimation.tasks import Finished
 from gradstat.layers.record import Exact, Row
 from gradstat.layers.table import Case
 from gradstat.numerics.draws import PILOT
 
 PILOT_DRAWS = 2**18
+PILOT_GROWTH = 4
 Samples = int | Target  # draws per case, or what decides on them
 
 
@@ -33,22 +35,22 @@ class Line:
     estimates: Estimates
     accumulators: Accumulators
     exact: Exact | None
+    degrees: float = math.inf  # of freedom of the standard errors
 
     @property
     def z_mean(self) -> float | None:
-        """(mean − exact) in standard errors; None without a referee."""
-        return (
-            None
-            if self.exact is None
-            else z_score(self.estimates.mean, self.exact.mean, self.estimates.mean_se, self.estimates.std)
-        )
+        """(mean − exact) in standard errors, as a normal score; None without a referee."""
+        return None if self.exact is None else self._score(self.estimates.mean, self.exact.mean, self.estimates.mean_se)
 
     @property
     def z_std(self) -> float | None:
-        """(std − exact) in standard errors; None without a referee."""
+        """(std − exact) in standard errors, as a normal score; None without a referee."""
         if self.exact is None:
             return None
-        return z_score(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se, self.estimates.std)
+        return self._score(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se)
+
+    def _score(self, value: float, exact: float, error: float) -> float:
+        return z_score(value, exact, error, self.estimates.std, self.degrees)
 
 
 class Watch(Protocol):
@@ -85,27 +87,62 @@ class Keeper:
 SILENT, FORGETFUL = Silent(), Keeper()
 
 
-def run(cases: Sequence[Case], samples: Samples, seed: int, jobs: int = 0, engine: Engine = threads) -> list[Line]:
+def run(
+    cases: Sequence[Case],
+    samples: Samples,
+    seed: int,
+    jobs: int = 0,
+    engine: Engine = threads,
+    estimator: Estimator = MC,
+) -> list[Line]:
     """Sample every case; lines in the order of the cases, whatever was sampled together."""
-    return lines(cases, execute(plan(cases, groups(cases), samples, seed, jobs, engine), seed, jobs, engine))
+    planned = plan(cases, groups(cases, estimator.kernel), samples, seed, jobs, engine, estimator)
+    return lines(cases, execute(planned, seed, jobs, engine), estimator)
 
 
 def plan(
-    cases: Sequence[Case], found: Sequence[Group], samples: Samples, seed: int, jobs: int, engine: Engine
+    cases: Sequence[Case],
+    found: Sequence[Group],
+    samples: Samples,
+    seed: int,
+    jobs: int,
+    engine: Engine,
+    estimator: Estimator = MC,
 ) -> list[Stretch]:
     """Pilot every group: that gives centres, and the draws of each case where `samples` is a target."""
     draws: dict[int, int] = {}
     for group in found:
-        pilot = sample(group, PILOT_DRAWS, seed, PILOT, jobs, engine).total()
-        group.centres[:] = centres(pilot)
+
+        def pilot(draws: int, group: Group = group) -> Accumulators:
+            return estimator.total(sample(group, draws, seed, PILOT, jobs, engine, estimator))
+
+        first = pilot(PILOT_DRAWS)
+        group.centres[:] = centres(first)
+        if isinstance(samples, int):
+            draws |= {id(case): samples for case in group.cases}
+        else:
+            draws |= _aimed(group, first, pilot, samples, estimator)
+    return list(stretches(cases, found, lambda case: draws[id(case)], estimator))
+
+
+def _aimed(
+    group: Group, found: Accumulators, pilot: Callable[[int], Accumulators], target: Target, estimator: Estimator
+) -> dict[int, int]:
+    """The draws of each case. Where no law says how errors fall, pilots grow until they see small ones."""
+    draws: dict[int, int] = {}
+    n = PILOT_DRAWS
+    while True:
+        rows = [(case, estimator.estimates(row, own)) for (case, row), own in zip(group.rows, found, strict=True)]
         for case in group.cases:
-            draws[id(case)] = samples if isinstance(samples, int) else _draws(group, case, pilot, samples)
-    return list(stretches(cases, found, lambda case: draws[id(case)]))
-
-
-def _draws(group: Group, case: Case, pilot: Accumulators, target: Target) -> int:
-    own = [estimates(rows) for (owner, _), rows in zip(group.rows, pilot, strict=True) if owner is case]
-    return allowed(own, target, group.block_draws)
+            own = [estimates for owner, estimates in rows if owner is case]
+            if estimator.nested:
+                draws[id(case)] = allowed(own, target, group.block_draws)
+            elif n >= target.max_samples or seen(own, target):
+                draws.setdefault(id(case), min(n, target.max_samples))
+        if len(draws) == len(group.cases):
+            return draws
+        n *= PILOT_GROWTH
+        found = pilot(n)
 
 
 def execute(
@@ -116,7 +153,7 @@ def execute(
 
 
 def _stretch(stretch: Stretch, seed: int, jobs: int, engine: Engine, watch: Watch, keeper: Keeper) -> Kept:
-    forest, before = Forest(), keeper.finished(stretch)
+    forest, before = Forest(stretch.blocks.top), keeper.finished(stretch)
     for node, accumulators, _ in before:
         forest.add(node, accumulators)
     watch.begin(stretch, sum(draws for _, _, draws in before))
@@ -127,26 +164,35 @@ def _stretch(stretch: Stretch, seed: int, jobs: int, engine: Engine, watch: Watc
         watch.done(stretch, forest, draws)
 
     left = stretch.blocks.without(tuple(forest.nodes))
-    engine(Task(stretch.group, seed, 0), left, jobs, done)
+    engine(stretch.estimator.task(stretch.group, seed, 0, stretch.blocks), left, jobs, done)
     return kept(stretch, forest)
 
 
-def lines(cases: Sequence[Case], parts: Sequence[Kept]) -> list[Line]:
+def lines(cases: Sequence[Case], parts: Sequence[Kept], estimator: Estimator = MC) -> list[Line]:
     """The rows of every case that has draws."""
-    found = moments(cases, parts)
+    found = moments(cases, parts, estimator)
     return [
-        Line(case, row, estimates(accumulators), accumulators, case.exact(row))
+        Line(
+            case,
+            row,
+            estimator.estimates(row, accumulators),
+            accumulators,
+            case.exact(row),
+            estimator.degrees(accumulators),
+        )
         for case, rows in zip(cases, found, strict=True)
         if rows is not None
         for row, accumulators in zip(case.shape.rows, rows, strict=True)
     ]
 
 
-def sample(group: Group, samples: int, seed: int, stream: int, jobs: int, engine: Engine) -> Forest:
-    """The merged blocks of draws [0, samples) of one group."""
-    forest = Forest()
-    blocks = iter(group.blocks(samples))
-    engine(Task(group, seed, stream), blocks, jobs or available_cpus(), lambda node, rows, _: forest.add(node, rows))
+def sample(
+    group: Group, samples: int, seed: int, stream: int, jobs: int, engine: Engine, estimator: Estimator = MC
+) -> Forest:
+    """The finished nodes of as many draws of one group."""
+    blocks = estimator.blocks(group, samples)
+    forest, task = Forest(blocks.top), estimator.task(group, seed, stream, blocks)
+    engine(task, iter(blocks), jobs or available_cpus(), lambda node, rows, _: forest.add(node, rows))
     return forest
 
 

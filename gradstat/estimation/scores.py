@@ -3,16 +3,21 @@
 import math
 from statistics import NormalDist
 
+from gradstat.estimation.student import normal_score
+
 ROUNDING = 1e-12  # of a value's own scale; 10²⁴ draws would be needed for an error that small
 FAMILY_WISE = 1e-6  # chance of a false alarm over all z-scores that are judged together
 
 
-def z_score(value: float, expected: float, error: float, std: float) -> float:
-    """(value − expected)/error; 0 where they differ by no more than rounding, which no standard error covers."""
+def z_score(value: float, expected: float, error: float, std: float, degrees: float = math.inf) -> float:
+    """(value − expected)/error as a normal score, where the error has so many degrees of freedom.
+
+    0 where they differ by no more than rounding, which no standard error covers.
+    """
     difference = value - expected
     if abs(difference) <= ROUNDING * (abs(expected) + std):
         return 0.0
-    return difference / error if error > 0.0 else math.copysign(math.inf, difference)
+    return normal_score(difference / error, degrees) if error > 0.0 else math.copysign(math.inf, difference)
 
 
 def z_bound(tests: int) -> float:

@@ -7,6 +7,8 @@ those that are left. Digits do not depend on company, so nobody can tell afterwa
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from gradstat.errors import UsageError
+from gradstat.estimation.estimators import Estimator
 from gradstat.estimation.forest import Accumulators, Forest
 from gradstat.estimation.plan import Blocks, Group
 from gradstat.estimation.tasks import Finished
@@ -20,6 +22,7 @@ class Stretch:
     group: Group
     places: tuple[int, ...]
     blocks: Blocks
+    estimator: Estimator
 
     @property
     def title(self) -> str:
@@ -27,7 +30,13 @@ class Stretch:
         return ", ".join(case.title for case in self.group.cases)
 
     def share(self, index: int, of: int) -> "Stretch":
-        """The blocks of one shard."""
+        """The blocks of one shard; UsageError where its errors would come from less than two units."""
+        units = len(self.blocks) // self.blocks.together
+        if self.blocks.unit and units < 2 * of:
+            raise UsageError(
+                f"--shard {index}/{of}: of {units} randomizations, a shard takes two or more for its errors; "
+                f"allowed: up to {units // 2} shards"
+            )
         return replace(self, blocks=self.blocks.share(index, of))
 
 
@@ -41,16 +50,20 @@ class Kept:
     nodes: tuple[Finished, ...]
 
 
-def stretches(cases: Sequence[Case], groups: Sequence[Group], draws: Callable[[Case], int]) -> Iterator[Stretch]:
+def stretches(
+    cases: Sequence[Case], groups: Sequence[Group], draws: Callable[[Case], int], estimator: Estimator
+) -> Iterator[Stretch]:
     """The stretches that give every case its draws; all but the most of a group are whole numbers of blocks."""
     places = {id(case): place for place, case in enumerate(cases)}
     for group in groups:
         first = 0
         for samples in sorted({draws(case) for case in group.cases}):
-            part = group.only([case for case in group.cases if draws(case) >= samples])
-            blocks = Blocks.of(samples, group.block_draws, first)
-            first = blocks.last
-            yield Stretch(part, tuple(places[id(case)] for case in part.cases), blocks)
+            longer = [case for case in group.cases if draws(case) >= samples]
+            own = longer if estimator.nested else [case for case in longer if draws(case) == samples]
+            part, blocks = group.only(own), estimator.blocks(group, samples)
+            if estimator.nested:
+                first, blocks = blocks.last, replace(blocks, first=first)
+            yield Stretch(part, tuple(places[id(case)] for case in part.cases), blocks, estimator)
 
 
 def kept(stretch: Stretch, forest: Forest) -> Kept:
@@ -59,14 +72,16 @@ def kept(stretch: Stretch, forest: Forest) -> Kept:
     return Kept(stretch.places, stretch.blocks, tuple(stretch.group.centres.tolist()), tuple(nodes))
 
 
-def moments(cases: Sequence[Case], parts: Iterable[Kept]) -> list[Accumulators | None]:
+def moments(cases: Sequence[Case], parts: Iterable[Kept], estimator: Estimator) -> list[Accumulators | None]:
     """Accumulators [row, WIDTH] of every case, merged along the tree; None for a case without draws."""
     forests = [Forest() for _ in cases]
     for part in parts:
         ends = [0]
         for place in part.places:
+            forests[place].top = part.blocks.top
+        for place in part.places:
             ends.append(ends[-1] + len(cases[place].shape.rows))
         for node, rows, _ in part.nodes:
             for i, place in enumerate(part.places):
                 forests[place].add(node, rows[ends[i] : ends[i + 1]].copy())
-    return [forest.total() if forest.nodes else None for forest in forests]
+    return [estimator.total(forest) if forest.nodes else None for forest in forests]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.estimation.block import run_block
-from gradstat.estimation.forest import Accumulators, Forest, Node
+from gradstat.estimation.forest import ROOT, Accumulators, Forest, Node
 from gradstat.estimation.plan import Block, Group
 from gradstat.layers.expression.layer import NAME, expression_layer
 from gradstat.layers.table import Case, find
@@ -54,6 +54,7 @@ class Task:
         self._group, self.seed, self.stream = group, seed, stream
         self.specs = tuple(Spec.of(case) for case in group.cases)
         self.centres = tuple(group.centres.tolist())
+        self.top = ROOT  # of its tree: nodes of this level are not merged
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilt, (self.specs, self.seed, self.stream, self.centres)
@@ -70,7 +71,7 @@ class Task:
 
     def range(self, blocks: Sequence[Block]) -> list[Finished]:
         """The nodes that these blocks, done one after the other, make: O(log n) for a range of n."""
-        forest = Forest()
+        forest = Forest(self.top)
         for block in blocks:
             forest.add(block.node, self.block(block))
         return [

@@ -22,6 +22,7 @@ STREAM_VERSION = 2  # changes whenever any sampled digit changes
 
 # Streams: what the bits are for. The pilot run has its own, so that it is independent of the run it prepares.
 SIGNAL, X_UNIFORM, NOISE, DY_UNIFORM, DY_SHARED = 0, 1, 2, 3, 4
+SCRAMBLE, BEYOND = 5, 6  # of randomized points: see nets.py
 PILOT = 16  # added to each of them
 
 NORMAL, LAPLACE, UNIFORM, LOGISTIC = 0, 1, 2, 3

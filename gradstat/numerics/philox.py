@@ -8,6 +8,8 @@ Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3
 
 import numpy as np
 
+from gradstat.numerics.jit import inline
+
 U64 = np.uint64
 LOW, SHIFT = U64(0xFFFFFFFF), U64(32)
 MULTIPLIER_0, MULTIPLIER_2 = U64(0xD2511F53), U64(0xCD9E8D57)
@@ -15,6 +17,7 @@ WEYL_0, WEYL_1 = U64(0x9E3779B9), U64(0xBB67AE85)
 ROUNDS = 10
 
 
+@inline
 def philox_round(c0, c1, c2, c3, k0, k1):
     """One round, on 32-bit words held in uint64.
 
@@ -25,6 +28,7 @@ def philox_round(c0, c1, c2, c3, k0, k1):
     return (second >> SHIFT) ^ c1 ^ k0, second, (first >> SHIFT) ^ c3 ^ k1, first
 
 
+@inline
 def philox4x32(c0, c1, c2, c3, k0, k1):
     """Ten rounds: four 32-bit words for the counter (c0, c1, c2, c3) and the key (k0, k1)."""
     for _ in range(ROUNDS):

@@ -9,11 +9,13 @@ from typing import Any
 
 from gradstat.errors import printable
 from gradstat.estimation.scores import ROUNDING, z_bound, z_score
+from gradstat.estimation.student import DEGREES
 from gradstat.records.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
 from gradstat.records.store import Result
 from gradstat.records.views import title
 
-KEY = ("layer", "params", "direction", "cell", "input", "upstream", "estimator")
+KEY = ("layer", "params", "direction", "cell", "input", "upstream")
+DRAWS = ("seed", "n", "estimator")  # rows that agree in them are of the same draws
 SAMPLED = ("n", *ESTIMATES, WINDOWS, *ACCUMULATORS)  # promised to the byte for one seed
 EXACT = tuple(name for name in REFEREE if name.startswith("exact_"))  # by libm: the last digit depends on the machine
 TESTED = ("mean", "std")
@@ -69,7 +71,7 @@ def compare(first: Result, second: Result) -> Comparison:
     pairs = [(row, rows[1][key]) for key, row in rows[0].items() if key in rows[1]]
     unequal, scores, bytewise = [], [], 0
     for a, b in pairs:
-        if same_stream and a["seed"] == b["seed"] and a["n"] == b["n"]:
+        if same_stream and all(a[name] == b[name] for name in DRAWS):
             bytewise += 1
             unequal += [_sentence(a, b, name) for name in SAMPLED if _bits(a[name]) != _bits(b[name])][:1]
         else:
@@ -111,10 +113,14 @@ def _by_key(result: Result) -> dict[Key, Row]:
 
 
 def _scores(a: Row, b: Row) -> Iterator[Score]:
-    """Difference over the root of the sum of both variances: too careful where the draws are shared, never too bold."""
+    """Difference over the root of the sum of both variances: too careful where the draws are shared, never too bold.
+
+    Its degrees of freedom are the fewer of the two, which is on the safe side as well (Mickey and Brown, 1966).
+    """
+    degrees = min(DEGREES[row["estimator"]](row["acc_draws"]) for row in (a, b))
     for name in TESTED:
         error = math.hypot(a[f"{name}_se"], b[f"{name}_se"])
-        z = z_score(a[name], b[name], error, b["std"])
+        z = z_score(a[name], b[name], error, b["std"], degrees)
         yield Score(f"{_name(a)} {name}", a[name], b[name], z)
 
 

@@ -71,6 +71,13 @@ def schemes() -> str:
     return _columns([(scheme.name, scheme.words) for scheme in SCHEMES.values()])
 
 
+def estimators() -> str:
+    """How draws are chosen."""
+    from gradstat.estimation.estimators import ESTIMATORS
+
+    return _columns([(name, estimator.words) for name, estimator in ESTIMATORS.items()])
+
+
 def formats() -> str:
     """Output formats, their suffixes, and what they hold."""
     from gradstat.records.formats import FORMATS, PARQUET
@@ -106,6 +113,7 @@ LISTINGS: dict[str, Listing] = {
     "statistics": Listing("statistics with their definitions", statistics),
     "distributions": Listing("distributions that x can have", distributions),
     "schemes": Listing("schemes of scaling that gradstat propagate compares", schemes),
+    "estimators": Listing("how draws are chosen", estimators),
     "engines": Listing("where draws can be sampled", engines),
     "formats": Listing("output formats and their suffixes", formats),
     "tables": Listing("tables of constants that `gradstat tables` regenerates", tables),

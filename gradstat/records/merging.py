@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from gradstat.config import RunConfig, explain
 from gradstat.errors import UnreadableFile, UsageError
+from gradstat.estimation.estimators import estimator_of
 from gradstat.estimation.run import Line, lines
 from gradstat.estimation.stretches import Kept
 from gradstat.layers.cases import cases
@@ -84,7 +85,7 @@ def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
     config, questions = _questions(ordered[0])
     parts = [part for shard in ordered for part in shard.parts]
     _check_complete(parts, questions, ordered[0].path)
-    found = lines(questions, parts)
+    found = lines(questions, parts, estimator_of(config.estimator))
     result = Result(table(found, config.seed, config.estimator), _provenance(ordered))
     return Merged(result, found, config, notes)
 

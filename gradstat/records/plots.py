@@ -63,7 +63,7 @@ PLOTS: dict[str, Plot] = {
         options=("gain", "range"),
     ),
     "error": Plot(
-        "|estimate − exact| and the standard error against the number of draws, and their −½ slope",
+        "|estimate − exact| of mc and the standard errors of mc and rqmc against the number of draws",
         "error",
         (LAYERS,),
         2**22,

@@ -1,6 +1,7 @@
 """What of a result is shown as text: columns of strings for people, made from a result's rows."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.errors import UsageError
+from gradstat.estimation.student import DEGREES
 from gradstat.layers.cases import cases_of
 from gradstat.layers.record import ALL, FORWARD
 from gradstat.layers.table import LAYERS, Case
@@ -116,7 +118,12 @@ def _notes(rows: Sequence[Row], assumed: tuple[str, str], exact_known: bool) -> 
     draws, seeds = sorted({row["n"] for row in rows}), sorted({row["seed"] for row in rows})
     span = f"{draws[0]:,}" if len(draws) == 1 else f"{draws[0]:,} to {draws[-1]:,}"
     first = f"{span} draws per layer, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
-    meaning = "± is one standard error" + ("; z = (estimate − exact) / standard error" if exact_known else "")
+    meaning = "± is one standard error"
+    spreads = {round(row["acc_draws"]) for row in rows if math.isfinite(DEGREES[row["estimator"]](row["acc_draws"]))}
+    if spreads:
+        meaning += f", from the spread of {' or '.join(map(str, sorted(spreads)))} randomizations"
+    if exact_known:
+        meaning += "; z = (estimate − exact) / standard error" + (", as a normal score" if spreads else "")
     return f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}", meaning
 
 

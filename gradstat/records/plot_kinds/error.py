@@ -1,14 +1,16 @@
-"""Measured |estimate − exact| and the standard error against the number of draws, from real runs of growing n."""
+"""Measured |estimate − exact| and the standard errors of mc and rqmc against the number of draws, from real runs."""
 
 import math
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from gradstat.errors import UsageError
+from gradstat.estimation.estimators import MC, RQMC, Estimator
 from gradstat.estimation.run import run
 from gradstat.layers.record import ALL, FORWARD, Row, no_referee
 from gradstat.layers.table import Case
-from gradstat.records.plot_kinds.style import BLUE, GREY, VERMILLION, figure
+from gradstat.records.plot_kinds.style import BLUE, GREEN, GREY, VERMILLION, figure
 from gradstat.records.plots import Request
 from gradstat.records.views import title_of
 
@@ -20,15 +22,16 @@ LETTERS = {"std": "σ", "mean": "E"}
 
 @dataclass(frozen=True)
 class Point:
-    """One run: draws, |estimate − exact|, standard error."""
+    """One run: estimator, draws, |estimate − exact|, standard error."""
 
+    estimator: Estimator
     n: int
     error: float
     se: float
 
 
 def draw(request: Request) -> Any:
-    """A panel per layer and direction; dots are runs, the line is their standard error."""
+    """A panel per layer and direction; dots are runs of mc, diamonds and squares the standard errors of mc and rqmc."""
     if request.samples < 4 * FEWEST:
         raise UsageError(f"the slope needs runs of several lengths; allowed: -n from {4 * FEWEST}")
     panels = _measure(request)
@@ -46,7 +49,7 @@ def draw(request: Request) -> Any:
 
 
 def _measure(request: Request) -> dict[str, list[Point]]:
-    """The runs of each panel: eight seeds at every power of two up to the number of draws asked for."""
+    """The runs of each panel: eight seeds of both estimators at every power of two up to the draws asked for."""
     blind = [replace(case, layer=replace(case.layer, referee=no_referee)) for case in request.cases]
     exact = {
         (id(twin), row.direction): (title, value)
@@ -58,12 +61,12 @@ def _measure(request: Request) -> dict[str, list[Point]]:
     panels: dict[str, list[Point]] = {}
     n = FEWEST
     while n <= request.samples and exact:
-        for seed in range(SEEDS):
-            for line in run(blind, n, (request.seed + seed) % 2**64, request.jobs):
+        for seed, estimator in product(range(SEEDS), (MC, RQMC)):
+            for line in run(blind, n, (request.seed + seed) % 2**64, request.jobs, estimator=estimator):
                 title, value = exact.get((id(line.case), line.row.direction), ("", None))
                 if line.row.cell == ALL and value is not None:
                     error = abs(getattr(line.estimates, request.statistic) - value)
-                    point = Point(n, error, getattr(line.estimates, f"{request.statistic}_se"))
+                    point = Point(estimator, n, error, getattr(line.estimates, f"{request.statistic}_se"))
                     panels.setdefault(title, []).append(point)
         n *= 2
     panels = {title: points for title, points in panels.items() if any(point.se > 0.0 for point in points)}
@@ -80,16 +83,22 @@ def _exact(case: Case, row: Row, statistic: str) -> tuple[str, float | None]:
     return title, None if exact is None else exact.mean if statistic == "mean" else math.sqrt(exact.var)
 
 
+def _standard_errors(points: list[Point], estimator: Estimator, draws: list[int]) -> list[float]:
+    """Their root mean square over the seeds, at each number of draws."""
+    squares = [[point.se**2 for point in points if (point.estimator, point.n) == (estimator, n)] for n in draws]
+    return [math.sqrt(sum(own) / len(own)) for own in squares]
+
+
 def _panel(panel: Any, title: str, points: list[Point]) -> None:
     draws = sorted({point.n for point in points})
-    errors = [
-        math.sqrt(sum(point.se**2 for point in points if point.n == n) / sum(point.n == n for point in points))
-        for n in draws
-    ]
-    slope = [errors[-1] * math.sqrt(draws[-1] / n) for n in draws]
-    panel.plot(draws, slope, color=GREY, linestyle=(0, (5, 2)), linewidth=1.4, label="slope −½")
+    errors, faster = (_standard_errors(points, estimator, draws) for estimator in (MC, RQMC))
+    points = [point for point in points if point.estimator is MC]
+    for last, power, dashes, words in ((errors[-1], 0.5, (5, 2), "slope −½"), (faster[-1], 1.0, (1, 2), "slope −1")):
+        slope = [last * (draws[-1] / n) ** power for n in draws]
+        panel.plot(draws, slope, color=GREY, linestyle=(0, dashes), linewidth=1.4, label=words)
     panel.plot(draws, errors, "D", color=VERMILLION, markersize=5, label="standard error", zorder=4)
-    floor = LOWEST * errors[-1]
+    panel.plot(draws, faster, "s", color=GREEN, markersize=4.5, label="standard error of rqmc", zorder=4)
+    floor = min(LOWEST * errors[-1], faster[-1] / 2.0)
     for marker, low, words in (("o", False, f"|estimate − exact| of {SEEDS} seeds"), ("v", True, "… below the axis")):
         dots = [point for point in points if (point.error < floor) == low]
         heights = [max(point.error, 1.2 * floor) for point in dots]

@@ -1,0 +1,66 @@
+"""Estimators: which points are drawn, and what of them is independent."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gradstat.errors import UsageError
+from gradstat.estimation import rqmc
+from gradstat.estimation.block import run_block
+from gradstat.estimation.forest import Accumulators, Forest
+from gradstat.estimation.plan import Blocks, Group
+from gradstat.estimation.points import run_points
+from gradstat.estimation.statistics import Estimates, estimates
+from gradstat.estimation.student import DEGREES
+from gradstat.estimation.tasks import Task
+from gradstat.layers.record import Row, unknown
+from gradstat.numerics.jit import Kernel
+from gradstat.numerics.moments import DRAWS
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """How draws are chosen and divided into blocks, and how the nodes of a forest become estimates."""
+
+    name: str
+    words: str
+    nested: bool  # the draws of a shorter run are the first of a longer one, and errors fall as n^-1/2
+    blocks: Callable[[Group, int], Blocks]  # of all draws where so many are asked for
+    kernel: Kernel  # what samples a block
+    task: Callable[[Group, int, int, Blocks], Task]  # group, seed, stream, blocks
+    total: Callable[[Forest], Accumulators]
+    estimates: Callable[[Row, Any], Estimates]  # of a row of accumulators
+
+    def degrees(self, accumulators: Any) -> float:
+        """Degrees of freedom of the standard errors of a row."""
+        return DEGREES[self.name](float(accumulators[DRAWS]))
+
+
+MC = Estimator(
+    name="mc",
+    words="independent draws; errors fall as n^-1/2",
+    nested=True,
+    blocks=lambda group, samples: group.blocks(samples),
+    kernel=run_block,
+    task=lambda group, seed, stream, blocks: Task(group, seed, stream),
+    total=lambda forest: forest.total(),
+    estimates=lambda row, accumulators: estimates(accumulators),
+)
+RQMC = Estimator(
+    name="rqmc",
+    words="32 to 63 independent scramblings of 2^k Sobol points; errors fall up to as n^-1",
+    nested=False,
+    blocks=rqmc.blocks,
+    kernel=run_points,
+    task=rqmc.task,
+    total=rqmc.total,
+    estimates=rqmc.row_estimates,
+)
+ESTIMATORS = {estimator.name: estimator for estimator in (MC, RQMC)}
+
+
+def estimator_of(name: str) -> Estimator:
+    """The estimator of this name; UsageError with the closest one otherwise."""
+    if name not in ESTIMATORS:
+        raise UsageError(unknown("estimator", name, ESTIMATORS))
+    return ESTIMATORS[name]

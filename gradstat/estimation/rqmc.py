@@ -1,0 +1,98 @@
+"""Randomized quasi-Monte Carlo: R independent randomizations of one net of 2ᵏ points; their spread is the error.
+
+A draw is a point. Draws [r·2ᵏ, (r + 1)·2ᵏ) are randomization r, a node of its own in the tree of merges; there its
+accumulators become those of one single "draw", so that everything that counts draws counts randomizations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from gradstat.estimation.forest import Accumulators, Forest
+from gradstat.estimation.plan import Block, Blocks, Group
+from gradstat.estimation.points import run_points
+from gradstat.estimation.statistics import Estimates, estimates
+from gradstat.estimation.tasks import Spec, Task
+from gradstat.layers.record import Row
+from gradstat.numerics import moments as m
+from gradstat.numerics.directions import generators
+from gradstat.numerics.draws import LANES
+
+FEWEST = 32  # randomizations; twice as many are the next power of two of points
+
+
+class PointsTask(Task):
+    """The points of one group under one seed, 2ᵏ = `points` in each randomization."""
+
+    def __init__(self, group: Group, seed: int, stream: int, points: int) -> None:
+        super().__init__(group, seed, stream)
+        self.points = points
+        self.top = max(points // group.block_draws, 1).bit_length() - 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuilt, (self.specs, self.seed, self.stream, self.centres, self.points)
+
+    def block(self, block: Block) -> Accumulators:
+        """The accumulators [row, WIDTH] of one block."""
+        group = self._group
+        partial, totals, out = group.empty()
+        randomization, first = divmod(block.first, self.points)
+        drawn = (generators(), self.seed, self.stream, randomization, first // LANES, block.draws)
+        run_points(*group.arrays, group.centres, *drawn, *group.assumptions, partial, totals)
+        m.finish_rows(partial, totals, block.draws, group.slots_of_rows, group.centres, out)
+        return out
+
+
+def rebuilt(specs: Sequence[Spec], seed: int, stream: int, centres: Sequence[float], points: int) -> PointsTask:
+    """The task with these words."""
+    group = Group([spec.case() for spec in specs])
+    group.centres[:] = centres
+    return PointsTask(group, seed, stream, points)
+
+
+def points_for(samples: int) -> int:
+    """2ᵏ, the points of a randomization: the most that leave 32 randomizations or more, fewer than 64."""
+    return 1 << max(samples // FEWEST, 1).bit_length() - 1
+
+
+def draws_for(samples: int) -> int:
+    """R·2ᵏ, the smallest number of draws that is not below `samples`: at most 1/32 above it, and at least 32."""
+    points = points_for(samples)
+    return max(-(-samples // points), FEWEST) * points
+
+
+def task(group: Group, seed: int, stream: int, blocks: Blocks) -> PointsTask:
+    """The sampling of a group by these blocks."""
+    return PointsTask(group, seed, stream, blocks.unit)
+
+
+def blocks(group: Group, samples: int) -> Blocks:
+    """The blocks of draws [0, draws_for(samples)), each inside one randomization."""
+    points, draws = points_for(samples), draws_for(samples)
+    return replace(Blocks.of(draws, min(group.block_draws, points)), unit=points)
+
+
+def total(forest: Forest) -> Accumulators:
+    """Whole randomizations merged along a tree of their own; what is finished of others does not count yet."""
+    whole = Forest()
+    for (height, index), accumulators in forest.nodes.items():
+        if height == forest.top:
+            whole.add((0, index), as_one_draw(accumulators))
+    return whole.total()
+
+
+def as_one_draw(accumulators: Accumulators) -> Accumulators:
+    """The accumulators [row, WIDTH] of a randomization, all its values being the slots of one draw."""
+    one = accumulators.copy()
+    count, shift = one[:, m.COUNT], one[:, m.SHIFT]
+    one[:, m.DRAWS] = 1.0
+    one[:, m.T1] = count * shift
+    one[:, m.T2] = one[:, m.M2] + count * shift * shift
+    one[:, m.TA], one[:, m.TD] = one[:, m.ABS], one[:, m.DEVIATION]
+    one[:, m.C11 :] = 0.0
+    return one
+
+
+def row_estimates(row: Row, accumulators: Any) -> Estimates:
+    """Statistics of one row; n counts points, the errors count randomizations."""
+    return replace(estimates(accumulators), n=round(accumulators[m.COUNT]) // len(row.slots))
