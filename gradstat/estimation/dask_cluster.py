@@ -52,12 +52,28 @@ def _ctrl_c_for_this_thread_alone() -> Iterator[None]:
 
     The shell sends it to the whole group of processes, and every worker would end with a traceback of its own.
     """
-    resource_tracker.ensure_running()  # where it starts later, it unblocks the signal for those that follow
+    _start_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_tracker() -> None:
+    """The process that tidies up behind processes; where it starts later, it unblocks SIGINT for those that follow.
+
+    What a process that was killed has left it tidies up as well, and need not tell the terminal.
+    """
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
 
 
 def connect(address: str) -> Any:
