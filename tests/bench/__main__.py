@@ -110,7 +110,7 @@ Written by `make bench` on {time.strftime("%Y-%m-%d", time.gmtime())}. {machine(
 Medians of rounds in turn within one run. NumPy, JAX and PyTorch: two normals per draw, the layer both ways, mean and
 std of y and dx. gradstat: a whole run, pilot included, with four moments, absolute deviations, zeros and extremes of y
 and dx. One thread on one processor unless two are named. "On draws it has": the formula both ways with mean and std,
-arrays of 2 MB, no normals.
+arrays of 2 MB, no normals. Where the time of a draw goes, and why a target is missed: [limits.md](limits.md).
 """
     if wide():
         text += f"\n## Held to AVX2 and FMA ({' '.join(wide())} switched off for all)\n\n"
