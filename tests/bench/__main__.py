@@ -106,6 +106,7 @@ def main() -> None:
     text = f"""# Speed
 
 Written by `make bench` on {time.strftime("%Y-%m-%d", time.gmtime())}. {machine()}.
+Load average at the start: {os.getloadavg()[0]:.1f}; what else runs takes most from the rows of two threads.
 
 Medians of rounds in turn within one run. NumPy, JAX and PyTorch: two normals per draw, the layer both ways, mean and
 std of y and dx. gradstat: a whole run, pilot included, with four moments, absolute deviations, zeros and extremes of y

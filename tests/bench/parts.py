@@ -82,7 +82,7 @@ def two_threads() -> list[dict[str, Any]]:
         return [absent("one thread / two threads", "a second processor", 1.95)]
     rows = []
     for name in ("relu", "sigmoid"):
-        times = in_turn({"one": alone(name, 1, 2**27), "two": alone(name, 2, 2**27)}, 5)
+        times = in_turn({"one": alone(name, 1, 2**27), "two": alone(name, 2, 2**27)}, 9)
         rows.append(row(f"{name}: one thread of gradstat / two", times["one"], times["two"], 1.95))
     return rows
 
