@@ -22,6 +22,7 @@ from gradstat.records.checkpoints import EVERY, FIRST, SPARING, Checkpoint
 from gradstat.records.parts import HOME, Parts, run_id, seal, unseal
 from gradstat.records.store import Result, read
 from tests.launcher import Launcher
+from tests.soak import Soak, interrupts, main
 
 CONFIG = "".join(f'[[layer]]\nname = "{name}"\n' for name in ("relu", "sigmoid", "max_pool2d"))
 SAMPLES = 4_500_000  # of one thread: a quarter of a second
@@ -342,3 +343,24 @@ def test_draws_of_a_node() -> None:
     found = {node: BLOCKS.draws(node) for node in [(0, 0), (3, 0), (0, 10), (0, 11), (1, 5), (4, 0)]}
     assert found == {(0, 0): 100, (3, 0): 800, (0, 10): 50, (0, 11): None, (1, 5): None, (4, 0): None}
     assert BLOCKS.share(2, 2).draws((0, 0)) is None
+
+
+# The soak ---------------------------------------------------------------------------------------------------------
+
+
+def sabotage(soak: Soak) -> Iterator[str]:
+    """A fault that is not survived: the result is not the one that was expected."""
+    soak.whole = soak.whole.slice(1)
+    yield "sabotage"
+    soak.finish()
+
+
+def test_soak_counts_what_is_lost(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tests.soak.Launcher", lambda: launcher)
+    monkeypatch.setattr(launcher, "close", lambda: None)
+    for fault, code, words in ((interrupts, 0, " survived, 0 lost"), (sabotage, 1, "LOST    sabotage: other bytes")):
+        monkeypatch.setattr("tests.soak.FAULTS", (fault,))
+        assert main(0.1, 1) == code
+        assert words in capsys.readouterr().out
