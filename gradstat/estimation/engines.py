@@ -24,9 +24,10 @@ Engine = Callable[[Task, Iterator[Block], int, Done], None]
 def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
     """Serial kernels without the GIL on `jobs` threads; an interrupt or a failure ends them after their block."""
     lock, stop = threading.Lock(), threading.Event()
+    ended = [threading.Event() for _ in range(jobs)]  # an interrupted Thread.join takes a live thread for dead (3.11)
     failures: list[BaseException] = []
 
-    def serve() -> None:
+    def serve(end: threading.Event) -> None:
         try:
             while not stop.is_set():
                 with lock:
@@ -39,18 +40,20 @@ def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
         except BaseException as failure:  # handed to the caller's thread
             failures.append(failure)
             stop.set()
+        finally:
+            end.set()
 
-    workers = [threading.Thread(target=serve) for _ in range(jobs)]
+    workers = [threading.Thread(target=serve, args=(end,)) for end in ended]
     try:
         for worker in workers:
             worker.start()
-        for worker in workers:
-            while worker.is_alive():
-                worker.join(0.1)  # a join without a limit would not see Ctrl-C
+        while not all(end.wait(0.1) for end in ended):  # a wait without a limit would not see Ctrl-C
+            pass
     finally:
         stop.set()
-        for worker in workers:
-            worker.join()
+        for worker, end in zip(workers, ended, strict=True):
+            if worker.ident is not None:
+                end.wait()
     if failures:
         raise failures[0]
 

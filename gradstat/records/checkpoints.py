@@ -3,6 +3,7 @@
 Nothing is written before a run has lasted FIRST seconds, unless it is stopped; nothing is left of a run that is done.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -38,6 +39,7 @@ class Checkpoint(Keeper):
         self._begin = self._last = self._due = 0.0
         self._refused = False
         self.saves, self.seconds = 0, 0.0  # so far
+        self._lock = threading.Lock()
 
     def open(self, fresh: bool) -> bool:
         """Read what an earlier process left, or forget it; whether there is something to go on from.
@@ -89,6 +91,10 @@ class Checkpoint(Keeper):
 
     def save(self) -> None:
         """Write what is finished and not on file; a disk that refuses is told of once."""
+        with self._lock:  # a second Ctrl-C may come here while a thread of the engine is still saving
+            self._save()
+
+    def _save(self) -> None:
         start = time.monotonic()
         try:
             for name, (stretch, forest) in list(self._unsaved.items()):
