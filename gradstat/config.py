@@ -1,20 +1,16 @@
 """TOML → typed run configuration. Every mistake becomes one line: file, key, what was found, what is allowed."""
 
-import difflib
-import json
-import math
 import re
-import tomllib
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from gradstat.errors import UnreadableFile, UsageError, closest
+from gradstat.document import Override, put, read_toml, toml
+from gradstat.errors import UsageError, closest
 
-LARGEST_FILE = 2**24  # bytes
 LARGEST_SEED = 2**64 - 1
 FEWEST, MOST = 2, 10**15
 COUNTS = "a whole number from 2 to 1e15, as 1000, 1e8, 100M or 2**27"
@@ -131,14 +127,6 @@ class RunConfig(Strict):
         return {key: value for key, value in self.model_dump(mode="json").items() if key not in idle}
 
 
-class Override(NamedTuple):
-    """A value put over the file's: its dotted key, and the option as it was typed."""
-
-    key: str
-    value: Any
-    typed: str
-
-
 def load(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
     """The configuration in `path` with the overrides put over it, the last one winning."""
     document = read_toml(path)
@@ -169,54 +157,6 @@ def settle(document: dict[str, Any], given: Sequence[str], path: Path) -> None:
         raise UsageError(f"{place}: samples and {target} exclude each other; max_samples limits what a target draws")
     if target is None and "max_samples" in given:
         raise UsageError("max_samples limits what a target draws, and there is none; add --rel-error 1e-4, or use -n")
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The parsed file, or one line about why there is none."""
-    try:
-        with path.open("rb") as handle:  # a pipe will do, and /dev/zero has no end
-            content = handle.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such file", _closest_file(path)) from None
-    except IsADirectoryError:
-        raise UsageError(f"{path}: is a directory; name a configuration in it, a .toml file") from None
-    except (OSError, ValueError) as error:
-        raise UnreadableFile(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > LARGEST_FILE:
-        raise UsageError(f"{path}: is larger than {LARGEST_FILE >> 20} MiB, which no configuration is")
-    if content.startswith(b"PAR1"):
-        raise UsageError(f"{path}: is a result, not a configuration", f"gradstat show {path}")
-    try:
-        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: not a text file in UTF-8, which a configuration is") from None
-    except (ValueError, RecursionError) as error:  # ValueError: also a whole number of more than 4300 digits
-        reason = " ".join(str(error).split()).partition(";")[0]
-        raise UsageError(f"{path}: not valid TOML: {reason[:1].lower()}{reason[1:]}") from None
-
-
-def parse_override(text: str) -> Override:
-    """`input.std=2` → key and value; the value is TOML, or a bare word."""
-    key, _, value = (part.strip() for part in text.partition("="))
-    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key) or not value:
-        raise UsageError(f"--set {text}: expected key=value, for example --set input.std=2")
-    if key.partition(".")[0] == "layer":
-        raise UsageError(f"--set {text}: layers stand in the file only; edit them there")
-    try:
-        document = tomllib.loads(f"value = {value}")
-    except (ValueError, RecursionError):
-        document = {"value": value}
-    return Override(key, document["value"] if len(document) == 1 else value, f"--set {text}")
-
-
-def put(document: dict[str, Any], override: Override) -> None:
-    """Set a dotted key, making the tables on its way."""
-    *tables, last = override.key.split(".")
-    for table in tables:
-        document = document.setdefault(table, {})
-        if not isinstance(document, dict):
-            raise UsageError(f"{override.typed}: {table} is a value, not a table, and has no keys")
-    document[last] = override.value
 
 
 # Mistakes -----------------------------------------------------------------------------------------------------------
@@ -288,32 +228,5 @@ def _suggest(name: str, key: str, model: type[BaseModel]) -> str:
     return f"known: {', '.join(prefix + field for field in model.model_fields)}"
 
 
-def toml(value: Any) -> str:
-    """A value as TOML spells it, cut to a readable length."""
-    if isinstance(value, dict):
-        text = f"{{ {', '.join(f'{key} = {toml(inner)}' for key, inner in value.items())} }}"
-    elif isinstance(value, list):
-        text = f"[{', '.join(map(toml, value))}]"
-    elif isinstance(value, float) and not math.isfinite(value):
-        text = str(value)
-    elif isinstance(value, str | bool | int | float):
-        text = json.dumps(value, ensure_ascii=False)
-    else:
-        text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _quoted(name: str) -> str:
     return f"'{name if len(name) <= 60 else name[:57] + '...'}'"
-
-
-def _closest_file(path: Path) -> str:
-    """The most similar name in the same folder, or the folder's configurations."""
-    try:
-        names = sorted(entry.name for entry in path.parent.iterdir())
-    except OSError:
-        return f"nor is there a directory {path.parent}" if str(path.parent) != "." else ""
-    configurations = [name for name in names if name.endswith(".toml")]
-    if close := difflib.get_close_matches(path.name, configurations or names, n=1):
-        return f"did you mean {path.parent / close[0]}?"
-    return f"in {path.parent} there is {', '.join(configurations[:5])}" if configurations else ""

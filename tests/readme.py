@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from gradstat.cli.app import COMMANDS, app
-from gradstat.config import toml
+from gradstat.document import toml
 from gradstat.layers.table import LAYERS
 from gradstat.networks.blocks import KINDS
 from gradstat.networks.schemes import SCHEMES

@@ -13,7 +13,7 @@ import gradstat
 
 PACKAGE = Path(gradstat.__file__).parent
 FLOORS = ("bottom", "numerics", "layers", "estimation", "networks", "records", "cli", "roof")
-BOTTOM = {"gradstat", "gradstat.errors", "gradstat.config", "gradstat.assumptions"}
+BOTTOM = {"gradstat", "gradstat.errors", "gradstat.document", "gradstat.config", "gradstat.assumptions"}
 ROOF = {"gradstat.__main__"}
 # Public names that `import gradstat` offers and imports when they are first asked for.
 LAZY = {"gradstat": ["gradstat imports gradstat.layers.registration"]}

@@ -231,7 +231,17 @@ def test_internal_error_is_one_line(gradstat: Command, monkeypatch: pytest.Monke
 
 def test_list_tells_what_can_be_listed(gradstat: Command) -> None:
     names = [line.split()[0] for line in gradstat("list").out.splitlines()]
-    assert names == ["layers", "statistics", "distributions", "schemes", "engines", "formats", "tables", "plots"]
+    assert names == [
+        "layers",
+        "statistics",
+        "distributions",
+        "schemes",
+        "estimators",
+        "engines",
+        "formats",
+        "tables",
+        "plots",
+    ]
     for name in names:
         outcome = gradstat("list", name)
         assert (outcome.code, outcome.err) == (Exit.DONE, "")

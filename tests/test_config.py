@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradstat.assumptions import DISTRIBUTIONS
-from gradstat.config import InputConfig, Override, RunConfig, count, load, parse_override, toml
+from gradstat.config import InputConfig, RunConfig, count, load
+from gradstat.document import Override, parse_override, toml
 from gradstat.errors import GradstatError, UnreadableFile, UsageError
 from gradstat.layers.cases import cases
 

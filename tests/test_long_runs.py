@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gradstat.estimation.estimators import MC
 from gradstat.estimation.forest import Forest
 from gradstat.estimation.plan import Blocks, groups
 from gradstat.estimation.stretches import Stretch
@@ -304,7 +305,7 @@ def test_saving_takes_at_most_one_percent(monkeypatch: pytest.MonkeyPatch, tmp_p
     keeper = Checkpoint(Parts("abc", {}), print)
     monkeypatch.setattr(keeper.parts, "write", slow)
     (group,) = groups([Case(LAYERS["relu"])])
-    stretch = Stretch(group, (0,), group.blocks(1000))
+    stretch = Stretch(group, (0,), group.blocks(1000), MC)
     keeper.finished(stretch)
     while now[0] < 10_000.0:
         now[0] += 0.1

@@ -10,6 +10,7 @@ from gradstat.cli import progress
 from gradstat.cli.app import start
 from gradstat.cli.progress import Progress
 from gradstat.estimation.engines import threads
+from gradstat.estimation.estimators import MC
 from gradstat.estimation.forest import Forest
 from gradstat.estimation.plan import Group
 from gradstat.estimation.run import execute, plan
@@ -84,7 +85,7 @@ def test_verbose_has_a_line_per_layer(run: Run) -> None:
 def test_what_an_earlier_process_finished_is_neither_rate_nor_news(capsys: pytest.CaptureFixture[str]) -> None:
     """Half of the draws were there: the other half is what the time left is reckoned from."""
     group = Group([Case(LAYERS["relu"])])
-    stretch = Stretch(group, (0,), group.blocks(8 * group.block_draws))
+    stretch = Stretch(group, (0,), group.blocks(8 * group.block_draws), MC)
     watch = Progress(quiet=False, verbose=True)
     watch.planned([stretch], None)
     watch.begin(stretch, 4 * group.block_draws)

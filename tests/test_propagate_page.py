@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradstat.config import Override
+from gradstat.document import Override
 from gradstat.networks.config import PropagateConfig, load
 from gradstat.networks.tasks import Experiment, execute
 from gradstat.records.propagation.outcome import Combination, Outcome, outcome

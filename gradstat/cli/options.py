@@ -157,7 +157,7 @@ def document(layers: Sequence[dict[str, Any]], x: str | None, dy: str | None) ->
 
 def table(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
     """`beta=2` and its like as a table; values are TOML, or bare words."""
-    from gradstat.config import parse_override
+    from gradstat.document import parse_override
 
     found = {}
     for pair in pairs:

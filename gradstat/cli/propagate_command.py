@@ -70,7 +70,7 @@ def command(
 
     Finished networks are kept in results/<run id>/; the same command continues where it was interrupted.
     """
-    from gradstat.config import Override, parse_override
+    from gradstat.document import Override, parse_override
     from gradstat.estimation.run import available_cpus
     from gradstat.networks.config import load
     from gradstat.networks.tasks import Experiment

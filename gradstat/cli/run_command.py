@@ -62,7 +62,8 @@ def command(
     A run that lasts keeps what is finished in results/ (or $GRADSTAT_RESULTS), in a folder named by a hash of the
     question. Interrupted or killed, the same command goes on from there.
     """
-    from gradstat.config import Override, load, parse_override
+    from gradstat.config import load
+    from gradstat.document import Override, parse_override
     from gradstat.layers.cases import cases
 
     named = {

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gradstat.config import RunConfig, explain, toml
+from gradstat.config import RunConfig, explain
+from gradstat.document import toml
 from gradstat.errors import UsageError
 from gradstat.layers.cases import cases
 from gradstat.layers.record import FLAG, PROBABILITY, REAL, Kind, Parameter, unknown, whole

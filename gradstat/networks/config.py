@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from gradstat.config import LARGEST_SEED, Override, Strict, explain, put, read_toml
+from gradstat.config import LARGEST_SEED, Strict, explain
+from gradstat.document import Override, put, read_toml
 from gradstat.errors import UsageError
 from gradstat.networks.randomness import MOST_NETWORKS
 from gradstat.networks.schemes import SCHEMES, find

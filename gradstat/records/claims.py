@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, explain, read_toml
+from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, explain
+from gradstat.document import read_toml
 from gradstat.errors import UsageError, quoted, unknown
 from gradstat.layers.cases import input_of, upstream_of
 from gradstat.layers.record import ALL, Row
