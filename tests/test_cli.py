@@ -313,6 +313,13 @@ def test_disagreement_with_the_referee_fails_the_run(gradstat: Command, monkeypa
     assert all(re.match(message, line) for line in outcome.err.splitlines())
 
 
+@pytest.mark.parametrize("draws", ["2", "3", "100", "999"])
+def test_few_draws_are_shown_and_not_judged(draws: str, gradstat: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their means are far from normal: both dx of two draws of relu are 0 in one run of four."""
+    monkeypatch.setattr("gradstat.estimation.scores.FAMILY_WISE", 1.9)
+    assert gradstat("run", "relu.toml", "-n", draws).code == Exit.DONE
+
+
 @pytest.mark.filterwarnings("default::RuntimeWarning")
 def test_overflow_fails_the_run_without_warnings(gradstat: Command, tmp_path: Path) -> None:
     (tmp_path / "huge.toml").write_text('[[layer]]\nname = "leaky_relu"\nnegative_slope = 1e200\n')

@@ -379,6 +379,9 @@ ARGUMENTS = [
 ]
 LINES: list[tuple[Sequence[str], Sequence[str]]] = [
     (("run", "no.toml"), ("-n", "--seed", "-j", "--estimator", "--engine", "--set", "-o", "--format")),
+    (("run", "no.toml"), ("--rel-error", "--target-error", "--max-samples", "--shard", "--fresh", "-v")),
+    (("propagate", "no.toml"), ("--set", "-o", "--pictures", "-j", "--format", "--fresh")),
+    (("merge", "no.parquet", "none.parquet"), ("-o", "--format")),
     (("gain", "relu"), ("--input", "--upstream", "--statistic", "--expression", "-j", "--format")),
     (("verify", "no.toml"), ("--only", "--max-samples", "--seed", "-o", "--format")),
     (("show", "no.parquet"), ("-o", "--format")),

@@ -62,6 +62,20 @@ def draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, sh
         share(scale[3], shared[0], dy)
 
 
+@inline
+def measure(
+    layer, row, addresses, shapes, constants, rows, slots, centres, lanes, x, dy, noise, y, dx, partial, totals
+):
+    """One layer over one batch, and its rows, from `row` on, into their sums; the first row of the next layer."""
+    call_layer(addresses[layer], shapes[layer], constants[layer], x, dy, noise, y, dx)
+    while row < rows.shape[0] and rows[row, 0] == layer:
+        values = y if rows[row, 1] == 0 else dx
+        own_slots = slots[rows[row, 2] : rows[row, 3]]
+        sums.accumulate(values, own_slots, lanes, centres[row], partial[row], totals[row])
+        row += 1
+    return row
+
+
 @compiled(SIGNATURE)
 def run_block(
     addresses, shapes, noise_kinds, constants, rows, slots, centres,
@@ -90,9 +104,7 @@ def run_block(
                 fill_signal(seed, batch, offset + NOISE, bits, spare, own, no_rows)
             else:
                 fill_uniforms(seed, batch, offset + NOISE, bits, own)
-            call_layer(addresses[layer], shapes[layer], constants[layer], x, dy, noise, y, dx)
-            while row < n_rows and rows[row, 0] == layer:
-                values = y if rows[row, 1] == 0 else dx
-                own_slots = slots[rows[row, 2] : rows[row, 3]]
-                sums.accumulate(values, own_slots, lanes, centres[row], partial[row], totals[row])
-                row += 1
+            row = measure(
+                layer, row, addresses, shapes, constants, rows, slots, centres,
+                lanes, x, dy, noise, y, dx, partial, totals,
+            )  # fmt: skip

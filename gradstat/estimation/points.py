@@ -6,10 +6,10 @@
 import numpy as np
 from numba import types
 
+from gradstat.estimation.block import measure
 from gradstat.numerics import sums
 from gradstat.numerics.directions import BITS, DIMENSIONS
 from gradstat.numerics.draws import LANES, NORMAL, correlate, share, transform
-from gradstat.numerics.intrinsics import call_layer
 from gradstat.numerics.jit import compiled, inline
 from gradstat.numerics.nets import fill, fill_fractions, prepare
 
@@ -86,9 +86,7 @@ def run_points(
         row = 0
         for layer in range(addresses.shape[0]):
             draw_noise(at, n_in + n_out + 1, net, room, noise_kinds[layer], noise[: shapes[layer, 2]])
-            call_layer(addresses[layer], shapes[layer], constants[layer], x, dy, noise, y, dx)
-            while row < n_rows and rows[row, 0] == layer:
-                values = y if rows[row, 1] == 0 else dx
-                own_slots = slots[rows[row, 2] : rows[row, 3]]
-                sums.accumulate(values, own_slots, lanes, centres[row], partial[row], totals[row])
-                row += 1
+            row = measure(
+                layer, row, addresses, shapes, constants, rows, slots, centres,
+                lanes, x, dy, noise, y, dx, partial, totals,
+            )  # fmt: skip

@@ -13,7 +13,7 @@ from gradstat.estimation.estimators import MC, Estimator
 from gradstat.estimation.forest import Accumulators, Forest, Node
 from gradstat.estimation.plan import Group, groups
 from gradstat.estimation.precision import Target, allowed, seen
-from gradstat.estimation.scores import z_bound, z_score
+from gradstat.estimation.scores import FEWEST, z_bound, z_score
 from gradstat.estimation.statistics import Estimates, estimates
 from gradstat.estimation.stretches import Kept, Stretch, kept, moments, stretches
 from gradstat.estimation.tasks import Finished
@@ -207,7 +207,8 @@ def centres(pilot: Accumulators) -> Accumulators:
 
 def suspects(lines: Sequence[Line]) -> list[tuple[Line, str, float]]:
     """The lines whose |z| is beyond the bound for the number of z-scores in the run: (line, statistic, z)."""
-    scores = [(line, name, z) for line in lines for name, z in (("mean", line.z_mean), ("std", line.z_std))]
+    judged = [line for line in lines if line.estimates.n >= FEWEST]
+    scores = [(line, name, z) for line in judged for name, z in (("mean", line.z_mean), ("std", line.z_std))]
     known = [(line, name, z) for line, name, z in scores if z is not None]
     bound = z_bound(len(known))
     return [(line, name, z) for line, name, z in known if not abs(z) <= bound]

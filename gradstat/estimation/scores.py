@@ -6,6 +6,7 @@ from statistics import NormalDist
 from gradstat.estimation.student import normal_score
 
 ROUNDING = 1e-12  # of a value's own scale; 10²⁴ draws would be needed for an error that small
+FEWEST = 1000  # draws; of fewer, means are not normal and errors are not known well enough to judge by
 FAMILY_WISE = 1e-6  # chance of a false alarm over all z-scores that are judged together
 
 

@@ -1,7 +1,5 @@
 """The tasks of an experiment: one network, or one prediction, each of which gives the same bytes wherever it is run."""
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,12 +64,6 @@ class Experiment:
         config = self.config.model_dump(mode="json", exclude={"networks", "schemes"})
         streams = [STREAM_VERSION, NETWORK_STREAM_VERSION]
         return {"version": VERSION, "streams": streams, "configuration": config}
-
-    @property
-    def run_id(self) -> str:
-        """Sixteen hex digits of the question."""
-        text = json.dumps(self.document, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def labels(self, task: Task) -> list[str]:
         """The names of the blocks, in the order of the rows."""

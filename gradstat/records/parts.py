@@ -21,6 +21,11 @@ SUFFIX = ".part"
 LOCK, QUESTION = "lock", "question.json"
 
 
+def home() -> Path:
+    """The folder of all runs."""
+    return Path(os.environ.get(HOME) or "results")
+
+
 def run_id(question: Any) -> str:
     """Sixteen hex digits that name a question: the hash of its JSON, whatever the order of keys."""
     document = json.dumps(question, sort_keys=True, ensure_ascii=False)
@@ -45,7 +50,7 @@ class Parts:
     """The folder of one question. OSError where the system refuses, UsageError where another process works in it."""
 
     def __init__(self, name: str, question: Any) -> None:
-        self.folder = Path(os.environ.get(HOME) or "results") / name
+        self.folder = home() / name
         self._question = question
         self._lock: int | None = None
         self._made_home = False

@@ -1,9 +1,5 @@
-"""What is finished of an experiment: one file per task in results/<run id>/, whole or not at all.
+"""What is finished of an experiment: one file per task in results/<run id>/, whole or not at all."""
 
-A part is two lines: the SHA-256 of the second one, and the answer as JSON.
-"""
-
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,17 +7,15 @@ from typing import Any
 from gradstat.errors import UsageError
 from gradstat.networks.tasks import Experiment, Task
 from gradstat.records.atomic import whole
-
-SUFFIX = ".part"
-RESULTS = Path("results")
+from gradstat.records.parts import QUESTION, SUFFIX, home, run_id, seal, unseal
 
 
 class Parts:
     """The folder of an experiment. Several processes may share it: a part has the same bytes whoever writes it."""
 
     def __init__(self, experiment: Experiment) -> None:
-        self.folder = RESULTS / experiment.run_id
         self.question = experiment.document
+        self.folder = home() / run_id(self.question)
 
     def prepare(self, fresh: bool = False) -> None:
         """Make the folder, or with `fresh` remove the parts in it; `question.json` says what they answer.
@@ -33,16 +27,15 @@ class Parts:
             if fresh:
                 for path in sorted(self.folder.glob(f"*{SUFFIX}")):
                     path.unlink(missing_ok=True)
-            self._write(self.folder / "question.json", json.dumps(self.question, indent=1, ensure_ascii=False))
+            self._write(self.folder / QUESTION, json.dumps(self.question, indent=1, ensure_ascii=False) + "\n")
         except OSError as error:
             reason = error.strerror or str(error)
             raise UsageError(f"{self.folder}: cannot be made or written: {reason}; run in another folder") from None
 
     def write(self, task: Task, answer: dict[str, Any]) -> None:
         """Keep the answer of a task; UsageError where the disk does not take it."""
-        body = json.dumps(answer)
         try:
-            self._write(self._path(task), f"{_digest(body)}\n{body}")
+            self._write(self._path(task), seal(json.dumps(answer)))
         except OSError as error:
             reason = error.strerror or str(error)
             raise UsageError(
@@ -52,20 +45,16 @@ class Parts:
 
     def _write(self, path: Path, text: str) -> None:
         with whole(path) as temporary:
-            temporary.write_text(f"{text}\n", encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8")
 
     def read(self, task: Task) -> dict[str, Any] | None:
         """The answer of a finished task, None where there is none; ValueError where the file is damaged."""
         try:
-            text = self._path(task).read_bytes().decode("ascii", errors="replace")
+            answer: dict[str, Any] = json.loads(unseal(self._path(task).read_bytes().decode(errors="replace")))
         except FileNotFoundError:
             return None
         except OSError as error:
             raise ValueError(error.strerror or str(error)) from None
-        digest, _, body = text.partition("\n")
-        if not body.endswith("\n") or _digest(body[:-1]) != digest:
-            raise ValueError("cut off or damaged")
-        answer: dict[str, Any] = json.loads(body)
         return answer
 
     def name(self, task: Task) -> str:
@@ -74,7 +63,3 @@ class Parts:
 
     def _path(self, task: Task) -> Path:
         return self.folder / f"{task.name}{SUFFIX}"
-
-
-def _digest(body: str) -> str:
-    return hashlib.sha256(body.encode("ascii", errors="replace")).hexdigest()

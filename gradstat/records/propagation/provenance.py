@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gradstat.networks.tasks import Experiment
+from gradstat.records.parts import run_id
 from gradstat.records.provenance import cpu, git_revision, versions
 
 
@@ -12,7 +13,7 @@ def provenance(experiment: Experiment, workers: int, command: str) -> dict[str, 
     return {
         **experiment.document,
         "configuration": experiment.config.model_dump(mode="json"),
-        "run_id": experiment.run_id,
+        "run_id": run_id(experiment.document),
         "command": command,
         "versions": versions(),
         "cpu": cpu(),
