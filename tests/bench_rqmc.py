@@ -121,11 +121,11 @@ def precise(case: Case) -> tuple[int, float]:
 
 
 def span(seconds: float) -> str:
-    """`3.1 s`, `5.2 h`."""
+    """`170 ms`, `5.2 h`."""
     for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
-    return f"{1000.0 * seconds:.2g} ms"
+    return f"{1000.0 * seconds:.0f} ms"
 
 
 def tables() -> list[str]:

@@ -71,12 +71,22 @@ def schemes() -> str:
     return table(("scheme", "what it does"), [(f"`{scheme.name}`", scheme.words) for scheme in SCHEMES.values()])
 
 
+def tables_of(name: str) -> list[str]:
+    """The tables of a file in results/, as the bench that wrote it has left them."""
+    text = (README.parent / "results" / name).read_text(encoding="utf-8")
+    return [f"{block.strip()}\n" for block in text.split("\n\n") if block.lstrip().startswith("|")]
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "layers": layers,
+    "rqmc": lambda: tables_of("rqmc.md")[0],
+    "precise": lambda: tables_of("rqmc.md")[1],
     "nfnets": nfnets,
     "kinds": kinds,
     "schemes": schemes,
+    "bench": lambda: tables_of("bench.md")[0],
+    "growth": lambda: tables_of("bench.md")[-1],
 }
 
 

@@ -40,16 +40,17 @@ class Line:
     @property
     def z_mean(self) -> float | None:
         """(mean − exact) in standard errors, as a normal score; None without a referee."""
-        return None if self.exact is None else self._score(self.estimates.mean, self.exact.mean, self.estimates.mean_se)
+        return None if self.exact is None else self.score(self.estimates.mean, self.exact.mean, self.estimates.mean_se)
 
     @property
     def z_std(self) -> float | None:
         """(std − exact) in standard errors, as a normal score; None without a referee."""
         if self.exact is None:
             return None
-        return self._score(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se)
+        return self.score(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se)
 
-    def _score(self, value: float, exact: float, error: float) -> float:
+    def score(self, value: float, exact: float, error: float) -> float:
+        """(value − exact)/error as a normal score."""
         return z_score(value, exact, error, self.estimates.std, self.degrees)
 
 
