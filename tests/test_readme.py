@@ -143,6 +143,15 @@ def test_gain_prints_what_is_shown() -> None:
     assert shown.partition("\n")[2] == done.stdout
 
 
+def test_rqmc_prints_what_is_shown() -> None:
+    (shown,) = (body for body in snippets("") if body.startswith("sigmoid "))
+    command = [sys.executable, "-m", "gradstat", "run", "configs/series.toml", "--estimator", "rqmc", "-n", "2**24"]
+    assert "`gradstat run configs/series.toml --estimator rqmc -n 2**24`" in " ".join(TEXT.split())
+    text = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=True).stdout
+    of_sigmoid = text[text.index("\nsigmoid") :].splitlines()[1 : 1 + shown.count("\n")]
+    assert [line.split() for line in of_sigmoid] == [line.split() for line in shown.splitlines()]
+
+
 def test_run_prints_what_is_shown() -> None:
     """From the committed result, which `make run` writes."""
     (shown,) = (body for body in snippets("") if body.startswith("layer "))
