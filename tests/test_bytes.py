@@ -18,10 +18,10 @@ import pytest
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
-from gradstat.estimation.engines import Done, Engine, threads
+from gradstat.estimation.engines import Engine, threads
 from gradstat.estimation.plan import Block, Group
 from gradstat.estimation.run import Line, run
-from gradstat.estimation.tasks import Task
+from gradstat.estimation.tasks import Done, Task
 from gradstat.layers.cases import cases
 from gradstat.layers.table import LAYERS, Case
 from gradstat.numerics import moments as m

@@ -21,13 +21,13 @@ from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.errors import GradstatError, UsageError
 from gradstat.estimation import ranges
-from gradstat.estimation.engines import ENGINES, Done, Engine, engine_of, threads
+from gradstat.estimation.engines import ENGINES, Engine, engine_of, threads
 from gradstat.estimation.forest import Accumulators, Forest, Node
 from gradstat.estimation.identity import check, identity
 from gradstat.estimation.plan import Block, Group
 from gradstat.estimation.ranges import Ranges
 from gradstat.estimation.run import run
-from gradstat.estimation.tasks import Task
+from gradstat.estimation.tasks import Done, Task
 from gradstat.layers.cases import cases
 from gradstat.layers.table import LAYERS, Case
 

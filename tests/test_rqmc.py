@@ -26,7 +26,7 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.errors import UsageError
 from gradstat.estimation import rqmc
-from gradstat.estimation.engines import Done, Engine, threads
+from gradstat.estimation.engines import Engine, threads
 from gradstat.estimation.estimators import ESTIMATORS, MC, RQMC
 from gradstat.estimation.forest import Accumulators, Forest
 from gradstat.estimation.plan import Block, Group, groups
@@ -35,7 +35,7 @@ from gradstat.estimation.run import Keeper, Line, centres, execute, lines, plan,
 from gradstat.estimation.statistics import estimates
 from gradstat.estimation.stretches import Stretch
 from gradstat.estimation.student import DEGREES, normal_score, upper_tail
-from gradstat.estimation.tasks import Finished, Task
+from gradstat.estimation.tasks import Done, Finished, Task
 from gradstat.layers.record import BACKWARD, FORWARD
 from gradstat.layers.table import Case, find
 from gradstat.numerics import moments as m

@@ -19,11 +19,10 @@ from distributed.comm.addressing import get_address_host
 from gradstat.errors import GradstatError, UsageError
 from gradstat.estimation import dask_worker
 from gradstat.estimation.dask_cluster import ClusterWarning, connect, local_cluster, without_logs
-from gradstat.estimation.engines import Done
 from gradstat.estimation.identity import ADVICE, check, identity
 from gradstat.estimation.plan import Block
 from gradstat.estimation.ranges import Range, Ranges
-from gradstat.estimation.tasks import Task
+from gradstat.estimation.tasks import Done, Task
 from gradstat.layers.registration import is_registered
 
 IN_FLIGHT = 2  # ranges per thread of a worker: one at work, one in waiting

@@ -12,12 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from gradstat.errors import UsageError
-from gradstat.estimation.forest import Accumulators, Node
 from gradstat.estimation.plan import Block
-from gradstat.estimation.tasks import Task
+from gradstat.estimation.tasks import Done, Task
 from gradstat.layers.record import unknown
 
-Done = Callable[[Node, Accumulators, int], None]  # node, its accumulators [row, WIDTH], the draws in it
 Engine = Callable[[Task, Iterator[Block], int, Done], None]
 
 

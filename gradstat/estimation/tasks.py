@@ -3,7 +3,7 @@
 A task is pickled as names, parameters and numbers. Whoever unpickles it builds the kernels anew, out of its own cache.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ from gradstat.layers.expression.layer import NAME, expression_layer
 from gradstat.layers.table import Case, find
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.moments import finish_rows
+
+Done = Callable[[Node, Accumulators, int], None]  # told a node, its accumulators [row, WIDTH], the draws in it
 
 
 class Finished(NamedTuple):

@@ -96,7 +96,7 @@ def _panel(panel: Any, title: str, points: list[Point]) -> None:
     for last, power, dashes, words in ((errors[-1], 0.5, (5, 2), "slope −½"), (faster[-1], 1.0, (1, 2), "slope −1")):
         slope = [last * (draws[-1] / n) ** power for n in draws]
         panel.plot(draws, slope, color=GREY, linestyle=(0, dashes), linewidth=1.4, label=words)
-    panel.plot(draws, errors, "D", color=VERMILLION, markersize=5, label="standard error", zorder=4)
+    panel.plot(draws, errors, "D", color=VERMILLION, markersize=5, label="standard error of mc", zorder=4)
     panel.plot(draws, faster, "s", color=GREEN, markersize=4.5, label="standard error of rqmc", zorder=4)
     floor = min(LOWEST * errors[-1], faster[-1] / 2.0)
     for marker, low, words in (("o", False, f"|estimate − exact| of {SEEDS} seeds"), ("v", True, "… below the axis")):
