@@ -135,7 +135,7 @@ def _aimed(
     while True:
         rows = [(case, estimator.estimates(row, own)) for (case, row), own in zip(group.rows, found, strict=True)]
         for case in group.cases:
-            own = [estimates for owner, estimates in rows if owner is case]
+            own = [estimated for owner, estimated in rows if owner is case]
             if estimator.nested:
                 draws[id(case)] = allowed(own, target, group.block_draws)
             elif n >= target.max_samples or seen(own, target):
