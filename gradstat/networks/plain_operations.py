@@ -1,9 +1,11 @@
 """What the blocks without weights compute: activations, pooling, dropout. Their constants are the referee's."""
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from gradstat.networks.schemes import Constants
 from gradstat.networks.slopes import value_and_slope
 
 
-class Plain:
+class Plain(ABC):
     """No weights, nothing drawn, y of the shape of x; what is common to all in this module."""
 
     source: Features
@@ -34,9 +36,9 @@ class Plain:
         return ()
 
     @property
+    @abstractmethod
     def case(self) -> Case:
         """The layer whose constants it has."""
-        raise NotImplementedError
 
     @property
     def constants(self) -> Constants | None:
@@ -92,28 +94,44 @@ class Activation(Plain):
 
 
 @dataclass(frozen=True)
-class MaxPool2d(Plain):
-    """y = the largest of each window, dx = the sum of dy over the windows that x is the (first) largest of."""
+class Pool2d(Plain):
+    """Windows of a map, in every channel."""
 
     source: Features
     kernel: int
     stride: int
+    name: ClassVar[str]
 
     def __post_init__(self) -> None:
-        check_map("max_pool2d", self.source)
+        check_map(self.name, self.source)
         _ = self.features
 
     @property
     def label(self) -> str:
-        return _label("max_pool2d", self.kernel, self.stride)
+        size = f"{self.kernel}×{self.kernel}"
+        return f"{self.name}({size})" if self.stride == self.kernel else f"{self.name}({size}, stride={self.stride})"
 
     @property
     def features(self) -> Features:
-        return _pooled(self.source, self.kernel, self.stride)
+        rows, columns = (len(bounded(n, self.kernel, self.stride, 1, 0, False).windows) for n in self.source[1:])
+        return (self.source[0], rows, columns)
 
     @property
     def case(self) -> Case:
-        return Case(find("max_pool2d"), {"kernel_size": self.kernel, "stride": self.stride})
+        return Case(find(self.name), {"kernel_size": self.kernel, "stride": self.stride})
+
+    def taps(self) -> Iterator[tuple[int, slice, slice]]:
+        """Each tap of a window by its number, with the rows and columns of x that it reads over all windows."""
+        _, rows, columns = self.features
+        for tap in range(self.kernel**2):
+            i, j = divmod(tap, self.kernel)
+            yield tap, slice(i, i + self.stride * rows, self.stride), slice(j, j + self.stride * columns, self.stride)
+
+
+class MaxPool2d(Pool2d):
+    """y = the largest of each window, dx = the sum of dy over the windows that x is the (first) largest of."""
+
+    name = "max_pool2d"
 
     def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
         windows = sliding(x, self.kernel, self.stride)
@@ -123,49 +141,24 @@ class MaxPool2d(Plain):
 
     def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, None]:
         dx = np.zeros((len(dy), *self.source))
-        _, _, height, width = dy.shape
-        for tap in range(self.kernel**2):
-            i, j = divmod(tap, self.kernel)
-            rows = slice(i, i + self.stride * height, self.stride)
-            columns = slice(j, j + self.stride * width, self.stride)
+        for tap, rows, columns in self.taps():
             dx[:, :, rows, columns] += np.where(memory == tap, dy, 0.0)
         return dx, None
 
 
-@dataclass(frozen=True)
-class AvgPool2d(Plain):
+class AvgPool2d(Pool2d):
     """y = the mean of each window, dx = the sum of dy/size over the windows that read x."""
 
-    source: Features
-    kernel: int
-    stride: int
-
-    def __post_init__(self) -> None:
-        check_map("avg_pool2d", self.source)
-        _ = self.features
-
-    @property
-    def label(self) -> str:
-        return _label("avg_pool2d", self.kernel, self.stride)
-
-    @property
-    def features(self) -> Features:
-        return _pooled(self.source, self.kernel, self.stride)
-
-    @property
-    def case(self) -> Case:
-        return Case(find("avg_pool2d"), {"kernel_size": self.kernel, "stride": self.stride})
+    name = "avg_pool2d"
 
     def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
         return np.ascontiguousarray(sliding(x, self.kernel, self.stride).mean(axis=(4, 5))), None
 
     def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, None]:
         dx = np.zeros((len(dy), *self.source))
-        _, _, height, width = dy.shape
         share = dy / self.kernel**2
-        for tap in range(self.kernel**2):
-            i, j = divmod(tap, self.kernel)
-            dx[:, :, i : i + self.stride * height : self.stride, j : j + self.stride * width : self.stride] += share
+        for _, rows, columns in self.taps():
+            dx[:, :, rows, columns] += share
         return dx, None
 
 
@@ -197,12 +190,3 @@ class Dropout(Plain):
 
     def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, None]:
         return dy * memory, None
-
-
-def _label(name: str, kernel: int, stride: int) -> str:
-    return f"{name}({kernel}×{kernel}" + (")" if stride == kernel else f", stride={stride})")
-
-
-def _pooled(source: Features, kernel: int, stride: int) -> Features:
-    rows, columns = (len(bounded(n, kernel, stride, 1, 0, False).windows) for n in source[1:])
-    return (source[0], rows, columns)
