@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradstat.estimation.student import quantile
 from gradstat.layers.record import ALL, BACKWARD
 from gradstat.layers.table import Case, find
 from gradstat.networks import passes, randomness
@@ -252,7 +253,7 @@ LEVELS = range(1, DEPTH + 1)
 NAMES = [f"{what} of level {level}" for what in ("y", "dx") for level in LEVELS]
 NETWORKS = 24
 FALSE_ALARM = 1e-9  # of one comparison; there are eighty-four below, of the 10⁻⁶ that the suite may have
-BOUND = g.t_quantile(1.0 - FALSE_ALARM / 2.0, NETWORKS - 1)  # ten standard errors
+BOUND = quantile(1.0 - FALSE_ALARM / 2.0, NETWORKS - 1)  # ten standard errors
 
 
 def stack(width: int) -> Network:
@@ -338,7 +339,7 @@ def single_departures(name: str, truth: Network) -> list[str]:
     for what, n in entries.items():  # uncorrelated: σ about their own mean is short of σ² by a share of 1/n
         own = [row[f"{what}_std"] ** 2 / (1.0 - 1.0 / n) for row in rows]
         values[what] = own, theory[f"{what}_std"] ** 2
-    bound = g.t_quantile(1.0 - FALSE_ALARM / 2.0, SINGLE_NETWORKS - 1)
+    bound = quantile(1.0 - FALSE_ALARM / 2.0, SINGLE_NETWORKS - 1)
     wrong = []
     for what, (found, expected) in values.items():
         mean, error = g.mean_and_error(found)
@@ -454,7 +455,7 @@ def test_dead_units_have_no_slope_anywhere() -> None:
 def test_t_quantiles() -> None:
     """Student's table: 12.706, 2.262 and 1.984 for 1, 9 and 99 degrees of freedom."""
     for freedom, value in ((1, 12.7062047), (9, 2.26215716), (99, 1.98421695)):
-        assert g.t_quantile(0.975, freedom) == pytest.approx(value, rel=1e-7)
+        assert quantile(0.975, freedom) == pytest.approx(value, rel=1e-7)
 
 
 def test_growth_and_its_verdict() -> None:

@@ -39,6 +39,16 @@ def normal_score(ratio: float, degrees: float) -> float:
     return math.copysign(-NormalDist().inv_cdf(tail), ratio) if tail > TINY else math.copysign(math.inf, ratio)
 
 
+def quantile(probability: float, degrees: float) -> float:
+    """The t that a t-distributed ratio stays below with this probability, ½ to 1; bisected over θ, t = √ν·tan θ."""
+    low, high = 0.0, 0.5 * math.pi
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        beyond = upper_tail(math.sqrt(degrees) * math.tan(middle), degrees)
+        low, high = (middle, high) if beyond > 1.0 - probability else (low, middle)
+    return math.sqrt(degrees) * math.tan(low)
+
+
 def upper_tail(t: float, degrees: float) -> float:
     """P(T > t) for t ≥ 0: half the regularized incomplete beta function I(ν/(ν + t²); ν/2, ½)."""
     square = t * t

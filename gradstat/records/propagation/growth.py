@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradstat.estimation.student import quantile
 from gradstat.networks.randomness import Array
 
 LEVEL = 0.95  # of the interval
@@ -35,7 +36,7 @@ def growth(sigmas: Array) -> Growth:
     levels = np.arange(depth) - 0.5 * (depth - 1)
     slopes = np.log(sigmas) @ levels / np.sum(levels**2)
     centre = float(slopes.mean())
-    reach = float(slopes.std(ddof=1)) / math.sqrt(networks) * t_quantile(0.5 + LEVEL / 2.0, networks - 1)
+    reach = float(slopes.std(ddof=1)) / math.sqrt(networks) * quantile(0.5 + LEVEL / 2.0, networks - 1)
     low, high = centre - reach, centre + reach
     with np.errstate(over="ignore"):
         rate, least, most = (float(np.exp(value)) for value in (centre, low, high))
@@ -63,18 +64,3 @@ def mean_and_error(values: Sequence[float] | Array) -> tuple[float, float]:
     array = np.asarray(values, np.float64)
     with np.errstate(all="ignore"):
         return float(array.mean()), float(array.std(ddof=1) / math.sqrt(len(array)))
-
-
-def t_quantile(probability: float, freedom: int) -> float:
-    """Student's t: with t = √ν·tan θ its density is cos^(ν−1) θ, integrated by Gauss and Legendre, then bisected."""
-    nodes, weights = np.polynomial.legendre.leggauss(64)
-
-    def area(angle: float) -> float:
-        theta = 0.5 * angle * (nodes + 1.0)
-        return float(0.5 * angle * (weights @ np.cos(theta) ** (freedom - 1)))
-
-    whole, low, high = area(math.pi / 2.0), 0.0, math.pi / 2.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if 0.5 + 0.5 * area(middle) / whole < probability else (low, middle)
-    return math.sqrt(freedom) * math.tan(low)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradstat.estimation.student import quantile
 from gradstat.networks.network import Leaf
 from gradstat.networks.operations import Conv2d
 from gradstat.networks.plain_operations import MaxPool2d
-from gradstat.records.propagation.growth import t_quantile
 from gradstat.records.propagation.outcome import Combination, Outcome, everything
 from gradstat.records.propagation.prose import NOTHING, paragraph, table
 
@@ -60,7 +60,7 @@ def _first_levels(outcomes: Sequence[Outcome]) -> list[str]:
         return []
     compared = [one for one in everything(outcomes) if one.scheme in schemes]
     count = sum(2 * min(FIRST, one.network.depth) for one in compared)
-    bounds = {n: t_quantile(1.0 - 0.5 * CHANCE / count, n - 1) for n in {one.networks for one in compared}}
+    bounds = {n: quantile(1.0 - 0.5 * CHANCE / count, n - 1) for n in {one.networks for one in compared}}
     rows = []
     for outcome in outcomes:
         for name in outcome.names():
