@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self._verbose, self._plain = verbose, not quiet
-        self._bar = None if quiet else _bar()
+        self._bar = None if quiet else running_bar()
         self._start = self._next = time.monotonic()
         self._total = self._done = self._here = 0.0  # blocks times layers: they take about equally long
         self._draws = self._left = 0
@@ -155,15 +155,17 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60.0:.0f} min" if seconds < 6000.0 else f"{seconds / 3600.0:.1f} h"
 
 
-def _bar() -> Any:
-    """A running bar where stderr is a terminal."""
+def running_bar(time_left: bool = False) -> Any:
+    """A bar where stderr is a terminal, None elsewhere; `stop` ends it."""
     if sys.stderr is None or not sys.stderr.isatty():
         return None
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
+    bar = Progress(
+        *columns, *([TimeRemainingColumn()] if time_left else []), console=Console(stderr=True), transient=True
+    )
     bar.start()
     return bar
 

@@ -9,6 +9,7 @@ import click
 
 from gradstat.cli.app import emit, say
 from gradstat.cli.options import PATH, Jobs, Name, Seed, debug_option, screen
+from gradstat.cli.progress import running_bar
 from gradstat.errors import Exit, UsageError
 from gradstat.records.atomic import check_writable
 
@@ -137,18 +138,15 @@ def _compute(
 @contextmanager
 def _progress(title: str, total: int, done: int, quiet: bool, verbose: bool) -> Iterator[Report]:
     """A bar on a terminal, with -v a line per network, else nothing."""
-    import sys
-
-    if quiet or verbose or sys.stderr is None or not sys.stderr.isatty():
+    bar = None if quiet or verbose else running_bar(time_left=True)
+    if bar is None:
         yield _say_line if verbose else (lambda text: None)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total, completed=done)
+    task = bar.add_task(title, total=total, completed=done)
+    try:
         yield lambda text: bar.update(task, advance=1, description=f"{title}: {text}")
+    finally:
+        bar.stop()
 
 
 def _say_line(text: str) -> None:
