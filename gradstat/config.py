@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gradstat.document import Override, put, read_toml, toml
-from gradstat.errors import UsageError, closest
+from gradstat.errors import UsageError, closest, quoted
 
 LARGEST_SEED = 2**64 - 1
 FEWEST, MOST = 2, 10**15
@@ -182,7 +182,7 @@ def explain(error: ValidationError, model: type[BaseModel] = RunConfig) -> tuple
     inner = where[2:] if place else where
     key, last, found = ".".join(map(str, inner)), str(where[-1]), mistake["input"]
     if mistake["type"] == "extra_forbidden":
-        message = f"unknown key {_quoted(key)}; {_suggest(last, key, model)}"
+        message = f"unknown key {quoted(key)}; {_suggest(last, key, model)}"
     elif mistake["type"] == "missing":
         message = NO_LAYER if model is RunConfig and last == "layer" else _missing(last, found)
     elif place and not inner:
@@ -206,14 +206,14 @@ def _impossible(key: str, found: Any, mistake: Any, allowed: str | None) -> str:
         return f"{key} = {toml(found)} is impossible; allowed: {allowed or 'a table'}"
     words = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
     if "[key]" in mistake["loc"]:
-        return f"unknown key {_quoted(key)}; known: {', '.join(words)}"
+        return f"unknown key {quoted(key)}; known: {', '.join(words)}"
     return f"{key} = {toml(found)} is impossible; allowed: {', '.join(map(toml, words))}"
 
 
 def _missing(name: str, table: Any) -> str:
     close = closest(name, table)
     example = ', as name = "relu"' if name == "name" else ""
-    advice = f"did you mean it by {_quoted(close)}?" if close else f"add one{example}"
+    advice = f"did you mean it by {quoted(close)}?" if close else f"add one{example}"
     return f"{name} is missing; {advice}"
 
 
@@ -221,12 +221,8 @@ def _suggest(name: str, key: str, model: type[BaseModel]) -> str:
     """The closest key of the same table, else of any other, else all that are known there."""
     prefix = key.removesuffix(name)
     if close := closest(name, model.model_fields):
-        return f"did you mean {_quoted(prefix + close)}?"
+        return f"did you mean {quoted(prefix + close)}?"
     elsewhere = {field: f"{table}.{field}" for table in ("upstream", "input") for field in _TABLES[table].model_fields}
     if not prefix and (close := closest(name, elsewhere)):
-        return f"did you mean {_quoted(elsewhere[close])}?"
+        return f"did you mean {quoted(elsewhere[close])}?"
     return f"known: {', '.join(prefix + field for field in model.model_fields)}"
-
-
-def _quoted(name: str) -> str:
-    return f"'{name if len(name) <= 60 else name[:57] + '...'}'"

@@ -10,7 +10,7 @@ import pytest
 from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.estimation.plan import block_draws, groups
-from gradstat.estimation.precision import INFLATION, Target, allowed, distances, missed, needed, relative_error, worst
+from gradstat.estimation.precision import INFLATION, Target, allowed, distances, needed, relative_error, worst
 from gradstat.estimation.run import PILOT_DRAWS, centres, run, sample, threads
 from gradstat.estimation.statistics import Estimates
 from gradstat.layers.cases import cases
@@ -28,6 +28,11 @@ def estimates(n: int = 10_000, **values: float) -> Estimates:
 
 def target(relative: float | None = None, absolute: float | None = None, limit: int = 10**10) -> Target:
     return Target(relative, absolute, limit)
+
+
+def missed(e: Estimates, wanted: Target) -> list[Any]:
+    """The targets that a row has not reached."""
+    return [distance for distance in distances(e, wanted) if not distance.ratio <= 1.0]
 
 
 # What an error is compared with -----------------------------------------------------------------------------------

@@ -88,8 +88,3 @@ def seen(pilot: Sequence[Estimates], target: Target) -> bool:
 def worst(rows: Sequence[Estimates], target: Target) -> Distance:
     """Of all errors the one that is farthest from its target."""
     return max((distance for e in rows for distance in distances(e, target)), key=lambda distance: distance.ratio)
-
-
-def missed(e: Estimates, target: Target) -> list[Distance]:
-    """The targets that a row has not reached."""
-    return [distance for distance in distances(e, target) if not distance.ratio <= 1.0]

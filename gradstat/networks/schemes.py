@@ -30,9 +30,6 @@ class Constants:
     backward: float
 
 
-UNIT = Constants(0.0, 1.0, 1.0)
-
-
 @dataclass(frozen=True)
 class Scheme:
     """One way to scale a network. Layers without weights become y = (f(x) − E[f])/divisor where `centred`."""

@@ -60,13 +60,15 @@ class Combination:
 
     def last(self, name: str) -> tuple[float, float]:
         """A statistic of the topmost block that has it, with its standard error."""
-        rows = [row for row in range(len(self.place)) if not np.isnan(self.figures[name][:, row]).all()]
-        return mean_and_error(self.figures[name][:, rows[-1]]) if rows else (math.nan, math.nan)
+        return self._of_row(name, -1)
 
     def first(self, name: str) -> tuple[float, float]:
         """The same of the lowest."""
+        return self._of_row(name, 0)
+
+    def _of_row(self, name: str, which: int) -> tuple[float, float]:
         rows = [row for row in range(len(self.place)) if not np.isnan(self.figures[name][:, row]).all()]
-        return mean_and_error(self.figures[name][:, rows[0]]) if rows else (math.nan, math.nan)
+        return mean_and_error(self.figures[name][:, rows[which]]) if rows else (math.nan, math.nan)
 
     def worst_cosine(self) -> float:
         """The smallest mean cosine of any block's weights; NaN where the scheme scales no gradient."""
