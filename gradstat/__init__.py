@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradstat.layers.registration import activation as activation
+    from gradstat.layer_types.registration import activation as activation
 
 __version__ = "0.1.0"
 
@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """`gradstat.activation`, imported when it is first asked for: `import gradstat` stays cheap."""
     if name == "activation":
-        from gradstat.layers.registration import activation
+        from gradstat.layer_types.registration import activation
 
         return activation
     raise AttributeError(f"module 'gradstat' has no attribute {name!r}")

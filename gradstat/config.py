@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from gradstat.document import Override, put, read_toml, toml
 from gradstat.errors import UsageError, closest, quoted
+from gradstat.toml_file import Override, put, read_toml, toml
 
 LARGEST_SEED = 2**64 - 1
 FEWEST, MOST = 2, 10**15

@@ -15,8 +15,8 @@ import numpy as np
 
 from gradstat.estimation.estimators import MC, RQMC, Estimator
 from gradstat.estimation.run import Line, run
-from gradstat.layers.record import BACKWARD, FORWARD, no_referee
-from gradstat.layers.table import Case, find
+from gradstat.layer_types.record import BACKWARD, FORWARD, no_referee
+from gradstat.layer_types.registry import Case, find
 
 DRAWS, SEEDS = 2**24, range(50)
 NUMPY_DRAWS = 2**19

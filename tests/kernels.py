@@ -6,9 +6,10 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from gradstat.estimation.block import draw_signal
-from gradstat.estimation.forest import Accumulators
-from gradstat.numerics import draws, moments, normals, sums, vectors
+from gradstat.estimation.mc_kernel import draw_signal
+from gradstat.estimation.merge_tree import Accumulators
+from gradstat.numerics import draws, moments, normals, sums
+from gradstat.numerics import simd as vectors
 from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
 from gradstat.numerics.jit import compiled
 

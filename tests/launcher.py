@@ -65,7 +65,7 @@ class Launcher:
 def serve() -> None:
     """Import and compile once, then fork."""
     from gradstat.cli.app import start
-    from gradstat.records import checkpoints, merging  # noqa: F401
+    from gradstat.runs import shards as merging  # noqa: F401
 
     with tempfile.NamedTemporaryFile(suffix=".toml") as file:
         file.write(b"".join(b"[[layer]]\nname = '%s'\n" % name for name in WARM))
@@ -89,7 +89,7 @@ def child(arguments: Sequence[str], folder: str, every: float = 0.0, pause: floa
     It saves `every` so many seconds, by default all the time, and pauses after it; no file may exceed `limit` bytes.
     """
     from gradstat.cli.app import start
-    from gradstat.records import checkpoints
+    from gradstat.runs import checkpoints
 
     os.chdir(folder)
     for number, name in enumerate(("stdin", "stdout", "stderr")):

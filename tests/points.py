@@ -6,11 +6,12 @@ import numpy as np
 from numba import types
 from scipy.stats import qmc
 
-from gradstat.estimation.points import draw_points
-from gradstat.numerics import nets, quantiles
-from gradstat.numerics.directions import BITS, DIMENSIONS, generators
+from gradstat.estimation.rqmc_kernel import draw_points
+from gradstat.numerics import quantiles
+from gradstat.numerics import scrambling as nets
 from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
 from gradstat.numerics.jit import compiled
+from gradstat.numerics.sobol import BITS, DIMENSIONS, generators
 from tests import naive
 
 _SEED, _INT, _WORDS, _LANES = types.uint64, types.int64, types.uint64[:, ::1], types.float64[::1]

@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 
 from gradstat.cli.app import COMMANDS, app
-from gradstat.document import toml
-from gradstat.layers.table import LAYERS
+from gradstat.cli.listings import NOTHING, short, signature
+from gradstat.constants.catalogue import chosen, compute
+from gradstat.constants.literals import as_markdown
+from gradstat.layer_types.registry import LAYERS
 from gradstat.networks.blocks import KINDS
 from gradstat.networks.schemes import SCHEMES
-from gradstat.records.constant_formats import as_markdown
-from gradstat.records.constants import chosen, compute
-from gradstat.records.listings import NOTHING, short, signature
+from gradstat.toml_file import toml
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gradstat.records.parts import seal, unseal
-from gradstat.records.store import read
+from gradstat.results.store import read
+from gradstat.runs.folder import seal, unseal
 from tests.launcher import Launcher
 
 LAYERS = ("relu", "sigmoid", "max_pool2d")

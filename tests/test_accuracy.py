@@ -14,11 +14,11 @@ import pytest
 
 from gradstat.config import load
 from gradstat.estimation.run import Line, run, suspects
-from gradstat.estimation.scores import z_bound
-from gradstat.layers.cases import cases
-from gradstat.layers.elementwise import elementwise
-from gradstat.layers.record import ANYTHING, BACKWARD, FORWARD, Layer, no_referee
-from gradstat.layers.table import LAYERS, Case, find
+from gradstat.estimation.significance import z_bound
+from gradstat.layer_types.elementwise import elementwise
+from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.record import ANYTHING, BACKWARD, FORWARD, Layer, no_referee
+from gradstat.layer_types.registry import LAYERS, Case, find
 from gradstat.numerics import elementary as el
 
 DRAWS, SEED = 2**20, 20160328

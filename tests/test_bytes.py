@@ -19,11 +19,11 @@ import pytest
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.estimation.engines import Engine, threads
-from gradstat.estimation.plan import Block, Group
+from gradstat.estimation.groups import Block, Group
 from gradstat.estimation.run import Line, run
 from gradstat.estimation.tasks import Done, Task
-from gradstat.layers.cases import cases
-from gradstat.layers.table import LAYERS, Case
+from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.registry import LAYERS, Case
 from gradstat.numerics import moments as m
 from gradstat.numerics.draws import STREAM_VERSION
 from tests import kernels

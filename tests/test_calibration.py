@@ -16,12 +16,12 @@ import pytest
 from scipy.stats import binom
 
 from gradstat.estimation.engines import threads
-from gradstat.estimation.forest import Accumulators
-from gradstat.estimation.plan import Group
+from gradstat.estimation.estimates import Estimates, estimates
+from gradstat.estimation.groups import Group
+from gradstat.estimation.merge_tree import Accumulators
 from gradstat.estimation.run import PILOT_DRAWS, centres, sample
-from gradstat.estimation.statistics import Estimates, estimates
-from gradstat.layers.record import BACKWARD, FORWARD, Exact
-from gradstat.layers.table import Case, find
+from gradstat.layer_types.record import BACKWARD, FORWARD, Exact
+from gradstat.layer_types.registry import Case, find
 from gradstat.numerics import moments as m
 from gradstat.numerics.draws import PILOT
 

@@ -220,7 +220,7 @@ def test_internal_error_is_one_line(gradstat: Command, monkeypatch: pytest.Monke
     def broken(*arguments: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("gradstat.records.listings.listings", broken)
+    monkeypatch.setattr("gradstat.cli.listings.listings", broken)
     outcome = gradstat("list")
     assert outcome.code == Exit.INTERNAL
     assert re.match(r"internal error in test_cli.py:\d+: RuntimeError: two lines; --debug shows more", outcome.line())
@@ -305,7 +305,7 @@ def test_verbose_run_tells_its_steps(gradstat: Command) -> None:
 
 
 def test_disagreement_with_the_referee_fails_the_run(gradstat: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradstat.estimation.scores.FAMILY_WISE", 1.9)  # every |z| above 0.06 is beyond its bound
+    monkeypatch.setattr("gradstat.estimation.significance.FAMILY_WISE", 1.9)  # every |z| above 0.06 is beyond its bound
     outcome = gradstat("run", "relu.toml", *FEW)
     assert outcome.code == Exit.CHECK_FAILED
     assert outcome.out.startswith("layer")
@@ -316,7 +316,7 @@ def test_disagreement_with_the_referee_fails_the_run(gradstat: Command, monkeypa
 @pytest.mark.parametrize("draws", ["2", "3", "100", "999"])
 def test_few_draws_are_shown_and_not_judged(draws: str, gradstat: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their means are far from normal: both dx of two draws of relu are 0 in one run of four."""
-    monkeypatch.setattr("gradstat.estimation.scores.FAMILY_WISE", 1.9)
+    monkeypatch.setattr("gradstat.estimation.significance.FAMILY_WISE", 1.9)
     assert gradstat("run", "relu.toml", "-n", draws).code == Exit.DONE
 
 
@@ -357,7 +357,7 @@ def test_warnings_of_libraries_stay_inside(gradstat: Command, monkeypatch: pytes
         warnings.showwarning("ours", OursWarning, "x.py", 1)
         return ""
 
-    monkeypatch.setattr("gradstat.records.listings.listings", warning)
+    monkeypatch.setattr("gradstat.cli.listings.listings", warning)
     assert gradstat("list").err == "gradstat: warning: ours\n"
 
 

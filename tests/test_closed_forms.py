@@ -11,9 +11,9 @@ import pytest
 from scipy import integrate, stats
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.layers.record import BACKWARD, FORWARD, Exact
-from gradstat.layers.referee.order_statistics import maximum
-from gradstat.layers.table import Case, find
+from gradstat.layer_types.exact.order_statistics import maximum
+from gradstat.layer_types.record import BACKWARD, FORWARD, Exact
+from gradstat.layer_types.registry import Case, find
 from tests.integrals import (
     INPUTS,
     UPSTREAMS,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from gradstat.assumptions import DISTRIBUTIONS
 from gradstat.config import InputConfig, RunConfig, count, load
-from gradstat.document import Override, parse_override, toml
 from gradstat.errors import GradstatError, UnreadableFile, UsageError
-from gradstat.layers.cases import cases
+from gradstat.layer_types.from_config import cases
+from gradstat.toml_file import Override, parse_override, toml
 
 RELU = '[[layer]]\nname = "relu"\n'
 LEAKY = '[[layer]]\nname = "leaky_relu"\n'

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from gradstat.assumptions import Upstream
-from gradstat.layers.referee.distributions import abs_mean_of_upstream
+from gradstat.layer_types.exact.distributions import abs_mean_of_upstream
 from tests import kernels
 
 SEED, BATCHES = 20160328, range(98)  # 100,352 draws

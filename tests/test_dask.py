@@ -20,16 +20,15 @@ import gradstat
 from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.errors import GradstatError, UsageError
-from gradstat.estimation import ranges
-from gradstat.estimation.engines import ENGINES, Engine, engine_of, threads
-from gradstat.estimation.forest import Accumulators, Forest, Node
-from gradstat.estimation.identity import check, identity
-from gradstat.estimation.plan import Block, Group
-from gradstat.estimation.ranges import Ranges
+from gradstat.estimation.engines import ENGINES, Engine, engine_of, ranges, threads
+from gradstat.estimation.engines.identity import check, identity
+from gradstat.estimation.engines.ranges import Ranges
+from gradstat.estimation.groups import Block, Group
+from gradstat.estimation.merge_tree import Accumulators, Forest, Node
 from gradstat.estimation.run import run
 from gradstat.estimation.tasks import Done, Task
-from gradstat.layers.cases import cases
-from gradstat.layers.table import LAYERS, Case
+from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.registry import LAYERS, Case
 
 needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed: gradstat[dask]")
 
@@ -317,7 +316,8 @@ def test_the_scheduler_killed_in_the_middle(
     short_ranges: None, unbroken: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGKILL, twice: once another takes its place; once none does, and threads do what was not finished by then."""
-    from gradstat.estimation import dask_cluster, dask_engine
+    from gradstat.estimation.engines import dask as dask_engine
+    from gradstat.estimation.engines import dask_cluster
 
     monkeypatch.setattr(dask_engine, "RETURN_SECONDS", 0.0)
     monkeypatch.setattr(dask_cluster, "ANSWER_SECONDS", 10.0)
@@ -384,7 +384,7 @@ def test_engines_that_are_none(engine: str, message: str) -> None:
 
 @needs_dask
 def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gradstat.estimation import dask_cluster
+    from gradstat.estimation.engines import dask_cluster
 
     monkeypatch.setattr(dask_cluster, "ANSWER_SECONDS", 0.2)
     address = f"tcp://127.0.0.1:{free_port()}"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradstat.errors import UsageError
-from gradstat.records.decimals import evaluate, parse, rounded
+from gradstat.verification.rounding_interval import evaluate, parse, rounded
 
 INTERVALS = {
     "0.5": ("0.45", "0.55"),

@@ -10,11 +10,11 @@ import pytest
 from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.estimation.run import run
-from gradstat.layers.cases import cases
-from gradstat.records.comparison import Comparison, Score, compare
-from gradstat.records.provenance import provenance
-from gradstat.records.rows import table
-from gradstat.records.store import Result, write
+from gradstat.layer_types.from_config import cases
+from gradstat.results.diff import Comparison, Score, compare
+from gradstat.results.provenance import provenance
+from gradstat.results.rows import table
+from gradstat.results.store import Result, write
 
 LAYERS = ({"name": "relu"}, {"name": "sigmoid"})
 Layers = tuple[dict[str, Any], ...]

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from numba import types
 
-from gradstat.numerics import elementary, lowering
+from gradstat.numerics import elementary
+from gradstat.numerics import kernel_math as lowering
 from gradstat.numerics.jit import compiled, inline
 from tests import kernels
 

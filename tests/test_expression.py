@@ -22,14 +22,14 @@ from gradstat.config import RunConfig, load
 from gradstat.errors import UsageError
 from gradstat.estimation.callbacks import callback_of
 from gradstat.estimation.run import run, suspects
-from gradstat.layers.cases import cases
-from gradstat.layers.expression.derivative import LARGEST_PROGRAM, program
-from gradstat.layers.expression.emit import source
-from gradstat.layers.expression.functions import FUNCTIONS
-from gradstat.layers.expression.grammar import DEEPEST, LONGEST, parse
-from gradstat.layers.expression.layer import check, expression_layer
-from gradstat.layers.record import BACKWARD, FORWARD, Row
-from gradstat.layers.table import LAYERS, Case, find
+from gradstat.layer_types.expression.derivative import LARGEST_PROGRAM, program
+from gradstat.layer_types.expression.emit import source
+from gradstat.layer_types.expression.functions import FUNCTIONS
+from gradstat.layer_types.expression.grammar import DEEPEST, LONGEST, parse
+from gradstat.layer_types.expression.layer import check, expression_layer
+from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.record import BACKWARD, FORWARD, Row
+from gradstat.layer_types.registry import LAYERS, Case, find
 from gradstat.numerics import elementary as el
 from gradstat.numerics.draws import LANES
 
@@ -484,7 +484,7 @@ def test_hostile_text_ends_in_one_line_and_runs_nothing(text: str, monkeypatch: 
     def never(*arguments: Any, **more: Any) -> None:
         raise AssertionError("executed")
 
-    monkeypatch.setattr("gradstat.layers.expression.emit.made", never)
+    monkeypatch.setattr("gradstat.layer_types.expression.emit.made", never)
     monkeypatch.setattr("builtins.eval", never)
     with pytest.raises(UsageError) as caught:
         expression_layer(text)
@@ -709,8 +709,8 @@ def in_a_new_process(code: str, folder: Path, **variables: str) -> str:
 def test_kernels_are_found_in_the_cache_by_their_content(tmp_path: Path) -> None:
     code = (
         "from gradstat.estimation.callbacks import callback_of\n"
-        "from gradstat.layers.expression.layer import expression_layer\n"
-        "from gradstat.layers.table import Case\n"
+        "from gradstat.layer_types.expression.layer import expression_layer\n"
+        "from gradstat.layer_types.registry import Case\n"
         "print(callback_of(Case(expression_layer({!r}))).cache_hits)"
     )
     texts = ["x * tanh(x)", "x * tanh(x)", "x*tanh( x )", "x * tanh(2 * x)"]
@@ -806,7 +806,7 @@ def test_a_changed_module_is_compiled_anew(tmp_path: Path) -> None:
     """The cache does not know the files of others: what they contain is never taken from it."""
     code = (
         "import gradstat, own\nfrom gradstat.estimation.run import run\n"
-        "from gradstat.layers.table import Case, find\n"
+        "from gradstat.layer_types.registry import Case, find\n"
         "gradstat.activation(own.mine); gradstat.activation(own.half, own.slope)\n"
         "print(*(round(line.estimates.std) for line in run([Case(find('mine')), Case(find('half'))], 10000, 1)))"
     )

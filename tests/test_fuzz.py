@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from gradstat.cli.app import start
 from gradstat.errors import CheckFailed, Exit, UsageError
-from gradstat.records.schema import OPTIONAL, SCHEMA, SCHEMA_VERSION
+from gradstat.results.schema import OPTIONAL, SCHEMA, SCHEMA_VERSION
 
 SCOPE = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 ANSWERS = {Exit.DONE, Exit.CHECK_FAILED, Exit.PRECISION_NOT_REACHED}
@@ -107,7 +107,7 @@ def test_configurations(
     run: dict[str, Any], name: str, layer: dict[str, Any], call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A configuration is refused, or it reaches the sampler, which this test leaves out."""
-    monkeypatch.setattr("gradstat.estimation.plan.groups", reached)
+    monkeypatch.setattr("gradstat.estimation.groups.groups", reached)
     Path("c.toml").write_text(f"{table(run)}\n[[layer]]\n{table({'name': name} | layer)}")
     code, _ = call("run", "c.toml", "-o", "out.parquet", "-o", "out.csv")
     assert code in {*REFUSALS, Exit.CHECK_FAILED}

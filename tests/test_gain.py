@@ -13,8 +13,8 @@ from mpmath import mp, mpf
 
 from gradstat.assumptions import Input
 from gradstat.cli.app import start
-from gradstat.layers.table import Case, find
-from gradstat.records.gains import DEFAULT, DIRECTIONS, Gain, as_python, gains
+from gradstat.constants.gain import DEFAULT, DIRECTIONS, Gain, as_python, gains
+from gradstat.layer_types.registry import Case, find
 
 DIGITS = 25
 MARKS = [-13, -8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8, 13]  # beyond 13 lies less than 10⁻³⁶
@@ -126,7 +126,7 @@ def test_a_mean_of_nothing_is_0_and_a_small_one_has_the_digits_it_has() -> None:
 
 
 def test_what_no_referee_knows_is_sampled_and_shows_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradstat.records.gains.SAMPLES", 2**16)
+    monkeypatch.setattr("gradstat.constants.gain.SAMPLES", 2**16)
     case = Case(find("max_pool2d"), {}, Input(correlation=0.5))
     found = {(gain.direction, gain.statistic): gain for gain in gains(case)}
     assert 0.0 < found["forward", "std"].error < 0.01
@@ -204,8 +204,8 @@ COMPILERS = {"numba", "llvmlite", "pandas", "pyarrow", "rich"}
 @pytest.mark.parametrize(
     ("arguments", "absent"),
     [
-        (["sigmoid"], {*COMPILERS, "pydantic", "numpy.ma", "gradstat.config", "gradstat.layers.expression.layer"}),
-        (["max_pool2d", "stride=1"], {*COMPILERS, "numpy.ma", "gradstat.layers.expression.layer"}),
+        (["sigmoid"], {*COMPILERS, "pydantic", "numpy.ma", "gradstat.config", "gradstat.layer_types.expression.layer"}),
+        (["max_pool2d", "stride=1"], {*COMPILERS, "numpy.ma", "gradstat.layer_types.expression.layer"}),
         (["--expression", "x**2"], COMPILERS),
     ],
 )

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gradstat.errors import UsageError
-from gradstat.layers import geometry
-from gradstat.layers.record import ALL, BACKWARD, FORWARD
-from gradstat.layers.table import Case, find
+from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
+from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.windows import geometry
 from tests import naive_windows as naive
 
 # Post III as printed (SERIES.md), and the entries (row, column) of it that are slips: what stands there, what is right.

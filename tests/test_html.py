@@ -12,11 +12,11 @@ import pytest
 from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.estimation.run import run
-from gradstat.layers.cases import cases
-from gradstat.records.html import as_html, z_strip
-from gradstat.records.provenance import provenance
-from gradstat.records.rows import table
-from gradstat.records.store import Result, write
+from gradstat.layer_types.from_config import cases
+from gradstat.results.html import as_html, z_strip
+from gradstat.results.provenance import provenance
+from gradstat.results.rows import table
+from gradstat.results.store import Result, write
 
 EVIL = "</script><script>alert(1)</script>\"'&<b>"
 VOID = {"meta"}

@@ -8,11 +8,11 @@ import pytest
 
 from gradstat.assumptions import Input
 from gradstat.estimation.run import run
-from gradstat.estimation.scores import z_bound
-from gradstat.layers import pooling
-from gradstat.layers.record import BACKWARD, FORWARD
-from gradstat.layers.table import LAYERS, Case, find
-from gradstat.layers.window_kernels import power_kernel, table
+from gradstat.estimation.significance import z_bound
+from gradstat.layer_types.record import BACKWARD, FORWARD
+from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.windows import pooling
+from gradstat.layer_types.windows.kernels import power_kernel, table
 from gradstat.numerics.draws import LANES
 from tests.layer_cases import SMALL_CASES, Array, name_of, numbers, run_compiled, run_plain
 from tests.naive_layers import NAIVE

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from gradstat.estimation.estimators import MC
-from gradstat.estimation.forest import Forest
-from gradstat.estimation.plan import Blocks, groups
-from gradstat.estimation.stretches import Stretch
-from gradstat.layers.table import LAYERS, Case
-from gradstat.records import nodes
-from gradstat.records.checkpoints import EVERY, FIRST, SPARING, Checkpoint
-from gradstat.records.parts import HOME, Parts, run_id, seal, unseal
-from gradstat.records.store import Result, read
+from gradstat.estimation.groups import Blocks, groups
+from gradstat.estimation.merge_tree import Forest
+from gradstat.estimation.segments import Stretch
+from gradstat.layer_types.registry import LAYERS, Case
+from gradstat.results.store import Result, read
+from gradstat.runs import nodes
+from gradstat.runs.checkpoints import EVERY, FIRST, SPARING, Checkpoint
+from gradstat.runs.folder import HOME, Parts, run_id, seal, unseal
 from tests.launcher import Launcher
 from tests.soak import Soak, interrupts, main
 
@@ -301,7 +301,7 @@ def test_saving_takes_at_most_one_percent(monkeypatch: pytest.MonkeyPatch, tmp_p
         now[0] += cost
         saves.append(now[0])
 
-    monkeypatch.setattr("gradstat.records.checkpoints.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("gradstat.runs.checkpoints.time.monotonic", lambda: now[0])
     keeper = Checkpoint(Parts("abc", {}), print)
     monkeypatch.setattr(keeper.parts, "write", slow)
     (group,) = groups([Case(LAYERS["relu"])])

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradstat.estimation.forest import Accumulators, Forest
-from gradstat.estimation.scores import z_bound
-from gradstat.estimation.statistics import estimates
+from gradstat.estimation.estimates import estimates
+from gradstat.estimation.merge_tree import Accumulators, Forest
+from gradstat.estimation.significance import z_bound
 from gradstat.numerics import moments as m
 from gradstat.numerics import sums
 from gradstat.numerics.draws import LANES

@@ -21,14 +21,14 @@ from gradstat.cli.app import start
 from gradstat.cli.plot_command import KINDS
 from gradstat.config import RunConfig
 from gradstat.estimation import run as runs
-from gradstat.estimation.values import values
-from gradstat.layers.cases import cases
-from gradstat.layers.record import ALL, BACKWARD, FORWARD
-from gradstat.layers.table import Case, find
-from gradstat.records.plots import PLOTS, Request
-from gradstat.records.provenance import provenance
-from gradstat.records.rows import table
-from gradstat.records.store import Result, write
+from gradstat.estimation.sample_values import values
+from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
+from gradstat.layer_types.registry import Case, find
+from gradstat.plots.kinds import PLOTS, Request
+from gradstat.results.provenance import provenance
+from gradstat.results.rows import table
+from gradstat.results.store import Result, write
 
 needs_matplotlib = pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed: pip install 'gradstat[plot]'"
@@ -132,8 +132,8 @@ def check_png(content: bytes) -> None:
 def test_no_label_touches_another(files: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    from gradstat.records import plots
-    from gradstat.records.plot_kinds.style import styled
+    from gradstat.plots import kinds as plots
+    from gradstat.plots.style import styled
 
     three = tuple(Case(find(name), {}) for name in ("selu", "tanh", "gelu"))
     pool = Case(find("max_pool2d"), STRIDED)
@@ -191,7 +191,7 @@ def test_values_are_those_of_the_run(case: Case) -> None:
 
 @needs_matplotlib
 def test_histogram_counts_every_draw() -> None:
-    from gradstat.records.plot_kinds import histogram
+    from gradstat.plots import histogram
 
     case = Case(find("hardtanh"), {})
     row = next(row for row in case.shape.rows if row.direction == FORWARD)
@@ -208,7 +208,7 @@ def test_histogram_counts_every_draw() -> None:
 
 @needs_matplotlib
 def test_fixed_points_are_fixed() -> None:
-    from gradstat.records.plot_kinds import variance_map
+    from gradstat.plots import variance_map
 
     grid = np.geomspace(0.1, 10.0, 25)
     for curve, expected in (
@@ -232,7 +232,7 @@ def test_fixed_points_are_fixed() -> None:
 
 @needs_matplotlib
 def test_forest_reads_both_kinds_of_files(files: Path) -> None:
-    from gradstat.records.plot_kinds import forest
+    from gradstat.plots import forest
 
     found = forest.scores_of(files / "verification.parquet")
     assert [(s.label, s.z, s.mark) for s in found.scores] == [
@@ -248,7 +248,7 @@ def test_forest_reads_both_kinds_of_files(files: Path) -> None:
 
 @needs_matplotlib
 def test_cells_are_exact_where_they_can_be() -> None:
-    from gradstat.records.plot_kinds import cells
+    from gradstat.plots import cells
 
     request = Request((Case(find("avg_pool2d"), STRIDED),))
     (found,) = cells.from_cases(request)

@@ -9,12 +9,12 @@ import pytest
 
 from gradstat.cli.app import start
 from gradstat.config import RunConfig
-from gradstat.estimation.plan import block_draws, groups
+from gradstat.estimation.estimates import Estimates
+from gradstat.estimation.groups import block_draws, groups
 from gradstat.estimation.precision import INFLATION, Target, allowed, distances, needed, relative_error, worst
 from gradstat.estimation.run import PILOT_DRAWS, centres, run, sample, threads
-from gradstat.estimation.statistics import Estimates
-from gradstat.layers.cases import cases
-from gradstat.layers.table import LAYERS, Case
+from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.registry import LAYERS, Case
 from gradstat.numerics.draws import PILOT
 
 SEED = 20160328
@@ -113,7 +113,7 @@ def test_pilots_of_other_seeds_agree_within_the_inflation() -> None:
 
 
 def _pilot(name: str, seed: int) -> list[Estimates]:
-    from gradstat.estimation.statistics import estimates as of
+    from gradstat.estimation.estimates import estimates as of
 
     (group,) = groups([Case(LAYERS[name])])
     pilot = sample(group, PILOT_DRAWS, seed, PILOT, 1, threads).total()

@@ -11,11 +11,11 @@ from gradstat.cli.app import start
 from gradstat.cli.progress import Progress
 from gradstat.estimation.engines import threads
 from gradstat.estimation.estimators import MC
-from gradstat.estimation.forest import Forest
-from gradstat.estimation.plan import Group
+from gradstat.estimation.groups import Group
+from gradstat.estimation.merge_tree import Forest
 from gradstat.estimation.run import execute, plan
-from gradstat.estimation.stretches import Stretch
-from gradstat.layers.table import LAYERS, Case
+from gradstat.estimation.segments import Stretch
+from gradstat.layer_types.registry import LAYERS, Case
 
 Run = Callable[..., list[str]]
 LINE = r"gradstat: (?P<percent>[\d.]+) %, (?P<rate>\S+) draws/s, {error}, (?P<left>\d+) s left"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from gradstat.estimation.student import quantile
-from gradstat.layers.record import ALL, BACKWARD
-from gradstat.layers.table import Case, find
+from gradstat.layer_types.record import ALL, BACKWARD
+from gradstat.layer_types.registry import Case, find
+from gradstat.networks import growth as g
 from gradstat.networks import passes, randomness
 from gradstat.networks.blocks import KINDS
 from gradstat.networks.config import PropagateConfig
@@ -24,7 +25,6 @@ from gradstat.networks.prediction import predict
 from gradstat.networks.randomness import Array, normals, uniforms
 from gradstat.networks.schemes import SCHEMES, Constants, Fans, Scheme
 from gradstat.numerics import draws
-from gradstat.records.propagation import growth as g
 
 SEED = 20160328
 Tables = list[dict[str, Any]]

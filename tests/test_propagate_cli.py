@@ -19,13 +19,13 @@ import pytest
 from gradstat.cli import propagate_command
 from gradstat.cli.app import start
 from gradstat.errors import Exit
+from gradstat.networks import parts as module
 from gradstat.networks import pool
 from gradstat.networks.config import load
+from gradstat.networks.formats import FORMATS
+from gradstat.networks.outcome import COLUMNS
 from gradstat.networks.schemes import SCHEMES
 from gradstat.networks.tasks import Experiment, Task, execute
-from gradstat.records.propagation import parts as module
-from gradstat.records.propagation.formats import FORMATS
-from gradstat.records.propagation.outcome import COLUMNS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 COMMAND = [sys.executable, "-m", "gradstat", "propagate"]

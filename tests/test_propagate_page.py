@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradstat.document import Override
 from gradstat.networks.config import PropagateConfig, load
+from gradstat.networks.outcome import Combination, Outcome, outcome
+from gradstat.networks.page import page
+from gradstat.networks.parting import departure, parting
+from gradstat.networks.prose import listed, shown
+from gradstat.networks.summary import cells
 from gradstat.networks.tasks import Experiment, execute
-from gradstat.records.propagation.outcome import Combination, Outcome, outcome
-from gradstat.records.propagation.page import page
-from gradstat.records.propagation.parting import departure, parting
-from gradstat.records.propagation.prose import listed, shown
-from gradstat.records.propagation.summary import cells
+from gradstat.toml_file import Override
 
 ROOT = Path(__file__).parents[1]
 COMMAND = "gradstat propagate some.toml"
@@ -102,7 +102,7 @@ def test_numbers_and_lists_are_spelt() -> None:
 
 
 def test_schemes_that_are_the_same_are_told() -> None:
-    from gradstat.records.propagation.summary import notes
+    from gradstat.networks.summary import notes
 
     assert "none and xavier are the same here, since every layer is square" in notes(small("none", "xavier", "he"))
     assert not any("are the same here" in note for note in notes(small("none", "he")))

@@ -15,10 +15,10 @@ import pytest
 from gradstat.cli.app import app
 from gradstat.config import load
 from gradstat.errors import UsageError
-from gradstat.layers.cases import cases
+from gradstat.layer_types.from_config import cases
 from gradstat.networks import config as networks_config
 from gradstat.networks import network as networks
-from gradstat.records import claims
+from gradstat.verification import claims
 from tests.readme import BLOCK, BLOCKS, README, commands, generated, layers
 
 ROOT = README.parent

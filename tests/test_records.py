@@ -20,19 +20,19 @@ from hypothesis import strategies as st
 
 from gradstat.config import RunConfig
 from gradstat.errors import UnreadableFile, UsageError
+from gradstat.estimation.estimates import Estimates
 from gradstat.estimation.run import Line, run
-from gradstat.estimation.statistics import Estimates
-from gradstat.layers.cases import cases
+from gradstat.layer_types.from_config import cases
 from gradstat.numerics import moments
-from gradstat.records import schema, store
-from gradstat.records.atomic import check_writable, replacing
-from gradstat.records.digits import exact, signed, with_error
-from gradstat.records.formats import FORMATS, Screen, check_suffix, save, suffixes
-from gradstat.records.grid import aligned, grid
-from gradstat.records.provenance import provenance
-from gradstat.records.rows import table
-from gradstat.records.store import Result, read, write
-from gradstat.records.views import overview
+from gradstat.results import schema, store
+from gradstat.results.formats import FORMATS, Screen, check_suffix, save, suffixes
+from gradstat.results.overview import overview
+from gradstat.results.provenance import provenance
+from gradstat.results.rows import table
+from gradstat.results.store import Result, read, write
+from gradstat.text.files import check_writable, replacing
+from gradstat.text.tables import aligned, grid
+from gradstat.text.uncertain import exact, signed, with_error
 
 SEED, SAMPLES = 2**64 - 1, 5000
 CONFIG = RunConfig.model_validate(

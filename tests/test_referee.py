@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from gradstat.assumptions import DISTRIBUTIONS, Input
-from gradstat.layers.elementwise import ACTIVATIONS
-from gradstat.layers.record import BACKWARD, FORWARD, Exact, Row
-from gradstat.layers.referee import quadrature
-from gradstat.layers.referee.distributions import REACH, cumulative, density
-from gradstat.layers.table import LAYERS, Case, find
+from gradstat.layer_types.elementwise import ACTIVATIONS
+from gradstat.layer_types.exact import quadrature
+from gradstat.layer_types.exact.distributions import REACH, cumulative, density
+from gradstat.layer_types.record import BACKWARD, FORWARD, Exact, Row
+from gradstat.layer_types.registry import LAYERS, Case, find
 from tests.integrals import (
     INPUTS,
     UPSTREAMS,

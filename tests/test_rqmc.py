@@ -27,27 +27,27 @@ from gradstat.config import RunConfig
 from gradstat.errors import UsageError
 from gradstat.estimation import rqmc
 from gradstat.estimation.engines import Engine, threads
+from gradstat.estimation.estimates import estimates
 from gradstat.estimation.estimators import ESTIMATORS, MC, RQMC
-from gradstat.estimation.forest import Accumulators, Forest
-from gradstat.estimation.plan import Block, Group, groups
+from gradstat.estimation.groups import Block, Group, groups
+from gradstat.estimation.merge_tree import Accumulators, Forest
 from gradstat.estimation.precision import Target, needed, worst
 from gradstat.estimation.run import Keeper, Line, centres, execute, lines, plan, run, sample
-from gradstat.estimation.statistics import estimates
-from gradstat.estimation.stretches import Stretch
+from gradstat.estimation.segments import Stretch
 from gradstat.estimation.student import DEGREES, normal_score, upper_tail
 from gradstat.estimation.tasks import Done, Finished, Task
-from gradstat.layers.record import BACKWARD, FORWARD
-from gradstat.layers.table import Case, find
+from gradstat.layer_types.record import BACKWARD, FORWARD
+from gradstat.layer_types.registry import Case, find
 from gradstat.numerics import moments as m
-from gradstat.numerics.directions import DIMENSIONS
 from gradstat.numerics.draws import PILOT, STREAM_VERSION
-from gradstat.records.comparison import compare
-from gradstat.records.formats import Screen, as_table
-from gradstat.records.merging import marked, merge
-from gradstat.records.nodes import question
-from gradstat.records.provenance import provenance
-from gradstat.records.rows import table
-from gradstat.records.store import Result
+from gradstat.numerics.sobol import DIMENSIONS
+from gradstat.results.diff import compare
+from gradstat.results.formats import Screen, as_table
+from gradstat.results.provenance import provenance
+from gradstat.results.rows import table
+from gradstat.results.store import Result
+from gradstat.runs.nodes import question
+from gradstat.runs.shards import marked, merge
 from tests import naive, points
 
 SEED = 20160328

@@ -15,16 +15,16 @@ from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.engines import threads
-from gradstat.estimation.plan import groups
+from gradstat.estimation.groups import groups
 from gradstat.estimation.precision import Target
 from gradstat.estimation.run import execute, lines, plan
-from gradstat.layers.cases import cases
-from gradstat.records.merging import Merged, marked, merge
-from gradstat.records.nodes import decode, encode, question
-from gradstat.records.parts import seal, unseal
-from gradstat.records.provenance import provenance
-from gradstat.records.rows import table
-from gradstat.records.store import Result, read, write
+from gradstat.layer_types.from_config import cases
+from gradstat.results.provenance import provenance
+from gradstat.results.rows import table
+from gradstat.results.store import Result, read, write
+from gradstat.runs.folder import seal, unseal
+from gradstat.runs.nodes import decode, encode, question
+from gradstat.runs.shards import Merged, marked, merge
 
 SAMPLES = 3_000_000  # 12 blocks of relu, 23 of the window; the last ones are short
 LAYERS = (("relu", {}), ("max_pool2d", {"kernel_size": 2}), ("softsign", {"input": {"std": 2.0}}))

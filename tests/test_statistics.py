@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from gradstat.estimation.statistics import estimates
+from gradstat.estimation.estimates import estimates
 from gradstat.numerics import moments as m
 from tests import kernels, naive
 

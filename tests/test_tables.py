@@ -17,13 +17,14 @@ import pytest
 
 from gradstat.cli import tables_command
 from gradstat.cli.app import start
-from gradstat.layers.elementwise import ACTIVATIONS
-from gradstat.layers.record import BACKWARD, Exact, Row
-from gradstat.layers.statistics import exact_value
-from gradstat.layers.table import Case, find
-from gradstat.records import constant_formats, constants
-from gradstat.records.constants import Column, Computed, ConstantTable, Entry
-from gradstat.records.gains import Gain
+from gradstat.constants import catalogue as constants
+from gradstat.constants import literals as constant_formats
+from gradstat.constants.catalogue import Column, Computed, ConstantTable, Entry
+from gradstat.constants.gain import Gain
+from gradstat.layer_types.elementwise import ACTIVATIONS
+from gradstat.layer_types.record import BACKWARD, Exact, Row
+from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.statistics import exact_value
 
 NAMES = list(constants.tables())
 SUFFIXES = [entry.suffix for entry in constant_formats.FORMATS.values()]

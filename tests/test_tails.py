@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from gradstat.layers.record import FORWARD
-from gradstat.layers.table import LAYERS, Case
+from gradstat.layer_types.record import FORWARD
+from gradstat.layer_types.registry import LAYERS, Case
 from tests import kernels
 
 Function = Callable[[np.ndarray], np.ndarray]

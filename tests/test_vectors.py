@@ -12,15 +12,15 @@ from scipy import integrate, special, stats
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
 from gradstat.estimation.run import Line, run, suspects
-from gradstat.estimation.scores import z_bound
-from gradstat.layers.branches import BRANCHES, MAXOUT
-from gradstat.layers.dropout import ALPHA_DROPOUT, DROPOUTS
-from gradstat.layers.gates import GATES, GLU, REGLU
-from gradstat.layers.noisy import NOISY, RRELU
-from gradstat.layers.record import BACKWARD, FORWARD, Exact, Layer
-from gradstat.layers.referee import ratios
-from gradstat.layers.table import LAYERS, Case, find
-from gradstat.layers.vectors import VECTORS
+from gradstat.estimation.significance import z_bound
+from gradstat.layer_types.branches import BRANCHES, MAXOUT
+from gradstat.layer_types.exact import ratios
+from gradstat.layer_types.gates import GATES, GLU, REGLU
+from gradstat.layer_types.noisy import NOISY, RRELU
+from gradstat.layer_types.normalization import VECTORS
+from gradstat.layer_types.record import BACKWARD, FORWARD, Exact, Layer
+from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.stochastic import ALPHA_DROPOUT, DROPOUTS
 from tests.naive_vectors import NAIVE
 
 TABLES = (*GATES, *VECTORS, *BRANCHES, *DROPOUTS, *NOISY)

@@ -19,23 +19,23 @@ import pytest
 from gradstat.cli.app import start
 from gradstat.errors import Exit
 from gradstat.estimation.engines import threads
-from gradstat.estimation.plan import Group
+from gradstat.estimation.estimates import estimates
+from gradstat.estimation.groups import Group
+from gradstat.estimation.multiple_testing import FAMILY_WISE, holm, level, quantile
 from gradstat.estimation.run import PILOT_DRAWS, centres, sample
-from gradstat.estimation.statistics import estimates
-from gradstat.layers import table as layer_table
-from gradstat.layers.record import FORWARD, Exact
-from gradstat.layers.statistics import exact_value
-from gradstat.layers.table import Case, find
+from gradstat.layer_types import registry as layer_table
+from gradstat.layer_types.record import FORWARD, Exact
+from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.statistics import exact_value
 from gradstat.numerics.draws import PILOT
-from gradstat.records import sampled
-from gradstat.records.claims import Claim, ClaimConfig, key_of, load
-from gradstat.records.decimals import rounded
-from gradstat.records.formats import Screen
-from gradstat.records.matrices import judge_matrix
-from gradstat.records.reports import REPORTS, append_github_summary
-from gradstat.records.simultaneous import FAMILY_WISE, holm, level, quantile
-from gradstat.records.verdicts import Measured, Outcome, judge
-from gradstat.records.verification import verify
+from gradstat.results.formats import Screen
+from gradstat.verification import sequential as sampled
+from gradstat.verification.claims import Claim, ClaimConfig, key_of, load
+from gradstat.verification.matrix_claims import judge_matrix
+from gradstat.verification.reports import REPORTS, append_github_summary
+from gradstat.verification.rounding_interval import rounded
+from gradstat.verification.verdicts import Measured, Outcome, judge
+from gradstat.verification.verify import verify
 
 SHIPPED = Path(__file__).parent.parent / "configs" / "claims"
 CLAIMS = load([SHIPPED])

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gradstat.layers.table import Case, find
+from gradstat.layer_types.registry import Case, find
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -20,8 +20,8 @@ def command(first: Path, second: Path, quiet: bool) -> int:
     The same seed and draws must give the same bytes. Otherwise mean and std are compared by z-scores, whose bound
     holds for all of them together. Exit code 1 where the files disagree, or where one has a row that the other lacks.
     """
-    from gradstat.records.comparison import compare, report
-    from gradstat.records.store import read
+    from gradstat.results.diff import compare, report
+    from gradstat.results.store import read
 
     comparison = compare(read(first), read(second))
     if not quiet:

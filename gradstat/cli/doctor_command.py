@@ -21,10 +21,10 @@ def command() -> int:
 def examine() -> int:
     """The facts, and whether relu comes out right."""
     from gradstat.estimation.run import available_cpus, run, suspects
-    from gradstat.layers.table import Case, find
+    from gradstat.layer_types.registry import Case, find
     from gradstat.numerics import jit
-    from gradstat.records.digits import exact, with_error
-    from gradstat.records.provenance import cpu, versions
+    from gradstat.results.provenance import cpu, versions
+    from gradstat.text.uncertain import exact, with_error
 
     facts = versions() | {"cpu": f"{cpu()}, {available_cpus()} available"}
     state = "kept from run to run" if jit.caching() else "cannot be written: kernels are compiled in every process"

@@ -10,11 +10,11 @@ from gradstat.cli.options import Jobs, Name, assumption_options, debug_option, d
 from gradstat.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from gradstat.layers.table import Case
+    from gradstat.layer_types.registry import Case
 
 
 def _formats() -> Iterable[str]:
-    from gradstat.records.gains import FORMATS
+    from gradstat.constants.gain import FORMATS
 
     return FORMATS
 
@@ -50,7 +50,7 @@ def command(
 
     From the exact referee where it exists (nothing is compiled), from sampling otherwise.
     """
-    from gradstat.records import gains
+    from gradstat.constants import gain as gains
 
     for name in names:
         if name not in gains.ANSWERED:
@@ -71,7 +71,7 @@ def command(
 
 def _bare(layer: str) -> "Case":
     """A layer as it is: there is nothing to validate, and pydantic would take longer than the answer."""
-    from gradstat.layers.table import Case, find
+    from gradstat.layer_types.registry import Case, find
 
     case = Case(find(layer))
     case.check()
@@ -82,7 +82,7 @@ def _case(layer: dict[str, Any], parameters: Sequence[str], x: str | None, dy: s
     from pydantic import ValidationError
 
     from gradstat.config import RunConfig, explain
-    from gradstat.layers.cases import cases_of
+    from gradstat.layer_types.from_config import cases_of
 
     try:
         config = RunConfig.model_validate(document([table(parameters) | layer], x, dy))

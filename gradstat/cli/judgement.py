@@ -20,7 +20,7 @@ def judge(lines: "Sequence[Line]", target: "Target | None") -> int:
 def agreement(lines: "Sequence[Line]") -> int:
     """CHECK_FAILED where an estimate is lost to overflow, or contradicts the referee."""
     from gradstat.estimation.run import suspects
-    from gradstat.estimation.scores import z_bound
+    from gradstat.estimation.significance import z_bound
 
     lost = [line for line in lines if not _is_finite(line)]
     for line in lost:

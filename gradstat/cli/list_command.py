@@ -10,13 +10,13 @@ from gradstat.errors import UsageError
 
 
 def _listings() -> Iterable[str]:
-    from gradstat.records.listings import LISTINGS
+    from gradstat.cli.listings import LISTINGS
 
     return LISTINGS
 
 
 def _layers() -> Iterable[str]:
-    from gradstat.layers.table import LAYERS
+    from gradstat.layer_types.registry import LAYERS
 
     return LAYERS
 
@@ -34,7 +34,7 @@ class LayerName(Name):
 @debug_option
 def command(what: str | None, name: str | None) -> None:
     """List what gradstat knows; without WHAT, what can be listed. `list layers relu` shows one layer in full."""
-    from gradstat.records.listings import LISTINGS, layer_in_full, listings
+    from gradstat.cli.listings import LISTINGS, layer_in_full, listings
 
     if what is None:
         text = listings()

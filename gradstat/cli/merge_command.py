@@ -20,8 +20,8 @@ def command(parts: tuple[Path, ...], output: tuple[Path, ...], format_name: str,
     """
     from gradstat.cli.output import check, deliver
     from gradstat.estimation.precision import Target
-    from gradstat.records.merging import merge
-    from gradstat.records.store import read
+    from gradstat.results.store import read
+    from gradstat.runs.shards import merge
 
     if not output:
         raise UsageError("name the file to write: -o OUT.parquet, or -o - to look at it only")

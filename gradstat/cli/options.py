@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from gradstat.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from gradstat.records.formats import Screen
+    from gradstat.results.formats import Screen
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 MOST_JOBS = 1024
@@ -116,7 +116,7 @@ def debug_option(command: Command) -> Command:
 
 def output_options(command: Command) -> Command:
     """-o, --format, -q and --debug."""
-    from gradstat.records.formats import FORMATS, suffixes
+    from gradstat.results.formats import FORMATS, suffixes
 
     output = click.option(
         "-o",
@@ -157,7 +157,7 @@ def document(layers: Sequence[dict[str, Any]], x: str | None, dy: str | None) ->
 
 def table(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
     """`beta=2` and its like as a table; values are TOML, or bare words."""
-    from gradstat.document import parse_override
+    from gradstat.toml_file import parse_override
 
     found = {}
     for pair in pairs:
@@ -171,7 +171,7 @@ def table(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
 
 def screen() -> "Screen":
     """Where stdout goes: the terminal's width, and colors unless NO_COLOR is set; a pipe has neither."""
-    from gradstat.records.formats import Screen
+    from gradstat.results.formats import Screen
 
     if sys.stdout is None or not sys.stdout.isatty():
         return Screen()

@@ -6,9 +6,9 @@ from pathlib import Path
 from gradstat.cli.app import emit, say
 from gradstat.cli.options import screen
 from gradstat.errors import UsageError
-from gradstat.records.atomic import check_writable
-from gradstat.records.formats import FORMATS, check_suffix, save
-from gradstat.records.store import Result
+from gradstat.results.formats import FORMATS, check_suffix, save
+from gradstat.results.store import Result
+from gradstat.text.files import check_writable
 
 STDOUT = Path("-")
 

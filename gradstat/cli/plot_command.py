@@ -11,7 +11,7 @@ from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, assumption_optio
 from gradstat.errors import UsageError
 
 if TYPE_CHECKING:
-    from gradstat.layers.table import Case
+    from gradstat.layer_types.registry import Case
 
 KINDS = ("histogram", "variance-map", "error", "forest", "cells")
 RESULT = ".parquet"
@@ -61,7 +61,7 @@ def command(
     Parameters follow the layer that they belong to:
     gradstat plot variance-map gelu leaky_relu negative_slope=0.2 -o a.png
     """
-    from gradstat.records import plots
+    from gradstat.plots import kinds as plots
 
     plot = plots.find(kind)
     known = {"statistic": plot.statistics, "gain": "gain" in plot.options, "range": "range" in plot.options}
@@ -92,7 +92,7 @@ def command(
 
 def _check_sources(kind: str, takes: Sequence[str], files: list[Path], layers: list[str]) -> None:
     """UsageError for a source that this kind cannot draw, for none, and for two at once."""
-    from gradstat.records.plots import FILE, LAYERS
+    from gradstat.plots.kinds import FILE, LAYERS
 
     example = {LAYERS: f"gradstat plot {kind} gelu", FILE: f"gradstat plot {kind} results/series.parquet"}
     advice = f"for example {example[takes[0]]} -o picture.png"
@@ -111,7 +111,7 @@ def _cases(words: Sequence[str], expressions: Sequence[str], x: str | None, dy: 
     from pydantic import ValidationError
 
     from gradstat.config import RunConfig, explain, load
-    from gradstat.layers.cases import cases
+    from gradstat.layer_types.from_config import cases
 
     tables: list[dict[str, Any]] = []
     found: list[Case] = []

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from gradstat.cli.app import say
 
 if TYPE_CHECKING:
-    from gradstat.estimation.forest import Forest
+    from gradstat.estimation.estimates import Estimates
+    from gradstat.estimation.merge_tree import Forest
     from gradstat.estimation.precision import Target
-    from gradstat.estimation.statistics import Estimates
-    from gradstat.estimation.stretches import Stretch
+    from gradstat.estimation.segments import Stretch
 
 PATIENCE = 10.0  # seconds before the first plain line; then the gaps grow
 LONGEST = 60.0  # seconds between two of them

@@ -11,12 +11,12 @@ from gradstat.cli.app import emit, say
 from gradstat.cli.options import PATH, Jobs, Name, Seed, debug_option, screen
 from gradstat.cli.progress import running_bar
 from gradstat.errors import Exit, UsageError
-from gradstat.records.atomic import check_writable
+from gradstat.text.files import check_writable
 
 if TYPE_CHECKING:
+    from gradstat.networks.outcome import Outcome
+    from gradstat.networks.parts import Parts
     from gradstat.networks.tasks import Experiment, Task
-    from gradstat.records.propagation.outcome import Outcome
-    from gradstat.records.propagation.parts import Parts
 
     Answers = dict[Task, Any]
 
@@ -71,13 +71,13 @@ def command(
 
     Finished networks are kept in results/<run id>/; the same command continues where it was interrupted.
     """
-    from gradstat.document import Override, parse_override
     from gradstat.estimation.run import available_cpus
     from gradstat.networks.config import load
+    from gradstat.networks.outcome import outcome
+    from gradstat.networks.parts import Parts
+    from gradstat.networks.provenance import provenance
     from gradstat.networks.tasks import Experiment
-    from gradstat.records.propagation.outcome import outcome
-    from gradstat.records.propagation.parts import Parts
-    from gradstat.records.propagation.provenance import provenance
+    from gradstat.toml_file import Override, parse_override
 
     overrides = [parse_override(text) for text in settings]
     overrides += [Override("seed", seed, f"--seed {seed}")] if seed is not None else []
@@ -155,7 +155,7 @@ def _say_line(text: str) -> None:
 
 def _drawings(configs: Sequence[Path], output: Sequence[Path], folder: Path | None) -> list[tuple[int, Path]]:
     """(number of the configuration, file) of every picture."""
-    from gradstat.records.propagation.formats import PICTURES
+    from gradstat.networks.formats import PICTURES
 
     files = [path for path in output if path.suffix in PICTURES]
     if files and len(configs) > 1:
@@ -169,8 +169,8 @@ def _drawings(configs: Sequence[Path], output: Sequence[Path], folder: Path | No
 
 def _check(output: Sequence[Path], drawn: Sequence[tuple[int, Path]]) -> None:
     """UsageError for a file that could not be written, before any work."""
-    from gradstat.records import plots
-    from gradstat.records.propagation.formats import check_suffix
+    from gradstat.networks.formats import check_suffix
+    from gradstat.plots import kinds as plots
 
     for path in output:
         if path != STDOUT:
@@ -184,11 +184,11 @@ def _deliver(
     outcomes: "Sequence[Outcome]", output: Sequence[Path], drawn: Sequence[tuple[int, Path]], name: str, quiet: bool
 ) -> None:
     """Pictures and files first, then the text."""
-    from gradstat.records import plots
-    from gradstat.records.propagation.formats import FORMATS, PICTURES, save
+    from gradstat.networks.formats import FORMATS, PICTURES, save
+    from gradstat.plots import kinds as plots
 
     for number, path in drawn:
-        plots.save(plots.styled_figure("gradstat.records.plot_kinds.depth", outcomes[number]), path)
+        plots.save(plots.styled_figure("gradstat.networks.picture", outcomes[number]), path)
     pictures = list(dict(sorted(drawn, key=lambda pair: pair[0])).values())  # one for each, in their order
     for path in output:
         if path != STDOUT and path.suffix not in PICTURES:

@@ -63,8 +63,8 @@ def command(
     question. Interrupted or killed, the same command goes on from there.
     """
     from gradstat.config import load
-    from gradstat.document import Override, parse_override
-    from gradstat.layers.cases import cases
+    from gradstat.layer_types.from_config import cases
+    from gradstat.toml_file import Override, parse_override
 
     named = {
         "samples": samples,

@@ -11,11 +11,11 @@ from gradstat.cli.judgement import judge
 from gradstat.cli.progress import Progress
 from gradstat.config import RunConfig
 from gradstat.errors import Interrupted
-from gradstat.layers.table import Case
+from gradstat.layer_types.registry import Case
 
 if TYPE_CHECKING:
-    from gradstat.records.checkpoints import Checkpoint
-    from gradstat.records.store import Result
+    from gradstat.results.store import Result
+    from gradstat.runs.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stac
     with at_once():
         from gradstat.estimation.engines import engine_of
         from gradstat.estimation.estimators import estimator_of
-        from gradstat.estimation.plan import groups
+        from gradstat.estimation.groups import groups
         from gradstat.estimation.precision import Target
         from gradstat.estimation.run import available_cpus, execute, lines, plan
-        from gradstat.records.checkpoints import checkpoint
-        from gradstat.records.merging import marked
-        from gradstat.records.nodes import question
-        from gradstat.records.provenance import provenance
-        from gradstat.records.rows import table
-        from gradstat.records.store import Result
+        from gradstat.results.provenance import provenance
+        from gradstat.results.rows import table
+        from gradstat.results.store import Result
+        from gradstat.runs.checkpoints import checkpoint
+        from gradstat.runs.nodes import question
+        from gradstat.runs.shards import marked
 
         engine, jobs = stack.enter_context(engine_of(job.engine, job.jobs or available_cpus()))
         estimator = estimator_of(config.estimator)

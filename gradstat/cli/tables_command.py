@@ -36,10 +36,10 @@ def command(
     NAME: series, pytorch, nfnets, timm, e3nn, kaiming, selu, order-statistics, stride; all of them without any.
     On stdout unless a file is written or checked.
     """
-    from gradstat.records.atomic import check_writable, replacing
-    from gradstat.records.constant_formats import FORMATS as RENDERED
-    from gradstat.records.constant_formats import first_difference, format_of
-    from gradstat.records.constants import chosen, compute
+    from gradstat.constants.catalogue import chosen, compute
+    from gradstat.constants.literals import FORMATS as RENDERED
+    from gradstat.constants.literals import first_difference, format_of
+    from gradstat.text.files import check_writable, replacing
 
     tables = chosen(names)
     for path in (*output, *check):

@@ -13,8 +13,8 @@ from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, debug_option, sc
 from gradstat.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from gradstat.records.claims import Claim
-    from gradstat.records.verdicts import Outcome
+    from gradstat.verification.claims import Claim
+    from gradstat.verification.verdicts import Outcome
 
 SHIPPED = Path("configs/claims")
 REPORT_NAMES = ("table", "json", "md", "junit", "github")
@@ -62,11 +62,11 @@ def command(
 
     CLAIMS are TOML files, or folders of them; without any, configs/claims.
     """
-    from gradstat.records.atomic import check_writable
-    from gradstat.records.claims import load
-    from gradstat.records.reports import REPORTS, append_github_summary, kind_of, save
-    from gradstat.records.simultaneous import FAMILY_WISE
-    from gradstat.records.verification import verify
+    from gradstat.estimation.multiple_testing import FAMILY_WISE
+    from gradstat.text.files import check_writable
+    from gradstat.verification.claims import load
+    from gradstat.verification.reports import REPORTS, append_github_summary, kind_of, save
+    from gradstat.verification.verify import verify
 
     for path in output:
         kind_of(path)

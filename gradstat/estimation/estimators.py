@@ -6,14 +6,14 @@ from typing import Any
 
 from gradstat.errors import UsageError
 from gradstat.estimation import rqmc
-from gradstat.estimation.block import run_block
-from gradstat.estimation.forest import Accumulators, Forest
-from gradstat.estimation.plan import Blocks, Group
-from gradstat.estimation.points import run_points
-from gradstat.estimation.statistics import Estimates, estimates
+from gradstat.estimation.estimates import Estimates, estimates
+from gradstat.estimation.groups import Blocks, Group
+from gradstat.estimation.mc_kernel import run_block
+from gradstat.estimation.merge_tree import Accumulators, Forest
+from gradstat.estimation.rqmc_kernel import run_points
 from gradstat.estimation.student import DEGREES
 from gradstat.estimation.tasks import Task
-from gradstat.layers.record import Row, unknown
+from gradstat.layer_types.record import Row, unknown
 from gradstat.numerics.jit import Kernel
 from gradstat.numerics.moments import DRAWS
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gradstat.config import RunConfig
-from gradstat.estimation.statistics import Estimates
+from gradstat.estimation.estimates import Estimates
 
 # Of n, for the pilot's own error: 0.5 % for relu. Where tails are so heavy that it is more (exp: 50 %), a run that
 # misses its target says so.

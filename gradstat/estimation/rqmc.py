@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gradstat.estimation.forest import Accumulators, Forest
-from gradstat.estimation.plan import Block, Blocks, Group
-from gradstat.estimation.points import run_points
-from gradstat.estimation.statistics import Estimates, estimates
+from gradstat.estimation.estimates import Estimates, estimates
+from gradstat.estimation.groups import Block, Blocks, Group
+from gradstat.estimation.merge_tree import Accumulators, Forest
+from gradstat.estimation.rqmc_kernel import run_points
 from gradstat.estimation.tasks import Spec, Task
-from gradstat.layers.record import Row
+from gradstat.layer_types.record import Row
 from gradstat.numerics import moments as m
-from gradstat.numerics.directions import generators
 from gradstat.numerics.draws import LANES
+from gradstat.numerics.sobol import generators
 
 FEWEST = 32  # randomizations; twice as many are the next power of two of points
 

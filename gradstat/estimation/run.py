@@ -9,16 +9,16 @@ from typing import Protocol
 import numpy as np
 
 from gradstat.estimation.engines import Engine, threads
+from gradstat.estimation.estimates import Estimates, estimates
 from gradstat.estimation.estimators import MC, Estimator
-from gradstat.estimation.forest import Accumulators, Forest, Node
-from gradstat.estimation.plan import Group, groups
+from gradstat.estimation.groups import Group, groups
+from gradstat.estimation.merge_tree import Accumulators, Forest, Node
 from gradstat.estimation.precision import Target, allowed, seen
-from gradstat.estimation.scores import FEWEST, z_bound, z_score
-from gradstat.estimation.statistics import Estimates, estimates
-from gradstat.estimation.stretches import Kept, Stretch, kept, moments, stretches
+from gradstat.estimation.segments import Kept, Stretch, kept, moments, stretches
+from gradstat.estimation.significance import FEWEST, z_bound, z_score
 from gradstat.estimation.tasks import Finished
-from gradstat.layers.record import Exact, Row
-from gradstat.layers.table import Case
+from gradstat.layer_types.record import Exact, Row
+from gradstat.layer_types.registry import Case
 from gradstat.numerics.draws import PILOT
 
 PILOT_DRAWS = 2**18

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.estimation.block import run_block
-from gradstat.estimation.forest import ROOT, Accumulators, Forest, Node
-from gradstat.estimation.plan import Block, Group
-from gradstat.layers.expression.layer import NAME, expression_layer
-from gradstat.layers.table import Case, find
+from gradstat.estimation.groups import Block, Group
+from gradstat.estimation.mc_kernel import run_block
+from gradstat.estimation.merge_tree import ROOT, Accumulators, Forest, Node
+from gradstat.layer_types.expression.layer import NAME, expression_layer
+from gradstat.layer_types.registry import Case, find
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.moments import finish_rows
 

@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from gradstat.config import RunConfig, explain
-from gradstat.document import toml
 from gradstat.errors import UsageError
-from gradstat.layers.cases import cases
-from gradstat.layers.record import FLAG, PROBABILITY, REAL, Kind, Parameter, unknown, whole
-from gradstat.layers.table import Case
+from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Kind, Parameter, unknown, whole
+from gradstat.layer_types.registry import Case
 from gradstat.networks.operations import Conv2d, Features, Linear, Operation
 from gradstat.networks.plain_operations import Activation, AvgPool2d, Dropout, MaxPool2d
+from gradstat.toml_file import toml
 
 LARGEST = 2**16
 OPTIONAL = Kind(

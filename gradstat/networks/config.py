@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from gradstat.config import LARGEST_SEED, Strict, explain
-from gradstat.document import Override, put, read_toml
 from gradstat.errors import UsageError
 from gradstat.networks.randomness import MOST_NETWORKS
 from gradstat.networks.schemes import SCHEMES, find
+from gradstat.toml_file import Override, put, read_toml
 
 LARGEST = 2**16  # features along one dimension
 MOST_REPEATS = 10_000

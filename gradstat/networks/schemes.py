@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gradstat.errors import UsageError
-from gradstat.layers.record import unknown
+from gradstat.layer_types.record import unknown
 
 
 @dataclass(frozen=True)

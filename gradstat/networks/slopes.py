@@ -7,10 +7,10 @@ import numpy as np
 from numba import types
 
 from gradstat.estimation.callbacks import callback_of
-from gradstat.layers.table import Case
+from gradstat.layer_types.registry import Case
 from gradstat.networks.randomness import Array
+from gradstat.numerics.bits import call_layer
 from gradstat.numerics.draws import LANES
-from gradstat.numerics.intrinsics import call_layer
 from gradstat.numerics.jit import compiled
 
 _INTS, _FLOATS = types.int64[::1], types.float64[::1]

@@ -6,7 +6,7 @@
 import numpy as np
 
 from gradstat.numerics import elementary
-from gradstat.numerics.intrinsics import bits_of, float_of, fma
+from gradstat.numerics.bits import bits_of, float_of, fma
 from gradstat.numerics.jit import inline, lowered
 from gradstat.numerics.polynomials import COS, SIN, polynomial
 

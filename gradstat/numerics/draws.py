@@ -13,7 +13,7 @@ import numpy as np
 
 from gradstat.numerics import elementary
 from gradstat.numerics.jit import inline
-from gradstat.numerics.lowering import log_normal
+from gradstat.numerics.kernel_math import log_normal
 from gradstat.numerics.normals import LANES as LANES
 from gradstat.numerics.normals import normal_pairs, open_uniform, words
 from gradstat.numerics.polynomials import ERF, polynomial

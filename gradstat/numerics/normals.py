@@ -12,12 +12,12 @@ from numba import types
 from numba.extending import intrinsic
 
 from gradstat.numerics.angles import TWO_52, TWO_52_BITS
-from gradstat.numerics.intrinsics import float_of
+from gradstat.numerics.bits import float_of
 from gradstat.numerics.jit import inline
-from gradstat.numerics.lowering import LN2, LOG_OFFSET, MANTISSA_BITS, MANTISSA_MASK, SIGN_BIT, SQRT_HALF_BITS
+from gradstat.numerics.kernel_math import LN2, LOG_OFFSET, MANTISSA_BITS, MANTISSA_MASK, SIGN_BIT, SQRT_HALF_BITS
 from gradstat.numerics.philox import LOW, SHIFT, U64, philox4x32
 from gradstat.numerics.polynomials import RADIUS, TURN_COS, TURN_SIN
-from gradstat.numerics.vectors import array, ascending, chains, lanes, load, offset, splat, store
+from gradstat.numerics.simd import array, ascending, chains, lanes, load, offset, splat, store
 
 LANES = 1024
 HALF = LANES // 2

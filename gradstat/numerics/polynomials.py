@@ -10,7 +10,7 @@ the fitted function, its interval and the largest error the fit leaves in the re
 from numba import types
 from numba.extending import intrinsic
 
-from gradstat.numerics.vectors import Vector, chains
+from gradstat.numerics.simd import Vector, chains
 
 # (e^r − 1 − r)/r² on |r| ≤ ln 2/2: 2⁻⁵⁵.
 EXP = (

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import inline
-from gradstat.numerics.vectors import INT, Registers, array, constant, lanes, load, splat, store
+from gradstat.numerics.simd import INT, Registers, array, constant, lanes, load, splat, store
 
 COLUMNS = 4  # one AVX2 register: wider ones would not leave room for all sums
 # Rows of `partial`: Σd, Σd², Σd³, Σd⁴, Σ|v|, Σ|d|, Σ sign d, Σ d|d|, #(v = 0), min, max, with d = v − centre.

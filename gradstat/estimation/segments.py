@@ -1,0 +1,87 @@
+"""Stretches: what a run samples in one go, and how the nodes of all stretches become the moments of each case.
+
+A case that needs more draws than its companions goes on without them: the group has one stretch for all, then one for
+those that are left. Digits do not depend on company, so nobody can tell afterwards.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from gradstat.errors import UsageError
+from gradstat.estimation.estimators import Estimator
+from gradstat.estimation.groups import Blocks, Group
+from gradstat.estimation.merge_tree import Accumulators, Forest
+from gradstat.estimation.tasks import Finished
+from gradstat.layer_types.registry import Case
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Blocks that all cases of a group need; `places` of the cases in the run."""
+
+    group: Group
+    places: tuple[int, ...]
+    blocks: Blocks
+    estimator: Estimator
+
+    @property
+    def title(self) -> str:
+        """The cases by name."""
+        return ", ".join(case.title for case in self.group.cases)
+
+    def share(self, index: int, of: int) -> "Stretch":
+        """The blocks of one shard; UsageError where its errors would come from less than two units."""
+        units = len(self.blocks) // self.blocks.together
+        if self.blocks.unit and units < 2 * of:
+            raise UsageError(
+                f"--shard {index}/{of}: of {units} randomizations, a shard takes two or more for its errors; "
+                f"allowed: up to {units // 2} shards"
+            )
+        return replace(self, blocks=self.blocks.share(index, of))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is finished of a stretch, without what only sampling needs: this goes to files."""
+
+    places: tuple[int, ...]
+    blocks: Blocks
+    centres: tuple[float, ...]
+    nodes: tuple[Finished, ...]
+
+
+def stretches(
+    cases: Sequence[Case], groups: Sequence[Group], draws: Callable[[Case], int], estimator: Estimator
+) -> Iterator[Stretch]:
+    """The stretches that give every case its draws; all but the most of a group are whole numbers of blocks."""
+    places = {id(case): place for place, case in enumerate(cases)}
+    for group in groups:
+        first = 0
+        for samples in sorted({draws(case) for case in group.cases}):
+            longer = [case for case in group.cases if draws(case) >= samples]
+            own = longer if estimator.nested else [case for case in longer if draws(case) == samples]
+            part, blocks = group.only(own), estimator.blocks(group, samples)
+            if estimator.nested:
+                first, blocks = blocks.last, replace(blocks, first=first)
+            yield Stretch(part, tuple(places[id(case)] for case in part.cases), blocks, estimator)
+
+
+def kept(stretch: Stretch, forest: Forest) -> Kept:
+    """The nodes of a forest with their draws."""
+    nodes = [Finished(node, rows, stretch.blocks.draws(node) or 0) for node, rows in sorted(forest.nodes.items())]
+    return Kept(stretch.places, stretch.blocks, tuple(stretch.group.centres.tolist()), tuple(nodes))
+
+
+def moments(cases: Sequence[Case], parts: Iterable[Kept], estimator: Estimator) -> list[Accumulators | None]:
+    """Accumulators [row, WIDTH] of every case, merged along the tree; None for a case without draws."""
+    forests = [Forest() for _ in cases]
+    for part in parts:
+        ends = [0]
+        for place in part.places:
+            forests[place].top = part.blocks.top
+        for place in part.places:
+            ends.append(ends[-1] + len(cases[place].shape.rows))
+        for node, rows, _ in part.nodes:
+            for i, place in enumerate(part.places):
+                forests[place].add(node, rows[ends[i] : ends[i + 1]].copy())
+    return [estimator.total(forest) if forest.nodes else None for forest in forests]

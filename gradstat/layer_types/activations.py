@@ -1,0 +1,181 @@
+"""The table of activations, piecewise linear ones and sigmoids; `smooth` holds the others.
+
+One function each, x ↦ (y, dy/dx), its parameters being the arguments behind x.
+
+Adding one is adding one record here. At a kink the formula itself says which side it takes (PyTorch's).
+
+`where` computes both sides, so a formula must be finite on either. Hence the exponentials of −|x|, which never
+overflow: with e = e^−|x|, σ(x) is 1/(1 + e) or e/(1 + e), and σ′(x) = e/(1 + e)², to the last digits in both
+tails, where y·(1 − y) would lose them. Each formula computes e once for y and dy/dx.
+"""
+
+import math
+
+from gradstat.layer_types.elementwise import activation
+from gradstat.layer_types.record import NOT_NEGATIVE, POSITIVE, Kind
+from gradstat.numerics import elementary as el
+from gradstat.numerics.elementary import Value
+
+Pair = tuple[Value, Value]
+
+ERF_SLOPE = 2.0 / math.sqrt(math.pi)
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+LECUN_SCALE, LECUN_SLOPE = 1.7159, 2.0 / 3.0
+
+
+# Piecewise linear
+
+
+@activation(formula="x", torch="torch.nn.Identity")
+def identity(x: Value) -> Pair:
+    return x, 1.0
+
+
+@activation(formula="max(x, 0)", kinks=(0.0,))
+def relu(x: Value) -> Pair:
+    return el.maximum(x, 0.0), el.where(x > 0.0, 1.0, 0.0)
+
+
+@activation(formula="min(max(x, 0), 6)", kinks=(0.0, 6.0))
+def relu6(x: Value) -> Pair:
+    return el.minimum(el.maximum(x, 0.0), 6.0), el.where(x > 0.0, el.where(x < 6.0, 1.0, 0.0), 0.0)
+
+
+@activation(formula="x if x > 0 else negative_slope·x", kinks=(0.0,))
+def leaky_relu(x: Value, negative_slope: float = 0.01) -> Pair:
+    slope = el.where(x > 0.0, 1.0, negative_slope)
+    return slope * x, slope
+
+
+@activation(formula="x if x > 0 else weight·x", kinks=(0.0,))
+def prelu(x: Value, weight: float = 0.25) -> Pair:
+    slope = el.where(x > 0.0, 1.0, weight)
+    return slope * x, slope
+
+
+@activation(
+    formula="min(max(x, min_val), max_val)",
+    kinks=lambda min_val, max_val: (min_val, max_val),
+    together=Kind("min_val at most max_val", lambda params: params["min_val"] <= params["max_val"]),
+    aliases=("hard_tanh",),
+)
+def hardtanh(x: Value, min_val: float = -1.0, max_val: float = 1.0) -> Pair:
+    y = el.minimum(el.maximum(x, min_val), max_val)
+    return y, el.where(x > min_val, el.where(x < max_val, 1.0, 0.0), 0.0)
+
+
+@activation(formula="min(max(x + 3, 0), 6)/6", kinks=(-3.0, 3.0), aliases=("hard_sigmoid",))
+def hardsigmoid(x: Value) -> Pair:
+    y = el.minimum(el.maximum(x + 3.0, 0.0), 6.0) / 6.0
+    return y, el.where(x > -3.0, el.where(x < 3.0, 1.0 / 6.0, 0.0), 0.0)
+
+
+@activation(formula="x·min(max(x + 3, 0), 6)/6", kinks=(-3.0, 3.0), aliases=("hard_swish",))
+def hardswish(x: Value) -> Pair:
+    y = x * el.minimum(el.maximum(x + 3.0, 0.0), 6.0) / 6.0
+    return y, el.where(x > -3.0, el.where(x < 3.0, x / 3.0 + 0.5, 1.0), 0.0)
+
+
+@activation(formula="x if |x| > lambd else 0", kinks=lambda lambd: (-lambd, lambd), kinds={"lambd": NOT_NEGATIVE})
+def hardshrink(x: Value, lambd: float = 0.5) -> Pair:
+    size = el.absolute(x)
+    return el.where(size > lambd, x, 0.0), el.where(size > lambd, 1.0, 0.0)
+
+
+@activation(formula="sign(x)·max(|x| − lambd, 0)", kinks=lambda lambd: (-lambd, lambd), kinds={"lambd": NOT_NEGATIVE})
+def softshrink(x: Value, lambd: float = 0.5) -> Pair:
+    y = el.where(x > lambd, x - lambd, el.where(x < -lambd, x + lambd, 0.0))
+    return y, el.where(el.absolute(x) > lambd, 1.0, 0.0)
+
+
+@activation(formula="x if x > threshold else value", kinks=lambda threshold, value: (threshold,))
+def threshold(x: Value, threshold: float = 0.0, value: float = 0.0) -> Pair:
+    return el.where(x > threshold, x, value), el.where(x > threshold, 1.0, 0.0)
+
+
+@activation(formula="|x|", torch="torch.abs", kinks=(0.0,), aliases=("absolute",))
+def abs(x: Value) -> Pair:
+    return el.absolute(x), el.sign(x)
+
+
+@activation(formula="sign(x)", torch="torch.sign", kinks=(0.0,))
+def sign(x: Value) -> Pair:
+    return el.sign(x), 0.0
+
+
+# Exponential below 0
+
+
+@activation(formula="x if x > 0 else alpha·(e^x − 1)", kinks=(0.0,))
+def elu(x: Value, alpha: float = 1.0) -> Pair:
+    below = el.minimum(x, 0.0)
+    return el.where(x > 0.0, x, alpha * el.expm1(below)), el.where(x > 0.0, 1.0, alpha * el.exp(below))
+
+
+@activation(formula="x if x > 0 else alpha·(e^(x/alpha) − 1)", kinks=(0.0,), kinds={"alpha": POSITIVE})
+def celu(x: Value, alpha: float = 1.0) -> Pair:
+    below = el.minimum(x, 0.0) / alpha
+    return el.where(x > 0.0, x, alpha * el.expm1(below)), el.where(x > 0.0, 1.0, el.exp(below))
+
+
+@activation(formula="1.0507·(x if x > 0 else 1.6733·(e^x − 1))", kinks=(0.0,))
+def selu(x: Value) -> Pair:
+    below = el.minimum(x, 0.0)
+    y = SELU_SCALE * el.where(x > 0.0, x, SELU_ALPHA * el.expm1(below))
+    return y, SELU_SCALE * el.where(x > 0.0, 1.0, SELU_ALPHA * el.exp(below))
+
+
+# Sigmoids
+
+
+@activation(formula="σ(x) = 1/(1 + e^−x)")
+def sigmoid(x: Value) -> Pair:
+    e = el.exp(-el.absolute(x))
+    upper = 1.0 / (1.0 + e)
+    return el.where(x > 0.0, 1.0, e) * upper, e * upper * upper
+
+
+@activation(formula="tanh x")
+def tanh(x: Value) -> Pair:
+    """With m = e^(2|x|) − 1: tanh |x| = m/(m + 2) and tanh′ = 4(m + 1)/(m + 2)², nothing cancels."""
+    size = el.absolute(x)
+    m = el.expm1(2.0 * el.minimum(size, 350.0))
+    y = m / (m + 2.0)
+    return el.where(x < 0.0, -y, y), 4.0 * ((m + 1.0) / (m + 2.0)) / (m + 2.0)
+
+
+@activation(formula="1.7159·tanh(2x/3)", torch="", source="LeCun et al. 1998, Efficient BackProp")
+def lecun_tanh(x: Value) -> Pair:
+    """tanh as above."""
+    size = LECUN_SLOPE * el.absolute(x)
+    m = el.expm1(2.0 * el.minimum(size, 350.0))
+    y = LECUN_SCALE * m / (m + 2.0)
+    slope = (4.0 * LECUN_SCALE * LECUN_SLOPE) * ((m + 1.0) / (m + 2.0)) / (m + 2.0)
+    return el.where(x < 0.0, -y, y), slope
+
+
+@activation(formula="x − tanh x")
+def tanhshrink(x: Value) -> Pair:
+    t = el.tanh(x)
+    return x - t, t * t
+
+
+@activation(formula="x/(1 + |x|)", kinks=(0.0,), aliases=("soft_sign",))
+def softsign(x: Value) -> Pair:
+    inverse = 1.0 / (1.0 + el.absolute(x))
+    return x * inverse, inverse * inverse
+
+
+@activation(formula="erf x", torch="torch.erf")
+def erf(x: Value) -> Pair:
+    return el.erf(x), ERF_SLOPE * el.exp(-x * x)
+
+
+@activation(formula="arctan x", torch="torch.atan", aliases=("arctan",))
+def atan(x: Value) -> Pair:
+    return el.atan(x), 1.0 / (1.0 + x * x)
+
+
+@activation(formula="arsinh x", torch="torch.asinh", aliases=("arcsinh",))
+def asinh(x: Value) -> Pair:
+    return el.asinh(x), 1.0 / el.sqrt(1.0 + x * x)

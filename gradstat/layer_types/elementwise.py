@@ -1,0 +1,132 @@
+"""Elementwise layers: from one scalar formula x ↦ (y, dy/dx) to a record with a referee."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.layer_types.exact.distributions import abs_mean_of_upstream, of_product
+from gradstat.layer_types.exact.quadrature import expectation, moments
+from gradstat.layer_types.record import (
+    ANYTHING,
+    FORWARD,
+    Exact,
+    Kind,
+    Layer,
+    Parameter,
+    Params,
+    Row,
+    one_of,
+    parameters_of,
+)
+
+Formula = Callable[..., Any]
+Kinks = tuple[float, ...] | Callable[..., tuple[float, ...]]
+
+ACTIVATIONS: dict[str, Layer] = {}
+
+
+def activation(
+    *,
+    formula: str,
+    kinks: Kinks = (),
+    kinds: Mapping[str, Kind] | None = None,
+    variants: tuple[str, Mapping[str, Formula | None]] | None = None,
+    together: Kind = ANYTHING,
+    torch: str | None = None,
+    source: str = "",
+    aliases: tuple[str, ...] = (),
+    growth: str = "polynomial",
+) -> Callable[[Formula], Formula]:
+    """Decorator: put a scalar formula into the table of activations, under its own name.
+
+    kinks: where the formula or a derivative of it jumps, a tuple or a function of the parameters.
+    kinds: what each parameter may be (a finite number where nothing is said).
+    together: what the parameters must satisfy among each other.
+    variants: (parameter, {word: formula}) where a word chooses the formula; None stands for the decorated one.
+    torch: PyTorch's name, where it is not `torch.nn.functional.` and the name; "" where PyTorch has none.
+    source: who defines it, where PyTorch does not.
+    """
+
+    def register(function: Formula) -> Formula:
+        name = function.__name__
+        ACTIVATIONS[name] = elementwise(
+            name,
+            function,
+            formula=formula,
+            kinks=kinks,
+            kinds=kinds or {},
+            variants=variants,
+            together=together,
+            torch=f"torch.nn.functional.{name}" if torch is None else torch,
+            source=source,
+            aliases=aliases,
+            growth=growth,
+        )
+        return function
+
+    return register
+
+
+def elementwise(
+    name: str,
+    function: Formula,
+    *,
+    formula: str,
+    kinks: Kinks,
+    kinds: Mapping[str, Kind],
+    variants: tuple[str, Mapping[str, Formula | None]] | None,
+    together: Kind,
+    torch: str,
+    source: str,
+    aliases: tuple[str, ...],
+    growth: str,
+) -> Layer:
+    """The record of one scalar formula."""
+    numbers = parameters_of(function, kinds)
+    word, formulas = variants or ("", {})
+    words = (Parameter(word, next(iter(formulas)), one_of(*formulas)),) if variants else ()
+
+    def kernel(params: Params) -> Formula:
+        return formulas.get(params.get(word, "")) or function
+
+    def constants(params: Params) -> tuple[float, ...]:
+        return tuple(float(params[parameter.name]) for parameter in numbers)
+
+    def kinks_of(params: Params) -> tuple[float, ...]:
+        return kinks(*constants(params)) if callable(kinks) else kinks
+
+    def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
+        return exact(kernel(params), constants(params), kinks_of(params), row, x, dy)
+
+    return Layer(
+        name=name,
+        formula=f"y = {formula}",
+        backward="dx = dy · f′(x)",
+        torch=torch,
+        source=source,
+        kernel=kernel,
+        elementwise=True,
+        referee=referee,
+        referee_words="quadrature",
+        parameters=numbers + words,
+        together=together,
+        aliases=aliases,
+        constants=constants,
+        kinks=kinks_of,
+        growth=growth,
+    )
+
+
+def exact(
+    function: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], row: Row, x: Input, dy: Upstream
+) -> Exact | None:
+    """Quadrature of y = f(x), or of dx = dy·f′(x), over the distribution of x, split at the kinks."""
+    if row.direction == FORWARD:
+        return moments(lambda v: function(v, *constants)[0], x, kinks)
+    slope = moments(lambda v: function(v, *constants)[1], x, kinks)
+    if slope is None or slope.abs_mean is None:
+        return None
+    spread = slope.abs_mean * abs_mean_of_upstream(dy)
+    square = slope.var + slope.mean**2
+    fourth = expectation(lambda v: function(v, *constants)[1] ** 4, x, kinks)
+    return Exact(0.0, square, spread, spread, of_product(fourth, square, dy))

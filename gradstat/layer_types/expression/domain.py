@@ -1,0 +1,105 @@
+"""Where a program has kinks, and whether it is finite wherever x can be."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradstat.assumptions import Input
+from gradstat.errors import UsageError
+from gradstat.layer_types.exact.distributions import REACH, Array
+from gradstat.layer_types.expression.derivative import Program
+from gradstat.layer_types.expression.tape import COMPARISONS, NUMBER, PARAMETER, X, quoted
+
+# In standard deviations: as far as the sampler goes (its uniform numbers end 2⁻⁵³ before 0 and 1).
+DRAWN = {"normal": 8.6, "laplace": 26.0, "logistic": 20.3, "uniform": math.sqrt(3.0)}
+LARGEST_ANGLE = 1e5  # kernels compute sin and cos within
+SWITCHES = ("abs", "sign", "min", "max", *COMPARISONS)
+BISECTIONS = 100
+
+
+def check_finite(program: Program, parameters: Mapping[str, float], x: Input) -> None:
+    """UsageError where y or dy/dx is not a finite number for an x that can be drawn: which part, and at which x."""
+    points = _points(x, DRAWN[x.distribution])
+    values = [np.broadcast_to(value, points.shape) for value in program.tape.values(points, parameters)]
+    for root, what in ((program.value, ""), (program.slope, "the derivative of ")):
+        bad = ~np.isfinite(values[root])
+        if bad.any():
+            at = _nearest(points, bad, x)
+            index = _culprit(program, values, root, at)
+            part = program.tape.steps[index].text
+            raise UsageError(f"{what}{quoted(part)} is {values[index][at]:g} {_place(points[at], x)}")
+    for index in program.tape.reached(program.value, program.slope):
+        step = program.tape.steps[index]
+        if step.operation in ("sin", "cos"):
+            far = np.abs(values[step.arguments[0]]) > LARGEST_ANGLE
+            if far.any():
+                at = _nearest(points, far, x)
+                angle = values[step.arguments[0]][at]
+                limit = f"sin and cos are computed for angles within {LARGEST_ANGLE:g}"
+                raise UsageError(f"{limit}; {quoted(step.text)} takes {angle:g} {_place(points[at], x)}")
+
+
+def kinks(program: Program, parameters: Mapping[str, float], x: Input) -> tuple[float, ...]:
+    """Where a comparison, |u|, sign, min or max of the program changes sides, found by bisection."""
+    tape = program.tape
+    live = (tape.steps[index] for index in tape.reached(program.value, program.slope))
+    switches = sorted({step.arguments for step in live if step.operation in SWITCHES})
+    if not switches:
+        return ()
+
+    def sides(points: Array) -> Array:
+        values = [np.broadcast_to(value, points.shape) for value in tape.values(points, parameters)]
+        with np.errstate(all="ignore"):
+            levels = np.array([values[s[0]] - (values[s[1]] if len(s) > 1 else 0.0) for s in switches])
+        return np.where(np.isnan(levels), 2.0, np.sign(levels))
+
+    points = _points(x, REACH[x.distribution])
+    found = sides(points)
+    row, column = np.nonzero(found[:, 1:] != found[:, :-1])
+    low, high, side = points[column], points[column + 1], found[row, column]
+    each = np.arange(len(row))
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        same = sides(middle)[row, each] == side
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    roots = np.where(np.abs(high) < 1e-20, 0.0, high)
+    roots = np.unique(roots)
+    apart = np.diff(roots, prepend=-np.inf) > 1e-13 * np.maximum(1.0, np.abs(roots))
+    return tuple(roots[apart].tolist())
+
+
+def _points(x: Input, reach: float) -> Array:
+    """Points within the reach of x: dense about its mean, about 0 at unit scale, and ever finer towards both."""
+    steps = np.linspace(-min(reach, 12.0), min(reach, 12.0), 4801)
+    far = np.geomspace(min(reach, 12.0), reach, 100)
+    fine = np.geomspace(1e-9, 1e3, 400)
+    around = np.r_[x.mean + x.std * np.r_[steps, far, -far, fine, -fine], np.linspace(-20.0, 20.0, 2003), fine, -fine]
+    return np.unique(around[(around != 0.0) & (np.abs(around - x.mean) <= reach * x.std)])
+
+
+def _nearest(points: Array, chosen: Array, x: Input) -> int:
+    """The chosen point nearest to the mean of x, but not within a tenth of a standard deviation if there is another."""
+    distance = np.abs(points - x.mean) / x.std
+    distance = np.where(distance < 0.1, 1e6 - distance, distance)
+    return int(np.argmin(np.where(chosen, distance, np.inf)))
+
+
+def _place(at: float, x: Input) -> str:
+    return f"at x = {at:.3g}, and x is {x.label()}"
+
+
+def _culprit(program: Program, values: list[Array], root: int, at: int) -> int:
+    """The first step on the way to `root` that is not finite though all it is made of is."""
+    steps = program.tape.steps
+    while True:
+        step = steps[root]
+        inner = step.arguments
+        if step.operation == "where":
+            inner = (inner[1],) if values[inner[0]][at] else (inner[2],)
+        broken = [
+            i for i in inner if steps[i].operation not in (X, NUMBER, PARAMETER) and not np.isfinite(values[i][at])
+        ]
+        if not broken:
+            return root
+        root = broken[0]

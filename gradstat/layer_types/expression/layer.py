@@ -1,0 +1,72 @@
+"""From an expression to the record of a layer."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.errors import UsageError
+from gradstat.layer_types.elementwise import Formula, exact
+from gradstat.layer_types.expression.derivative import Program, program
+from gradstat.layer_types.expression.domain import check_finite, kinks
+from gradstat.layer_types.expression.emit import function_of
+from gradstat.layer_types.expression.tape import quoted
+from gradstat.layer_types.record import REAL, Exact, Kind, Layer, Parameter, Params, Row
+
+NAME = "expression"  # of a layer that has no other
+_ALLOWED_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def expression_layer(text: str, names: Sequence[str] = (), name: str = NAME) -> Layer:
+    """The layer y = text with these parameters; UsageError for anything outside the grammar."""
+    if _ALLOWED_NAME.fullmatch(name) is None:
+        raise UsageError(f"name = {quoted(name)}: letters, digits and _ are allowed, at most 64")
+    exponents = program(text, names).exponents
+
+    def compiled(params: Params) -> Program:
+        """The program with the parameters in exponents settled: x ** 2 is a product, x ** 2.5 is not."""
+        return program(text, names, {n: float(params[n]) for n in names if n in exponents})
+
+    def constants(params: Params) -> tuple[float, ...]:
+        return tuple(float(params[n]) for n in names)
+
+    def kernel(params: Params) -> Formula:
+        return function_of(compiled(params), names)
+
+    def kinks_of(params: Params, x: Input) -> tuple[float, ...]:
+        return kinks(compiled(params), dict(zip(names, constants(params), strict=True)), x)
+
+    def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
+        numbers = tuple(np.float64(value) for value in constants(params))  # 1/0 is infinite, not an exception
+        return exact(kernel(params), numbers, kinks_of(params, x), row, x, dy)
+
+    return Layer(
+        name=name,
+        formula=f"y = {text}",
+        backward="dx = dy · f′(x)",
+        torch="",
+        kernel=kernel,
+        elementwise=True,
+        referee=referee,
+        referee_words="quadrature",
+        parameters=(Parameter(NAME, text, _exactly(text)), *(Parameter(n, None, REAL) for n in names)),
+        constants=constants,
+        kinks=lambda params: kinks_of(params, Input()),
+    )
+
+
+def check(layer: Layer, params: Params, x: Input) -> None:
+    """UsageError where the expression is not finite for these parameters and an x that can be drawn."""
+    names = [parameter.name for parameter in layer.parameters[1:]]
+    text = str(params[NAME])
+    numbers = {n: float(params[n]) for n in names}
+    exponents = program(text, names).exponents
+    try:
+        check_finite(program(text, names, {n: v for n, v in numbers.items() if n in exponents}), numbers, x)
+    except UsageError as error:
+        raise UsageError(f"expression {quoted(text)}: {error}") from None
+
+
+def _exactly(text: str) -> Kind:
+    return Kind(quoted(text), lambda value: value == text)

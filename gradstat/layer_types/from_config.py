@@ -1,0 +1,91 @@
+"""Configuration → cases: every layer, swept parameter and assumption settled and checked before anything is sampled."""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig
+from gradstat.errors import UsageError, closest, quoted
+from gradstat.layer_types.record import Layer
+from gradstat.layer_types.registry import LAYERS, Case, find
+
+MOST_CASES = 10_000  # of one layer; a megabyte of result
+
+
+def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
+    """Every case of a configuration, in its order; UsageError names the layer that is wrong."""
+    found: list[Case] = []
+    for number, layer in enumerate(config.layer, 1):
+        try:
+            found.extend(cases_of(layer, config))
+        except UsageError as error:
+            raise UsageError(f"{source}: layer {number}: {error}") from None
+    return found
+
+
+def cases_of(layer: LayerConfig, config: RunConfig) -> Iterator[Case]:
+    """One case per combination of swept values, the last parameter varying fastest."""
+    record = record_of(layer)
+    check_keys(record, layer)
+    check_count(layer)
+    x, dy = input_of(layer.input or config.input), upstream_of(layer.upstream or config.upstream)
+    written = {} if layer.expression is None else {"expression": layer.expression}
+    for values in itertools.product(*layer.sweep.values()):
+        given = written | layer.params | dict(zip(layer.sweep, values, strict=True))
+        case = Case(record, given, x, dy)
+        case.check()
+        if written:
+            from gradstat.layer_types.expression.layer import check
+
+            check(record, case.params, x)
+        yield case
+
+
+def record_of(layer: LayerConfig) -> Layer:
+    """The layer that a configuration names, or writes as an expression whose parameters are its other keys."""
+    if layer.expression is None:
+        return find(layer.name)
+    if any(layer.name in (known.name, *known.aliases) for known in LAYERS.values()):
+        raise UsageError(f"name = {layer.name!r} is a layer of gradstat; an expression needs another name, or none")
+    from gradstat.layer_types.expression.layer import expression_layer
+
+    return expression_layer(layer.expression, tuple(layer.params | layer.sweep), layer.name)
+
+
+def check_keys(record: Layer, layer: LayerConfig) -> None:
+    """UsageError for a key that is neither a parameter nor a key of every layer, and for keys that contradict."""
+    parameters = [parameter.name for parameter in record.parameters]
+    allowed = f"parameters: {', '.join(parameters) or 'none'}"
+    for key in layer.sweep:
+        if key not in parameters:
+            close = closest(key, parameters)
+            advice = f"did you mean '{close}'?" if close else allowed
+            raise UsageError(f"{record.name}: sweep has the unknown parameter '{key}'; {advice}")
+        if key in layer.params:
+            raise UsageError(f"{record.name}: {key} stands alone and in sweep; keep one of the two")
+    for key in layer.params:
+        if key not in parameters:
+            common = list(LayerConfig.model_fields)
+            close = closest(key, parameters + common)
+            advice = f"did you mean '{close}'?" if close else f"{allowed}; of every layer: {', '.join(common)}"
+            raise UsageError(f"{record.name}: unknown key '{key}'; {advice}")
+    if layer.sweep and layer.printed:
+        raise UsageError(f"{record.name}: printed numbers belong to one case; leave sweep out, or give each its layer")
+
+
+def check_count(layer: LayerConfig) -> None:
+    """UsageError for sweeps that multiply to more cases than anyone would read."""
+    count = math.prod(map(len, layer.sweep.values()))
+    if count > MOST_CASES:
+        raise UsageError(f"{quoted(layer.name)}: its sweep makes {count:,} cases; allowed: up to {MOST_CASES:,}")
+
+
+def input_of(config: InputConfig) -> Input:
+    """The assumption that a configuration describes."""
+    return Input(**config.model_dump())
+
+
+def upstream_of(config: UpstreamConfig) -> Upstream:
+    """The assumption that a configuration describes."""
+    return Upstream(**config.model_dump())

@@ -1,0 +1,118 @@
+"""`gradstat.activation`: a layer of one's own from Python functions, into the table of layers for this process."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gradstat.errors import UsageError
+from gradstat.layer_types.elementwise import Formula, Kinks, elementwise
+from gradstat.layer_types.record import ANYTHING, REAL, Kind
+from gradstat.layer_types.registry import LAYERS
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_own: set[str] = set()
+
+
+def activation(
+    value: Formula | None = None,
+    slope: Formula | None = None,
+    *,
+    name: str | None = None,
+    formula: str = "",
+    kinks: Kinks = (),
+    kinds: Mapping[str, Kind] | None = None,
+    torch: str = "",
+    source: str = "",
+) -> Callable[..., Any]:
+    """Register x ↦ (y, dy/dx), or the pair x ↦ y and x ↦ dy/dx; also a decorator, with or without arguments.
+
+    Arguments behind x are the layer's parameters and need numbers as defaults. The functions are compiled by numba
+    and run on NumPy arrays by the referee: write `el.where`, `el.exp`, … (`from gradstat.numerics import elementary
+    as el`), not `if`. `kinks` are the places where y or dy/dx jump, or a function of the parameters that gives them.
+    The name is the function's own unless it is given. Registering a name again replaces the layer.
+    """
+
+    def register(function: Formula) -> Formula:
+        known = str(name or getattr(function, "__name__", ""))
+        _check_name(known)
+        _check_arguments(known, function, slope)
+        both = function if slope is None else pair(function, slope)
+        _check_values(known, both)
+        LAYERS[known] = elementwise(
+            known,
+            both,
+            formula=formula or f"{known}(x)",
+            kinks=kinks,
+            kinds=kinds or {},
+            variants=None,
+            together=ANYTHING,
+            torch=torch,
+            source=source,
+            aliases=(),
+            growth="polynomial",
+        )
+        _own.add(known)
+        return function
+
+    return register if value is None else register(value)
+
+
+def is_registered(name: str) -> bool:
+    """True for a layer that was registered from Python in this process."""
+    return name in _own
+
+
+def pair(value: Formula, slope: Formula) -> Formula:
+    """The function x ↦ (value, slope) with the arguments of `value`, from source of our own: numba reads no *args.
+
+    `parts` tells the compiler what it calls.
+    """
+    names = list(inspect.signature(value).parameters)
+    arguments = ", ".join(names)
+    body = f"def both({arguments}):\n    return _value({arguments}), _slope({arguments})\n"
+    scope: dict[str, Any] = {"_value": value, "_slope": slope, "__name__": "pair"}
+    exec(compile(body, "<gradstat pair>", "exec"), scope)
+    both: Any = scope["both"]
+    both.__defaults__ = tuple(p.default for p in inspect.signature(value).parameters.values())[1:]
+    both.parts = (value, slope)
+    return both  # type: ignore[no-any-return]
+
+
+def _check_name(name: str) -> None:
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(f"a layer cannot be named {name!a}: letters, digits and _ are allowed; give name=")
+    taken = {n for layer in LAYERS.values() for n in (layer.name, *layer.aliases)} - _own
+    if name in taken:
+        raise UsageError(f"{name!r} is a layer of gradstat already; choose another name")
+
+
+def _check_arguments(name: str, value: Formula, slope: Formula | None) -> None:
+    """Plain functions: x by position, then parameters with a number as default; the slope takes as many."""
+    for function in (value, slope or value):
+        if not inspect.isfunction(function):
+            raise UsageError(f"{name}: expected a plain Python function, found {type(function).__name__}")
+    arguments = list(inspect.signature(value).parameters.values())
+    plain = all(a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD) for a in arguments)
+    if not arguments or not plain or not all(REAL.contains(a.default) for a in arguments[1:]):
+        raise UsageError(f"{name}: expected arguments (x, parameter=number, ...), found {inspect.signature(value)}")
+    if slope is not None and len(inspect.signature(slope).parameters) != len(arguments):
+        raise UsageError(f"{name}: the function takes {len(arguments)} arguments; its derivative has to take as many")
+
+
+def _check_values(name: str, function: Formula) -> None:
+    """UsageError where the function does not map an array of x to two arrays."""
+    x = np.linspace(-2.0, 2.0, 9)
+    try:
+        with np.errstate(all="ignore"):
+            y, slope = function(x)
+            shapes = {np.broadcast_shapes(np.shape(part), x.shape) for part in (y, slope)}
+    except Exception as error:
+        reason = str(error).split("\n")[0]
+        raise UsageError(
+            f"{name}: not x → (y, dy/dx) on a NumPy array ({reason}); use el.where instead of if"
+        ) from error
+    if shapes != {x.shape}:
+        raise UsageError(f"{name}: y and dy/dx need the shape of x")

@@ -1,0 +1,152 @@
+"""The dropout family: each input, or all of a channel or sample together, is kept with probability 1 − p.
+
+What is kept becomes c·x + d, what is dropped becomes e. Plain and inverted dropout differ in c; alpha_dropout also
+shifts, so that SELU's activations keep their mean and variance.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.layer_types.exact.distributions import abs_mean_of_upstream, of_product
+from gradstat.layer_types.exact.quadrature import expectation
+from gradstat.layer_types.record import FLAG, FORWARD, PROBABILITY, Exact, Layer, Parameter, Params, Row, Shape, whole
+
+ALPHA = 1.7580993408473766  # −(SELU's limit at −∞), to PyTorch's digits
+LARGEST_SIZE = 4096
+
+
+@dataclass(frozen=True)
+class Mask:
+    """y = scale·x + shift with probability 1 − p, else `dropped`; dx = scale·dy or 0."""
+
+    p: float
+    scale: float
+    shift: float = 0.0
+    dropped: float = 0.0
+
+
+def dropout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
+    """r = [u ≥ p]·scale, one u for all slots; y = r·x, dx = r·dy."""
+    p, scale = constants[0], constants[1]
+    for slot in range(x.shape[0]):
+        for lane in range(x.shape[1]):
+            r = scale if noise[0, lane] >= p else 0.0
+            y[slot, lane] = r * x[slot, lane]
+            dx[slot, lane] = r * dy[slot, lane]
+
+
+def alpha_dropout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
+    """y = scale·x + shift where u ≥ p, else `dropped`, one u for all slots."""
+    p, scale, shift, dropped = constants[0], constants[1], constants[2], constants[3]
+    for slot in range(x.shape[0]):
+        for lane in range(x.shape[1]):
+            kept = noise[0, lane] >= p
+            y[slot, lane] = scale * x[slot, lane] + shift if kept else dropped
+            dx[slot, lane] = scale * dy[slot, lane] if kept else 0.0
+
+
+def plain_mask(params: Params) -> Mask:
+    """Scale 1/(1 − p), or 1 where not inverted."""
+    p = float(params["p"])
+    return Mask(p, 1.0 / (1.0 - p) if params["inverted"] else 1.0)
+
+
+def alpha_mask(params: Params) -> Mask:
+    """a(x + αp) or −aα(1 − p), a = 1/√((1 + α²p)(1 − p)): mean 0 and variance 1 stay."""
+    p = float(params["p"])
+    a = 1.0 / math.sqrt((ALPHA * ALPHA * p + 1.0) * (1.0 - p))
+    return Mask(p, a, a * ALPHA * p, -a * ALPHA * (1.0 - p))
+
+
+def exact(mask: Mask, row: Row, x: Input, dy: Upstream) -> Exact | None:
+    """A mixture of two: variance (1 − p)(c²σ² + p(cμ + d − e)²), and (1 − p)c² for dx."""
+    keep = 1.0 - mask.p
+    if row.direction != FORWARD:
+        spread = keep * mask.scale * abs_mean_of_upstream(dy)
+        square = keep * mask.scale**2
+        return Exact(0.0, square, spread, spread, of_product(keep * mask.scale**4, square, dy))
+    kept = mask.scale * x.mean + mask.shift
+    mean = keep * kept + mask.p * mask.dropped
+    var = keep * ((mask.scale * x.std) ** 2 + mask.p * (kept - mask.dropped) ** 2)
+    linear = replace(x, mean=kept, std=mask.scale * x.std)
+    size = _distance(linear, 0.0)
+    deviation = _distance(linear, mean)
+    if size is None or deviation is None:
+        return None
+    spread = keep * size + mask.p * abs(mask.dropped)
+    return Exact(mean, var, spread, keep * deviation + mask.p * abs(mask.dropped - mean))
+
+
+def _distance(x: Input, centre: float) -> float | None:
+    """E|x − centre|."""
+    return expectation(abs, replace(x, mean=x.mean - centre), (0.0,))
+
+
+def family(
+    name: str,
+    torch: str,
+    *,
+    mask: Callable[[Params], Mask] = plain_mask,
+    size: int | None = None,
+    what: str = "",
+    aliases: tuple[str, ...] = (),
+) -> Layer:
+    """The record of one member; with a `size`, that many values share one mask and are pooled."""
+    alpha = mask is alpha_mask
+    parameters = [Parameter("p", 0.5, PROBABILITY)]
+    if not alpha:
+        parameters.append(Parameter("inverted", True, FLAG))
+    if size is not None:
+        parameters.append(Parameter("size", size, whole(1, LARGEST_SIZE)))
+
+    def constants(params: Params) -> tuple[float, ...]:
+        own = mask(params)
+        return (own.p, own.scale, own.shift, own.dropped) if alpha else (own.p, own.scale)
+
+    def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
+        return exact(mask(params), row, x, dy)
+
+    plain = "y = r·x, r = 1/(1 − p) with probability 1 − p, else 0 (r = 1 where not inverted)"
+    affine = f"y = a(x + αp) with probability 1 − p, else −aα(1 − p); a = 1/√((1 + α²p)(1 − p)), α = {ALPHA:.4f}…"
+    return Layer(
+        name=name,
+        formula=(affine if alpha else plain) + (f"; one mask for {what}" if what else ""),
+        backward="dx = a·dy where kept, else 0" if alpha else "dx = r·dy",
+        torch=torch,
+        kernel=lambda params: alpha_dropout_kernel if alpha else dropout_kernel,
+        elementwise=False,
+        referee=referee,
+        referee_words="closed form",
+        parameters=tuple(parameters),
+        aliases=aliases,
+        shape=lambda params: Shape.pooled(params.get("size", 1), params.get("size", 1), noise=1),
+        constants=constants,
+    )
+
+
+CHANNEL = "the `size` positions of a channel"
+DROPOUT = family("dropout", "torch.nn.functional.dropout")
+DROPOUT1D = family("dropout1d", "torch.nn.functional.dropout1d", size=4, what=CHANNEL)
+DROPOUT2D = family(
+    "dropout2d",
+    "torch.nn.functional.dropout2d",
+    size=4,
+    what=CHANNEL,
+    aliases=("channel_dropout", "feature_dropout", "spatial_dropout"),
+)
+DROPOUT3D = family("dropout3d", "torch.nn.functional.dropout3d", size=8, what=CHANNEL)
+ALPHA_DROPOUT = family("alpha_dropout", "torch.nn.functional.alpha_dropout", mask=alpha_mask)
+FEATURE_ALPHA_DROPOUT = family(
+    "feature_alpha_dropout", "torch.nn.functional.feature_alpha_dropout", mask=alpha_mask, size=4, what=CHANNEL
+)
+DROP_PATH = family(
+    "drop_path",
+    "torchvision.ops.stochastic_depth",
+    size=4,
+    what="the `size` values of a sample",
+    aliases=("stochastic_depth",),
+)
+DROPOUTS = (DROPOUT, DROPOUT1D, DROPOUT2D, DROPOUT3D, ALPHA_DROPOUT, FEATURE_ALPHA_DROPOUT, DROP_PATH)

@@ -1,0 +1,279 @@
+"""Pooling in 1, 2 and 3 dimensions: the largest, the average or the p-norm of the inputs that a window reads.
+
+Where there is no `size`, the map has no border and its smallest telling patch is simulated (see `geometry`).
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gradstat.assumptions import Input, Upstream
+from gradstat.errors import UsageError
+from gradstat.layer_types.exact.closed_forms import Terms, abs_component, lengths, of_inputs, of_upstream
+from gradstat.layer_types.exact.distributions import abs_mean_of_upstream
+from gradstat.layer_types.exact.order_statistics import gradient_of_maxima, maxima
+from gradstat.layer_types.record import (
+    ALL,
+    BACKWARD,
+    FLAG,
+    FORWARD,
+    POSITIVE,
+    Exact,
+    Kind,
+    Layer,
+    Parameter,
+    Params,
+    Row,
+    Shape,
+)
+from gradstat.layer_types.windows import geometry
+from gradstat.layer_types.windows.geometry import Axes, sizes
+from gradstat.layer_types.windows.kernels import average_kernel, length_kernel, max_kernel, power_kernel, table
+
+PER_TAP = Kind('false, true (1/windows, post III) or "root" (1/√windows)', lambda v: v in (False, True, "root"))
+LayOut = Callable[[Params], Axes]
+Weights = list[list[tuple[int, float]]]  # of every window: (input slot, divisor)
+
+
+def axes_of(dims: int, params: Params) -> Axes:
+    """The dimensions of a map of windows, finite where `size` is given."""
+    kernel, stride, dilation = steps(dims, params)
+    padding = geometry.each(params.get("padding", 0), dims)
+    if params["size"] is not None:
+        lengths_ = geometry.each(params["size"], dims)
+        rounding = (params["ceil_mode"],) * dims
+        axes = tuple(map(geometry.bounded, lengths_, kernel, stride, dilation, padding, rounding))
+    elif any(padding) or params["ceil_mode"]:
+        raise UsageError("padding and ceil_mode need a map that ends somewhere", "give its size")
+    else:
+        axes = tuple(map(geometry.unbounded, kernel, stride, dilation))
+    geometry.check_room(axes)
+    return axes
+
+
+def steps(dims: int, params: Params) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Kernel size, stride (the kernel size where left out) and dilation of every dimension."""
+    kernel = geometry.each(params["kernel_size"], dims)
+    stride = kernel if params["stride"] is None else geometry.each(params["stride"], dims)
+    return kernel, stride, geometry.each(params.get("dilation", 1), dims)
+
+
+def adaptive_axes(dims: int, params: Params) -> Axes:
+    """The dimensions of a finite map whose windows follow from the size of the output."""
+    axes = tuple(
+        map(geometry.adaptive, geometry.each(params["size"], dims), geometry.each(params["output_size"], dims))
+    )
+    geometry.check_room(axes)
+    return axes
+
+
+def shape_of(axes: Axes, finite: bool) -> Shape:
+    """Slots and rows of one draw: all windows, and the positions of the cell or of the finite map."""
+    return Shape(
+        n_in=math.prod(geometry.grid(axes)),
+        n_out=math.prod(len(axis.windows) for axis in axes),
+        grid=geometry.grid(axes),
+        rows=(*geometry.rows_of_windows(FORWARD, axes, finite), *geometry.rows_of_positions(BACKWARD, axes)),
+    )
+
+
+def slots_of(axes: Axes) -> list[list[int]]:
+    """The inputs of every window."""
+    return [[slot for _, slot in taps] for taps in geometry.windows_of(axes)]
+
+
+def spans_of(axes: Axes) -> list[int]:
+    """The number of positions of every window, padding included as PyTorch's averages count it."""
+    return [math.prod(spans) for spans in itertools.product(*(axis.spans for axis in axes))]
+
+
+def divisors(dims: int, axes: Axes, params: Params) -> Weights:
+    """What each input of each average is divided by: the size of the window, times the factor of the tap."""
+    windows, spans = geometry.windows_of(axes), spans_of(axes)
+    if not params.get("count_include_pad", True):
+        spans = [len(taps) for taps in windows]
+    factors = tap_divisors(dims, params) if params.get("per_tap") else None
+    return [
+        [(slot, span * factors[tap] if factors else float(span)) for tap, slot in taps]
+        for taps, span in zip(windows, spans, strict=True)
+    ]
+
+
+def tap_divisors(dims: int, params: Params) -> list[float]:
+    """Of every tap the number of windows over the input it reads, or its root: 1 over the factor of `per_tap`."""
+    counts = geometry.tap_windows(*steps(dims, params))
+    return [math.sqrt(count) if params["per_tap"] == "root" else float(count) for count in counts]
+
+
+def max_referee(axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
+    """Order statistics, for independent x: the largest of each window; the windows that each input wins."""
+    windows = slots_of(axes)
+    if x.correlation:
+        return handed_on([1.0] * len(windows), axes, row, dy)
+    if row.direction == FORWARD:
+        return maxima([len(windows[slot]) for slot in row.slots], x)
+    sets = [frozenset(window) for window in windows]
+    return gradient_of_maxima([[window for window in sets if slot in window] for slot in row.slots], dy)
+
+
+def weighted_referee(weights: Weights, axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
+    """Fixed linear maps: y = Σ x/divisor over a window, dx = Σ dy/divisor over the windows that read x."""
+    if row.direction == FORWARD:
+        inputs: list[Terms] = [[(slot, 1.0 / divisor) for slot, divisor in weights[window]] for window in row.slots]
+        return of_inputs(inputs, x, geometry.grid(axes))
+    outputs: dict[int, list[tuple[int, float]]] = {slot: [] for slot in row.slots}
+    for window, taps in enumerate(weights):
+        for slot, divisor in taps:
+            if slot in outputs:
+                outputs[slot].append((window, 1.0 / divisor))
+    return of_upstream(list(outputs.values()), dy)
+
+
+def handed_on(scales: list[float], axes: Axes, row: Row, dy: Upstream) -> Exact | None:
+    """Layers that hand the whole of each dy on, Σ (∂y/∂x)² = a over a window, whatever x is: only the pooled row.
+
+    With independent dy its variance is Σa/positions; on a map without border one window belongs to each cell.
+    """
+    if row.direction == FORWARD or row.cell != ALL or dy.correlation:
+        return None
+    whole = all(len(axis.cell) == axis.length for axis in axes)
+    return Exact(0.0, math.fsum(scales if whole else scales[:1]) / len(row.slots))
+
+
+def norm_scales(axes: Axes) -> list[float]:
+    """PyTorch's lp_pool is (size·mean xᵖ)^(1/p): 1, and more for a window that ceil_mode cuts off."""
+    full = math.prod(len(axis.windows[0]) for axis in axes)
+    return [full / span for span in spans_of(axes)]
+
+
+def norm_referee(params: Params, axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
+    """p = 1: a sum. p = 2: lengths of normal vectors; Var[dx] = Σ a/n over independent dy of windows of n inputs."""
+    windows, scales = slots_of(axes), norm_scales(axes)
+    if params["norm_type"] == 1:
+        sums = [[(slot, 1.0 / a) for slot in window] for window, a in zip(windows, scales, strict=True)]
+        return weighted_referee(sums, axes, row, x, dy)
+    if params["norm_type"] != 2:
+        return None
+    if x.correlation:
+        return handed_on(scales, axes, row, dy)
+    standard = x.distribution == "normal" and x.mean == 0.0
+    if row.direction == FORWARD:
+        parts = [(len(windows[slot]), x.std * math.sqrt(scales[slot])) for slot in row.slots]
+        return lengths(parts) if standard else None
+    covering = [[(len(w), a) for w, a in zip(windows, scales, strict=True) if slot in w] for slot in row.slots]
+    if dy.correlation and any(len(own) > 1 for own in covering):
+        return None
+    var = math.fsum(a / n for own in covering for n, a in own) / len(covering)
+    if not standard or any(len(own) > 1 for own in covering):
+        return Exact(0.0, var)
+    components = math.fsum(math.sqrt(a) * abs_component(n) for own in covering for n, a in own) / len(covering)
+    size = components * abs_mean_of_upstream(dy)
+    return Exact(0.0, var, size, size)
+
+
+def norm_below_zero(params: Params) -> str:
+    """Only 1 and even powers are defined for every sum of powers of negative numbers."""
+    p = params["norm_type"]
+    if p == 1 or p % 2 == 0:
+        return ""
+    return f"norm_type = {p!r} makes NaN of negative x, as in PyTorch; allowed: 1 or an even whole number"
+
+
+def norm_constants(params: Params, axes: Axes) -> tuple[float, ...]:
+    """The windows, a of each, and p where it is not 2."""
+    p = float(params["norm_type"])
+    return table(slots_of(axes), (*norm_scales(axes), *(() if p == 2.0 else (p,))))
+
+
+def max_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Kind]]) -> Layer:
+    """The record of a max pooling."""
+    return Layer(
+        name=name,
+        formula="y = max x over the window",
+        backward="dx = Σ dy over the windows of which x is the first of the largest",
+        torch=f"torch.nn.functional.{name}",
+        kernel=lambda params: max_kernel,
+        elementwise=False,
+        referee=lambda params, row, x, dy: max_referee(lay_out(params), row, x, dy),
+        referee_words="order statistics",
+        parameters=_parameters(parameters),
+        shape=lambda params: shape_of(lay_out(params), params["size"] is not None),
+        constants=lambda params: table(slots_of(lay_out(params))),
+        aliases=(f"global_{name.removeprefix('adaptive_')}",) if "output_size" in parameters else (),
+    )
+
+
+def average_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Kind]]) -> Layer:
+    """The record of an average pooling."""
+
+    def weights(params: Params) -> Weights:
+        return divisors(dims, lay_out(params), params)
+
+    def constants(params: Params) -> tuple[float, ...]:
+        taps = weights(params)
+        return table([[slot for slot, _ in own] for own in taps], [divisor for own in taps for _, divisor in own])
+
+    return Layer(
+        name=name,
+        formula="y = Σx / n over the n inputs of the window",
+        backward="dx = Σ dy / n over the windows that read x",
+        torch=f"torch.nn.functional.{name}",
+        kernel=lambda params: average_kernel,
+        elementwise=False,
+        referee=lambda params, row, x, dy: weighted_referee(weights(params), lay_out(params), row, x, dy),
+        referee_words="closed form",
+        parameters=_parameters(parameters),
+        shape=lambda params: shape_of(lay_out(params), params["size"] is not None),
+        constants=constants,
+        aliases=(f"global_{name.removeprefix('adaptive_')}",) if "output_size" in parameters else (),
+    )
+
+
+def norm_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Kind]]) -> Layer:
+    """The record of a p-norm pooling."""
+    return Layer(
+        name=name,
+        formula="y = (Σxᵖ)^(1/p) over the window, p = norm_type, signs as they come (NaN where PyTorch's is)",
+        backward="dx = Σ dy·(x/y)ᵖ⁻¹ over the windows that read x, 0 from those where Σxᵖ = 0",
+        torch=f"torch.nn.functional.{name}",
+        kernel=lambda params: length_kernel if params["norm_type"] == 2 else power_kernel,
+        elementwise=False,
+        referee=lambda params, row, x, dy: norm_referee(params, lay_out(params), row, x, dy),
+        referee_words="closed form for norm_type 1 and 2",
+        parameters=_parameters(parameters),
+        shape=lambda params: shape_of(lay_out(params), params["size"] is not None),
+        constants=lambda params: norm_constants(params, lay_out(params)),
+        below_zero=norm_below_zero,
+    )
+
+
+def _parameters(given: Mapping[str, tuple[Any, Kind]]) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, default, kind) for name, (default, kind) in given.items())
+
+
+def _family(dims: int) -> tuple[Layer, ...]:
+    """The pooling layers over maps of so many dimensions."""
+
+    def lay_out(params: Params) -> Axes:
+        return axes_of(dims, params)
+
+    def lay_out_adaptive(params: Params) -> Axes:
+        return adaptive_axes(dims, params)
+
+    window = {"kernel_size": (2, sizes(dims)), "stride": (None, sizes(dims, optional=True))}
+    padding = {"padding": (0, sizes(dims, low=0))}
+    finite = {"ceil_mode": (False, FLAG), "size": (None, sizes(dims, optional=True))}
+    average = {"count_include_pad": (True, FLAG), "per_tap": (False, PER_TAP)}
+    output = {"output_size": (1, sizes(dims)), "size": (4 if dims < 3 else 2, sizes(dims))}
+    dilation = {"dilation": (1, sizes(dims))}
+    return (
+        average_pool(f"avg_pool{dims}d", dims, lay_out, window | padding | finite | average),
+        max_pool(f"max_pool{dims}d", dims, lay_out, window | padding | dilation | finite),
+        norm_pool(f"lp_pool{dims}d", dims, lay_out, {"norm_type": (2.0, POSITIVE)} | window | finite),
+        average_pool(f"adaptive_avg_pool{dims}d", dims, lay_out_adaptive, output),
+        max_pool(f"adaptive_max_pool{dims}d", dims, lay_out_adaptive, output),
+    )
+
+
+POOLING = tuple(layer for dims in (1, 2, 3) for layer in _family(dims))

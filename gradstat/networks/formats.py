@@ -1,0 +1,126 @@
+"""Formats of an experiment, a table of records: a summary for people, every block for programs, a page for readers."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradstat.errors import UsageError
+from gradstat.layer_types.record import unknown
+from gradstat.networks.growth import Growth
+from gradstat.networks.outcome import COLUMNS, Outcome
+from gradstat.networks.page import page
+from gradstat.networks.summary import HEADER, cells, notes
+from gradstat.results.formats import Screen
+from gradstat.text.files import replacing
+from gradstat.text.tables import grid
+
+PARQUET = ".parquet"
+PICTURES = (".png", ".svg", ".pdf")
+Outcomes = Sequence[Outcome]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write experiments; `suffix` chooses it for -o."""
+
+    suffix: str
+    words: str
+    render: Callable[[Outcomes, Screen, Sequence[Path]], str]
+
+
+def as_table(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) -> str:
+    """A line per architecture and scheme."""
+    text = ""
+    for outcome in outcomes:
+        text += grid(HEADER, [cells(combination) for combination in outcome.combinations], screen.width)
+        text += "".join(f"{note}\n" for note in notes(outcome))
+    return text
+
+
+def as_csv(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) -> str:
+    """Every block, full precision."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["configuration", *COLUMNS], lineterminator="\n")
+    writer.writeheader()
+    for outcome in outcomes:
+        for row in outcome.rows():
+            writer.writerow({"configuration": outcome.title, **row})
+    return text.getvalue()
+
+
+def as_json(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) -> str:
+    """Every block with summary and provenance, full precision; null where there is no number."""
+    documents = []
+    for outcome in outcomes:
+        rows = [{name: _finite(value) for name, value in row.items()} for row in outcome.rows()]
+        summary = [
+            {"network": c.network.name, "scheme": c.scheme}
+            | {name: _growth(c.growth(name == "forward")) for name in ("forward", "backward")}
+            | {"worst_cosine": _finite(c.worst_cosine()), "whole_cosine": _finite(c.whole[0])}
+            for c in outcome.combinations
+        ]
+        documents.append(
+            {"configuration": outcome.title, "provenance": outcome.provenance, "summary": summary, "rows": rows}
+        )
+    return json.dumps(documents, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_page(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) -> str:
+    """A page with pictures, findings and a table."""
+    return page(outcomes, pictures)
+
+
+FORMATS: dict[str, Format] = {
+    "table": Format(".txt", "a line per architecture and scheme", as_table),
+    "json": Format(".json", "every block, the summary and the provenance, full precision", as_json),
+    "csv": Format(".csv", "every block, full precision", as_csv),
+    "md": Format(".md", "a page: findings, pictures, a table", as_page),
+}
+
+
+def check_suffix(path: Path) -> None:
+    """UsageError for a file name that chooses neither a format nor a picture."""
+    allowed = (PARQUET, *(entry.suffix for entry in FORMATS.values()), *PICTURES)
+    if path.suffix not in allowed:
+        raise UsageError(f"{path}: {unknown('suffix', path.suffix, allowed)}")
+
+
+def save(outcomes: Outcomes, path: Path, pictures: Sequence[Path] = ()) -> None:
+    """Write in the format of the file's suffix, whole or not at all."""
+    if path.suffix == PARQUET:
+        _write_parquet(outcomes, path)
+        return
+    entry = next(entry for entry in FORMATS.values() if entry.suffix == path.suffix)
+    beside = [Path(os.path.relpath(picture, path.parent)) for picture in pictures]
+    text = entry.render(outcomes, Screen(), beside)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _write_parquet(outcomes: Outcomes, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts, counts = ("configuration", "network", "scheme", "path", "block"), ("level", "networks")
+    kinds = {name: pa.string() for name in texts} | {name: pa.int64() for name in counts}
+    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in ("configuration", *COLUMNS)])
+    rows = [{"configuration": outcome.title, **row} for outcome in outcomes for row in outcome.rows()]
+    document = json.dumps({outcome.title: outcome.provenance for outcome in outcomes}).encode()
+    table = pa.Table.from_pylist(rows, schema).replace_schema_metadata({b"gradstat-propagation": document})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, write_page_checksum=True)
+
+
+def _growth(found: Growth) -> dict[str, Any]:
+    numbers = {"rate": found.rate, "low": found.low, "high": found.high}
+    return {name: _finite(value) for name, value in numbers.items()} | {"verdict": found.verdict}
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

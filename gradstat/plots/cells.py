@@ -1,0 +1,196 @@
+"""The repeated cell of strided windows as a heat map: one square per position, with its number and its windows."""
+
+import json
+import math
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradstat.errors import UsageError
+from gradstat.layer_types.record import ALL, FORWARD, Row
+from gradstat.layer_types.registry import Case
+from gradstat.plots.kinds import Request
+from gradstat.plots.style import SEQUENTIAL, figure
+from gradstat.results.overview import title, title_of
+from gradstat.results.store import read
+from gradstat.text.uncertain import with_error
+
+LETTERS = {"std": "σ", "mean": "E"}
+COLUMNS = 3
+MOST_PANELS = 12
+
+
+@dataclass(frozen=True)
+class Square:
+    """One position: its number, its standard error (0: exact), and the windows that cover it."""
+
+    value: float
+    error: float
+    windows: float | None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The positions of one layer in one direction."""
+
+    title: str
+    letter: str
+    squares: dict[tuple[int, ...], Square]
+
+
+def draw(request: Request) -> Any:
+    """A heat map per layer and direction, all of the same colours."""
+    found = from_file(request) if request.file is not None else from_cases(request)
+    if not found:
+        where = str(request.file) if request.file is not None else ", ".join(case.title for case in request.cases)
+        raise UsageError(
+            f"{where}: no row of a single cell; a cell needs a stride above 1 in one or two dimensions, "
+            "as max_pool2d kernel_size=3 stride=2"
+        )
+    found = found[:MOST_PANELS]
+    letter = LETTERS[request.statistic]
+    columns = min(COLUMNS, len(found))
+    lines = -(-len(found) // columns)
+    picture = figure(3.4 * columns + 1.3, 3.5 * lines + 0.3)
+    panels = picture.subplots(lines, columns, squeeze=False).ravel()
+    values = [square.value for cells in found for square in cells.squares.values()]
+    low, high = min(values), max(values)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
+    images = [_panel(panel, cells, letter, (low, high)) for panel, cells in zip(panels, found, strict=False)]
+    for panel in panels[len(found) :]:
+        panel.set_visible(False)
+    kinds = sorted({cells.letter for cells in found}, reverse=True)
+    bar = picture.colorbar(images[0], ax=list(panels), shrink=0.8, aspect=28)
+    bar.set_label(", ".join(f"{letter}[{kind}]" for kind in kinds))
+    bar.outline.set_visible(False)
+    return picture
+
+
+def from_file(request: Request) -> list[Cells]:
+    """The per-cell rows of a result file: exact values where the file has them, estimates elsewhere."""
+    assert request.file is not None
+    name = request.statistic
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in read(request.file).rows():
+        if row["cell"] != ALL:
+            key = tuple(row[k] for k in ("layer", "params", "input", "upstream", "direction"))
+            groups.setdefault(key, []).append(row)
+    found = []
+    for rows in groups.values():
+        squares = {}
+        for row in rows:
+            exact = row[f"exact_{name}"]
+            value, error = (row[name], row[f"{name}_se"]) if exact is None else (exact, 0.0)
+            squares[_place(row["cell"])] = Square(value, error, row["windows"])
+        found.append(Cells(_brief(title(rows[0])), _letter(rows[0]["direction"]), squares))
+    return [cells for cells in found if _drawable(cells)]
+
+
+def from_cases(request: Request) -> list[Cells]:
+    """Exact values where a layer's referee knows every cell, a run elsewhere."""
+    open_ = [case for case in request.cases if any(case.exact(row) is None for row in single(case.shape.rows))]
+    sampled: dict[tuple[int, Row], Square] = {}
+    if open_:
+        from gradstat.estimation.run import run
+
+        for line in run(open_, request.samples, request.seed, request.jobs):
+            estimate = line.estimates
+            value, error = getattr(estimate, request.statistic), getattr(estimate, f"{request.statistic}_se")
+            sampled[id(line.case), line.row] = Square(value, error, line.row.windows)
+    found = []
+    for case in request.cases:
+        for direction in dict.fromkeys(row.direction for row in single(case.shape.rows)):
+            rows = [row for row in single(case.shape.rows) if row.direction == direction]
+            squares = {_place(row.cell): _exact(case, row, request.statistic) for row in rows}
+            known = {_place(row.cell): squares[_place(row.cell)] or sampled[id(case), row] for row in rows}
+            found.append(Cells(_brief(title_of(case)), _letter(direction), known))
+    return [cells for cells in found if _drawable(cells)]
+
+
+def single(rows: Iterable[Row]) -> list[Row]:
+    """The rows of single positions."""
+    return [row for row in rows if row.cell != ALL]
+
+
+def _exact(case: Case, row: Row, statistic: str) -> Square | None:
+    exact = case.exact(row)
+    if exact is None:
+        return None
+    return Square(exact.mean if statistic == "mean" else math.sqrt(exact.var), 0.0, row.windows)
+
+
+def _panel(panel: Any, cells: Cells, letter: str, ends: tuple[float, float]) -> Any:
+    places = list(cells.squares)
+    height = 1 + max(place[0] for place in places) if len(places[0]) == 2 else 1
+    width = 1 + max(place[-1] for place in places)
+    values = np.full((height, width), math.nan)
+    for place, square in cells.squares.items():
+        values[place[0] if len(place) == 2 else 0, place[-1]] = square.value
+    across, down = np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5
+    look = {"cmap": SEQUENTIAL, "vmin": ends[0], "vmax": ends[1], "edgecolors": "white", "linewidth": 1.5}
+    image = panel.pcolormesh(across, down, values, **look)
+    panel.set_aspect("equal")
+    panel.invert_yaxis()
+    size = max(4.0, min(10.0, 34.0 / max(width, 1)))
+    for place, square in cells.squares.items():
+        at = (place[-1], place[0] if len(place) == 2 else 0)
+        panel.text(*at, _text(square, width), ha="center", va="center", fontsize=size, color=_ink(image, square.value))
+    panel.set_xticks(range(width))
+    panel.set_yticks(range(height))
+    panel.grid(False)
+    panel.tick_params(length=0)
+    for spine in panel.spines.values():
+        spine.set_visible(False)
+    panel.set_xlabel("column in the cell" if len(places[0]) == 2 else "position in the cell")
+    panel.set_ylabel("row in the cell" if len(places[0]) == 2 else "")
+    if len(places[0]) == 1:
+        panel.set_yticks([])
+    panel.set_title(f"{cells.title}\n{letter}[{cells.letter}]", fontsize=10)
+    return image
+
+
+def _text(square: Square, width: int) -> str:
+    """Value, error and windows below each other; where squares are small, the value alone."""
+    if square.error > 0.0:
+        value, error = with_error(square.value, square.error).split(" ± ")
+        words = [value, f"± {error}"]
+    else:
+        words = [
+            f"{square.value:.4f}" if 1e-3 <= abs(square.value) < 1e3 or not square.value else f"{square.value:.3e}"
+        ]
+    if width > 4:
+        return words[0]
+    if square.windows is not None:
+        words.append(f"{square.windows:g} window{'' if square.windows == 1 else 's'}")
+    return "\n".join(words)
+
+
+def _ink(image: Any, value: float) -> str:
+    """Black on light squares, white on dark ones."""
+    red, green, blue, _ = image.cmap(image.norm(value))
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
+def _drawable(cells: Cells) -> bool:
+    """Several positions in one or two dimensions."""
+    dims = {len(place) for place in cells.squares}
+    return len(cells.squares) > 1 and dims in ({1}, {2})
+
+
+def _place(cell: str) -> tuple[int, ...]:
+    """`(1, 0)` → 1, 0; `(1)` → 1."""
+    return tuple(json.loads(f"[{cell.strip('()').rstrip(',')}]"))
+
+
+def _letter(direction: str) -> str:
+    return "y" if direction == FORWARD else "dx"
+
+
+def _brief(text: str, width: int = 38) -> str:
+    """The title of a panel in lines that it has room for."""
+    lines = textwrap.wrap(text.replace(" ~ ", "\u00a0~\u00a0"), width)
+    return "\n".join(lines if len(lines) <= 4 else [*lines[:3], f"{lines[3][: width - 1]}…"])

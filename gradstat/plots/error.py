@@ -1,0 +1,113 @@
+"""Measured |estimate − exact| and the standard errors of mc and rqmc against the number of draws, from real runs."""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from gradstat.errors import UsageError
+from gradstat.estimation.estimators import MC, RQMC, Estimator
+from gradstat.estimation.run import run
+from gradstat.layer_types.record import ALL, FORWARD, Row, no_referee
+from gradstat.layer_types.registry import Case
+from gradstat.plots.kinds import Request
+from gradstat.plots.style import BLUE, GREEN, GREY, VERMILLION, figure
+from gradstat.results.overview import title_of
+
+SEEDS = 8
+FEWEST = 2**8
+LOWEST = 0.02  # of the last standard error: where the axis ends
+LETTERS = {"std": "σ", "mean": "E"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run: estimator, draws, |estimate − exact|, standard error."""
+
+    estimator: Estimator
+    n: int
+    error: float
+    se: float
+
+
+def draw(request: Request) -> Any:
+    """A panel per layer and direction; dots are runs of mc, diamonds and squares the standard errors of mc and rqmc."""
+    if request.samples < 4 * FEWEST:
+        raise UsageError(f"the slope needs runs of several lengths; allowed: -n from {4 * FEWEST}")
+    panels = _measure(request)
+    columns = min(2, len(panels))
+    lines = -(-len(panels) // columns)
+    found = figure(4.9 * columns + 0.4, 3.5 * lines + 0.6)
+    axes = found.subplots(lines, columns, squeeze=False).ravel()
+    for panel, (title, points) in zip(axes, panels.items(), strict=False):
+        _panel(panel, title, points)
+    for panel in axes[len(panels) :]:
+        panel.set_visible(False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    found.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
+    return found
+
+
+def _measure(request: Request) -> dict[str, list[Point]]:
+    """The runs of each panel: eight seeds of both estimators at every power of two up to the draws asked for."""
+    blind = [replace(case, layer=replace(case.layer, referee=no_referee)) for case in request.cases]
+    exact = {
+        (id(twin), row.direction): (title, value)
+        for twin, case in zip(blind, request.cases, strict=True)
+        for row in case.shape.rows
+        for title, value in [_exact(case, row, request.statistic)]
+        if row.cell == ALL and value is not None
+    }  # once: a run would integrate anew each time
+    panels: dict[str, list[Point]] = {}
+    n = FEWEST
+    while n <= request.samples and exact:
+        for seed, estimator in product(range(SEEDS), (MC, RQMC)):
+            for line in run(blind, n, (request.seed + seed) % 2**64, request.jobs, estimator=estimator):
+                title, value = exact.get((id(line.case), line.row.direction), ("", None))
+                if line.row.cell == ALL and value is not None:
+                    error = abs(getattr(line.estimates, request.statistic) - value)
+                    point = Point(estimator, n, error, getattr(line.estimates, f"{request.statistic}_se"))
+                    panels.setdefault(title, []).append(point)
+        n *= 2
+    panels = {title: points for title, points in panels.items() if any(point.se > 0.0 for point in points)}
+    if not panels:
+        names = ", ".join(case.title for case in request.cases)
+        raise UsageError(f"{names}: no exact value is known that sampling could miss")
+    return panels
+
+
+def _exact(case: Case, row: Row, statistic: str) -> tuple[str, float | None]:
+    """The title of a panel, and the number that its runs estimate; None where it is not known."""
+    title = f"{title_of(case)}: {LETTERS[statistic]}[{'y' if row.direction == FORWARD else 'dx'}]"
+    exact = case.exact(row) if row.cell == ALL else None
+    return title, None if exact is None else exact.mean if statistic == "mean" else math.sqrt(exact.var)
+
+
+def _standard_errors(points: list[Point], estimator: Estimator, draws: list[int]) -> list[float]:
+    """Their root mean square over the seeds, at each number of draws."""
+    squares = [[point.se**2 for point in points if (point.estimator, point.n) == (estimator, n)] for n in draws]
+    return [math.sqrt(sum(own) / len(own)) for own in squares]
+
+
+def _panel(panel: Any, title: str, points: list[Point]) -> None:
+    draws = sorted({point.n for point in points})
+    errors, faster = (_standard_errors(points, estimator, draws) for estimator in (MC, RQMC))
+    points = [point for point in points if point.estimator is MC]
+    for last, power, dashes, words in ((errors[-1], 0.5, (5, 2), "slope −½"), (faster[-1], 1.0, (1, 2), "slope −1")):
+        slope = [last * (draws[-1] / n) ** power for n in draws]
+        panel.plot(draws, slope, color=GREY, linestyle=(0, dashes), linewidth=1.4, label=words)
+    panel.plot(draws, errors, "D", color=VERMILLION, markersize=5, label="standard error of mc", zorder=4)
+    panel.plot(draws, faster, "s", color=GREEN, markersize=4.5, label="standard error of rqmc", zorder=4)
+    floor = min(LOWEST * errors[-1], faster[-1] / 2.0)
+    for marker, low, words in (("o", False, f"|estimate − exact| of {SEEDS} seeds"), ("v", True, "… below the axis")):
+        dots = [point for point in points if (point.error < floor) == low]
+        heights = [max(point.error, 1.2 * floor) for point in dots]
+        size = 5.0 if low else 3.5
+        look = {"color": BLUE, "alpha": 0.55, "markersize": size, "markeredgewidth": 0, "linestyle": ""}
+        panel.plot([point.n for point in dots], heights, marker, label=words, **look)
+    panel.set_xscale("log", base=2)
+    panel.set_yscale("log")
+    panel.set_ylim(floor, None)
+    panel.set_title(title)
+    panel.set_xlabel("draws n")
+    panel.set_ylabel(f"error of {title.rpartition(': ')[2]}")

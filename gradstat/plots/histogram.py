@@ -1,0 +1,118 @@
+"""Distributions of y and dx as histograms, and the normal of equal mean and σ."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradstat.estimation.sample_values import values
+from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
+from gradstat.layer_types.registry import Case
+from gradstat.plots.kinds import Request
+from gradstat.plots.style import BLACK, BLUE, GREEN, PAPER, VERMILLION, figure
+from gradstat.results.overview import title_of
+from gradstat.text.uncertain import with_error
+
+BINS = 120
+REACH = 4.5  # standard deviations
+ATOM = 0.005  # share of the draws that makes a value an atom, drawn as a stem and not as a bar
+MOST_ATOMS = 4
+MOST_VALUES = 2**23  # of one panel: 64 MB
+PANELS = ((FORWARD, "y", BLUE), (BACKWARD, "dx", GREEN))
+
+
+def draw(request: Request) -> Any:
+    """Two panels per layer: y and dx."""
+    found = figure(9.0, 0.5 + 2.9 * len(request.cases))
+    axes = found.subplots(len(request.cases), 2, squeeze=False)
+    for line, case in zip(axes, request.cases, strict=True):
+        for panel, (direction, letter, color) in zip(line, PANELS, strict=True):
+            _panel(panel, case, direction, letter, color, request)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    found.legend(handles[:1], labels[:1], loc="outside lower center")
+    return found
+
+
+def _panel(panel: Any, case: Case, direction: str, letter: str, color: str, request: Request) -> None:
+    row = next(row for row in case.shape.rows if row.direction == direction and row.cell == ALL)
+    draws = min(request.samples, max(MOST_VALUES // max(case.shape.n_in, case.shape.n_out), 1))
+    table = values(case, row, draws, request.seed)
+    words = summary(table)
+    sample = table.ravel() + 0.0  # −0 is 0
+    mean, std = float(sample.mean()), float(sample.std())
+    atoms = atoms_of(sample)
+    low, high = window(sample, mean, std)
+    panel.set_xlim(low, high)
+    rest = sample[~np.isin(sample, [value for value, _ in atoms])]
+    counts, edges = np.histogram(rest, edges_of(sample, low, high))
+    density = counts / (sample.size * np.diff(edges))
+    panel.stairs(density, edges, fill=True, color=color, alpha=0.45)
+    panel.stairs(density, edges, color=color, linewidth=1.0)
+    if std > 0.0:
+        grid = np.linspace(low, high, 400)
+        normal = np.exp(-0.5 * ((grid - mean) / std) ** 2) / (math.sqrt(2.0 * math.pi) * std)
+        panel.plot(grid, normal, color=BLACK, linestyle=(0, (5, 2)), linewidth=1.4, label="normal, same mean and σ")
+        panel.set_ylim(0.0, 1.3 * max(float(normal.max()), float(density.max())))
+    _stems(panel, atoms, (low, high))
+    panel.set_title(f"{title_of(case)}: {letter}")
+    panel.set_xlabel(f"{letter}      {words}")
+    panel.set_ylabel("probability density")
+
+
+def atoms_of(sample: Any) -> list[tuple[float, float]]:
+    """The values that many draws share, each with its share: the zeros of relu, the ends of hardtanh."""
+    found, counts = np.unique(sample, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:MOST_ATOMS]
+    shares = [(float(found[i]), float(counts[i]) / sample.size) for i in order]
+    return [(value, share) for value, share in shares if share >= ATOM]
+
+
+def window(sample: Any, mean: float, std: float) -> tuple[float, float]:
+    """What the panel shows: up to 4.5 σ from the mean, but no wider than the sample and the normal's bulk."""
+    if std == 0.0:
+        return mean - 1.0, mean + 1.0
+    low = max(float(sample.min()), mean - REACH * std)
+    high = min(float(sample.max()), mean + REACH * std)
+    return min(low, mean - 2.8 * std), max(high, mean + 2.8 * std)
+
+
+def edges_of(sample: Any, low: float, high: float) -> Any:
+    """Borders of the bars, one of them where the values begin or end, if that can be seen, and else at 0."""
+    least, most = float(sample.min()), float(sample.max())
+    if low < least < most < high:
+        return np.linspace(least, most, max(20, round(BINS * (most - least) / (high - low))) + 1)
+    width = (high - low) / BINS
+    anchor = least if least > low else most if most < high else 0.0
+    return anchor + width * np.arange(math.floor((low - anchor) / width), math.ceil((high - anchor) / width) + 1)
+
+
+def summary(table: Any) -> str:
+    """`E = 0.3985 ± 0.0006, σ = 0.5838 ± 0.0005` of values[slot, draw]; errors count draws, not slots."""
+    mean, std = float(table.mean()), float(table.std())
+    if std == 0.0:
+        return f"E = {mean:g}, σ = 0"
+    root = math.sqrt(table.shape[1])
+    mean_se = float(table.mean(axis=0).std()) / root
+    std_se = float(((table - mean) ** 2).mean(axis=0).std()) / (2.0 * std * root)
+    return f"E = {with_error(mean, mean_se)},  σ = {with_error(std, std_se)}".replace("-", "−")
+
+
+def _stems(panel: Any, atoms: list[tuple[float, float]], ends: tuple[float, float]) -> None:
+    """An atom has no density: a line with a head, and its share of all draws."""
+    top = panel.get_ylim()[1]
+    for number, (value, share) in enumerate(sorted(atoms)):
+        left = value - ends[0] < 0.75 * (ends[1] - ends[0])
+        height = top * (0.95 - 0.11 * number)
+        panel.plot([value, value], [0.0, height], color=VERMILLION, linewidth=1.8, solid_capstyle="butt")
+        panel.plot([value], [height], color=VERMILLION, marker="^", markersize=5, clip_on=False)
+        panel.annotate(
+            f"{100.0 * share:.1f} % are {value:.4g}".replace("-", "−"),
+            (value, height),
+            xytext=(7 if left else -7, 0),
+            textcoords="offset points",
+            ha="left" if left else "right",
+            va="center",
+            fontsize=9,
+            color="#8A3C00",
+            bbox=PAPER,
+        )

@@ -1,1 +1,0 @@
-"""What `gradstat propagate` keeps and shows."""

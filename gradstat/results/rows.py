@@ -1,0 +1,44 @@
+"""Lines of a run → the table of a result."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from gradstat.estimation.run import Line
+from gradstat.layer_types.record import Exact
+from gradstat.results.schema import ACCUMULATORS, SCHEMA
+
+
+def table(lines: Sequence[Line], seed: int, estimator: str) -> pa.Table:
+    """One row per line, with the columns of the result file."""
+    return pa.Table.from_pylist([_row(line, seed, estimator) for line in lines], schema=SCHEMA)
+
+
+def _row(line: Line, seed: int, estimator: str) -> dict[str, Any]:
+    case = line.case
+    return {
+        "layer": case.layer.name,
+        "params": case.params_json,
+        "direction": line.row.direction,
+        "cell": line.row.cell,
+        "input": case.x.label(),
+        "upstream": case.dy.label(),
+        "estimator": estimator,
+        "seed": seed,
+        **asdict(line.estimates),
+        **_referee(line.exact),
+        "z_mean": line.z_mean,
+        "z_std": line.z_std,
+        "windows": line.row.windows,
+        **dict(zip(ACCUMULATORS, line.accumulators.tolist(), strict=True)),
+    }
+
+
+def _referee(exact: Exact | None) -> dict[str, float | None]:
+    """exact_mean and exact_std; null where there is no referee."""
+    if exact is None:
+        return {"exact_mean": None, "exact_std": None}
+    return {"exact_mean": exact.mean, "exact_std": math.sqrt(exact.var)}

@@ -1,0 +1,151 @@
+"""Checkpoints: what is finished of a run is kept every few seconds, and taken up by the next process that asks for it.
+
+Nothing is written before a run has lasted FIRST seconds, unless it is stopped; nothing is left of a run that is done.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradstat.estimation.merge_tree import Forest
+from gradstat.estimation.run import Keeper
+from gradstat.estimation.segments import Kept, Stretch, kept
+from gradstat.estimation.tasks import Finished
+from gradstat.runs.folder import Parts, run_id
+from gradstat.runs.nodes import decode, encode
+
+FIRST, EVERY = 5.0, 2.0  # seconds: a kill costs no more than this
+SPARING = 200  # times the duration of a save between two of them: half a percent
+Tell = Callable[[str], None]
+
+
+def checkpoint(question: Any, shard: tuple[int, int] | None, tell: Tell) -> "Checkpoint":
+    """The checkpoint of a question. Shards have folders of their own: they run at the same time."""
+    part = f"-{shard[0]}of{shard[1]}" if shard else ""
+    return Checkpoint(Parts(f"{run_id(question)}{part}", question), tell)
+
+
+class Checkpoint(Keeper):
+    """The parts of one run."""
+
+    def __init__(self, parts: Parts, tell: Tell) -> None:
+        self.parts, self._tell = parts, tell
+        self._found: dict[str, Kept] = {}
+        self._unsaved: dict[str, tuple[Stretch, Forest]] = {}
+        self._names: list[str] = []
+        self._begin = self._last = self._due = 0.0
+        self._refused = False
+        self.saves, self.seconds = 0, 0.0  # so far
+        self._lock = threading.Lock()
+
+    def open(self, fresh: bool) -> bool:
+        """Read what an earlier process left, or forget it; whether there is something to go on from.
+
+        UsageError where another process is at it now.
+        """
+        if not self.parts.exists():
+            return False
+        try:
+            self.parts.open()
+            for name in self.parts.names() if fresh else []:
+                self.parts.remove(name)
+        except OSError as error:  # parts can be read all the same: each is whole
+            self._refuse(error)
+        for name in [] if fresh else self.parts.names():
+            self._read(name)
+        return bool(self._found)
+
+    @property
+    def lasted(self) -> bool:
+        """Whether so long was sampled that it is worth a file."""
+        return self._last - self._begin >= FIRST
+
+    @property
+    def holds(self) -> bool:
+        """Whether there are parts to go on from."""
+        return bool(self.parts.exists() and self.parts.names())
+
+    def finished(self, stretch: Stretch) -> Sequence[Finished]:
+        """The largest nodes on file that lie in the stretch, no draw twice. The first call begins the run."""
+        if not self._begin:
+            self._begin = self._last = time.monotonic()
+            self._due = self._begin + FIRST
+        taken: list[Finished] = []
+        ends: list[tuple[int, int]] = []
+        for node in sorted(self._nodes(stretch), key=lambda node: -node.draws):
+            first, last = node.node[1] << node.node[0], (node.node[1] + 1) << node.node[0]
+            if all(last <= other or end <= first for other, end in ends):
+                taken.append(node)
+                ends.append((first, last))
+        return taken
+
+    def keep(self, stretch: Stretch, forest: Forest) -> None:
+        """Write what is finished, if it is time to."""
+        self._unsaved[self._name(stretch)] = stretch, forest
+        self._last = time.monotonic()
+        if self._last >= self._due:
+            self.save()
+
+    def save(self) -> None:
+        """Write what is finished and not on file; a disk that refuses is told of once."""
+        with self._lock:  # a second Ctrl-C may come here while a thread of the engine is still saving
+            self._save()
+
+    def _save(self) -> None:
+        start = time.monotonic()
+        try:
+            for name, (stretch, forest) in list(self._unsaved.items()):
+                self.parts.write(name, encode(self._run, kept(stretch, forest)))
+                del self._unsaved[name]
+        except OSError as error:
+            self._refuse(error)
+        now = time.monotonic()
+        self._due = now + max(EVERY, SPARING * (now - start))
+        self.saves, self.seconds = self.saves + 1, self.seconds + now - start
+
+    def forget(self, stretches: Sequence[Stretch]) -> None:
+        """The result is delivered: its parts, and those of shorter runs of it, go."""
+        shorter = [
+            name
+            for name, part in self._found.items()
+            if any(part.places == s.places and part.blocks.samples <= s.blocks.samples for s in stretches)
+        ]
+        try:
+            for name in (*map(self._name, stretches), *shorter):
+                self.parts.remove(name)
+        except OSError as error:
+            self._refuse(error)
+        self._unsaved.clear()
+
+    @property
+    def _run(self) -> str:
+        return self.parts.folder.name
+
+    def _name(self, stretch: Stretch) -> str:
+        return run_id([stretch.places, stretch.blocks.samples])
+
+    def _read(self, name: str) -> None:
+        try:
+            self._found[name] = decode(self._run, self.parts.read(name))
+        except ValueError as error:
+            self._tell(f"{self.parts.path(name)}: {error}; its draws are sampled again")
+
+    def _nodes(self, stretch: Stretch) -> Iterator[Finished]:
+        """Those on file that belong to these cases and blocks and are about their centres."""
+        centres = stretch.group.centres.tobytes()
+        for name, part in self._found.items():
+            if part.places != stretch.places or not part.blocks.alike(stretch.blocks):
+                continue
+            if np.array(part.centres).tobytes() != centres:
+                self._tell(f"{self.parts.path(name)}: has other centres; its draws are sampled again")
+                continue
+            yield from (node for node in part.nodes if stretch.blocks.draws(node.node) == node.draws)
+
+    def _refuse(self, error: OSError) -> None:
+        if not self._refused:
+            self._refused = True
+            reason = error.strerror or str(error)
+            self._tell(f"warning: {self.parts.folder} cannot be used ({reason}): what is finished is not kept")

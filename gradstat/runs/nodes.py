@@ -1,0 +1,62 @@
+"""Finished nodes of a run as one line of JSON, for checkpoints and shards; every bit of a float survives."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, astuple
+from typing import Any
+
+import numpy as np
+
+from gradstat.estimation.groups import Blocks
+from gradstat.estimation.segments import Kept
+from gradstat.estimation.tasks import Finished
+from gradstat.layer_types.registry import Case
+from gradstat.numerics.draws import STREAM_VERSION
+
+FLOAT = np.dtype("<f8")
+
+
+def question(cases: Sequence[Case], seed: int, estimator: str) -> dict[str, Any]:
+    """What decides on the digits of a run, as JSON: not the number of draws, threads, engine, or where results go."""
+    return {
+        "stream_version": STREAM_VERSION,
+        "estimator": estimator,
+        "seed": seed,
+        "cases": [[case.layer.name, case.params, asdict(case.x), asdict(case.dy)] for case in cases],
+    }
+
+
+def encode(run: str, part: Kept) -> str:
+    """One line: the run, the cases by their places, the blocks, the nodes, and the accumulators of all nodes."""
+    rows = [node.accumulators for node in part.nodes]
+    packed = np.concatenate(rows).astype(FLOAT).tobytes() if rows else b""
+    blocks = part.blocks
+    return json.dumps(
+        {
+            "run": run,
+            "places": part.places,
+            "blocks": list(astuple(blocks)),
+            "centres": part.centres,
+            "nodes": [[*node.node, node.draws] for node in part.nodes],
+            "accumulators": base64.b64encode(packed).decode(),
+        }
+    )
+
+
+def decode(run: str, line: str) -> Kept:
+    """What `encode` was given; ValueError where it is of another run, or of no run."""
+    try:
+        found = json.loads(line)
+        if found["run"] != run:
+            raise ValueError("a part of another run")
+        nodes = [(int(level), int(index), int(draws)) for level, index, draws in found["nodes"]]
+        packed = np.frombuffer(base64.b64decode(found["accumulators"], validate=True), FLOAT).astype(np.float64)
+        centres = tuple(float(centre) for centre in found["centres"])
+        rows = list(packed.reshape(len(nodes), len(centres), -1)) if nodes else []
+        blocks = Blocks(*(int(number) for number in found["blocks"]))
+        places = tuple(int(place) for place in found["places"])
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a part of a run ({error})") from None
+    finished = [Finished((level, index), row, draws) for (level, index, draws), row in zip(nodes, rows, strict=True)]
+    return Kept(places, blocks, centres, tuple(finished))

@@ -1,0 +1,160 @@
+"""Shards of one run, joined to the bytes of the whole.
+
+A shard is a result over its own blocks. Its file also holds the nodes of the tree of merges that those blocks make,
+so that merging goes on along the same tree, whatever the number of shards and their order.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gradstat.config import RunConfig, explain
+from gradstat.errors import UnreadableFile, UsageError
+from gradstat.estimation.estimators import estimator_of
+from gradstat.estimation.run import Line, lines
+from gradstat.estimation.segments import Kept
+from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.registry import Case
+from gradstat.results.rows import table
+from gradstat.results.store import Result
+from gradstat.runs.folder import run_id, seal, unseal
+from gradstat.runs.nodes import decode, encode
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `of` results; `run` names the question that all of them answer."""
+
+    path: Path
+    result: Result
+    index: int
+    of: int
+    run: str
+    parts: tuple[Kept, ...]
+
+    @property
+    def name(self) -> str:
+        """As --shard spells it."""
+        return f"{self.index}/{self.of}"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The whole, the configuration it answers, and what there is to say about the shards."""
+
+    result: Result
+    lines: list[Line]
+    config: RunConfig
+    notes: tuple[str, ...]
+
+
+def marked(result: Result, question: Any, place: tuple[int, int], parts: Sequence[Kept]) -> Result:
+    """A result as a shard: the question it answers in part, its place among the others, and its nodes."""
+    run, (index, of) = run_id(question), place
+    nodes = seal(json.dumps([encode(run, part) for part in parts]))
+    return Result(result.table, result.provenance | {"shard": {"index": index, "of": of, "run": run}}, nodes)
+
+
+def shard_of(path: Path, result: Result) -> Shard:
+    """The shard in a file; UsageError where it is a whole result, UnreadableFile where its nodes are damaged."""
+    mark = result.provenance.get("shard")
+    if mark is None:
+        raise UsageError(f"{path}: is a whole result, not a shard", "gradstat run CONFIG --shard 1/2 -o FILE makes one")
+    try:
+        run, index, of = str(mark["run"]), int(mark["index"]), int(mark["of"])
+        parts = tuple(decode(run, line) for line in json.loads(unseal(result.nodes)))
+        if not 1 <= index <= of:
+            raise ValueError("its place among the shards is impossible")
+    except (ValueError, KeyError, TypeError) as error:
+        reason = str(error) if type(error) is ValueError else "no shard of gradstat's"
+        raise UnreadableFile(f"{path}: {reason}", "sample this shard again with gradstat run --shard") from None
+    return Shard(path, result, index, of, run, parts)
+
+
+def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
+    """The result of the whole run; UsageError where shards are missing, or not of the same run."""
+    shards = [shard_of(path, result) for path, result in files]
+    for other in shards[1:]:
+        _check_same_run(shards[0], other)
+    ordered, notes = _each_once(shards)
+    config, questions = _questions(ordered[0])
+    parts = [part for shard in ordered for part in shard.parts]
+    _check_complete(parts, questions, ordered[0].path)
+    found = lines(questions, parts, estimator_of(config.estimator))
+    result = Result(table(found, config.seed, config.estimator), _provenance(ordered))
+    return Merged(result, found, config, notes)
+
+
+def _check_same_run(first: Shard, other: Shard) -> None:
+    seeds = [shard.result.provenance["configuration"].get("seed") for shard in (first, other)]
+    if seeds[0] != seeds[1]:
+        raise UsageError(f"{first.path} has seed {seeds[0]}, {other.path} has seed {seeds[1]}: not shards of one run")
+    for what in ("schema_version", "stream_version"):
+        if first.result.provenance.get(what) != other.result.provenance.get(what):
+            raise UsageError(f"{first.path} and {other.path} differ in {what}; sample all shards with one gradstat")
+    if first.of != other.of:
+        raise UsageError(f"{first.path} is shard {first.name}, {other.path} is {other.name}: of another division")
+    if first.run != other.run:
+        raise UsageError(f"{first.path} and {other.path} have other configurations; shards of one run have the same")
+    if _extent(first) != _extent(other):
+        raise UsageError(f"{first.path} and {other.path} have other numbers of draws; shards of one run have the same")
+
+
+def _extent(shard: Shard) -> set[Any]:
+    """What all shards agree on: cases, draws, and centres (as text, for a centre may be no number)."""
+    return {(part.places, replace(part.blocks, first=0, last=0), str(part.centres)) for part in shard.parts}
+
+
+def _each_once(shards: Sequence[Shard]) -> tuple[list[Shard], tuple[str, ...]]:
+    """All shards in order. A shard that is there twice counts once; UsageError for missing ones, by name."""
+    places: dict[int, list[Shard]] = defaultdict(list)
+    for shard in shards:
+        places[shard.index].append(shard)
+    of, notes = shards[0].of, []
+    for _, (one, *others) in sorted(places.items()):
+        for other in others:
+            if one.result.nodes != other.result.nodes:
+                raise UsageError(f"{one.path} and {other.path} are both shard {one.name} and differ; leave one out")
+            notes.append(f"{one.path} and {other.path} are both shard {one.name}: it counts once")
+    missing = [f"{index}/{of}" for index in range(1, of + 1) if index not in places]
+    if missing:
+        names = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])} and {missing[-1]}"
+        words = "shard {} is missing" if len(missing) == 1 else "shards {} are missing"
+        raise UsageError(words.format(names), f"sample it with gradstat run --shard {missing[0]}")
+    return [places[index][0] for index in range(1, of + 1)], tuple(notes)
+
+
+def _questions(shard: Shard) -> tuple[RunConfig, list[Case]]:
+    try:
+        config = RunConfig.model_validate(shard.result.provenance.get("configuration"))
+        return config, cases(config, str(shard.path))
+    except ValidationError as error:
+        raise UsageError(f"{shard.path}: its configuration is of another gradstat: {explain(error)[1]}") from None
+
+
+def _check_complete(parts: Sequence[Kept], questions: Sequence[Case], path: Path) -> None:
+    """Every case with as many draws as its stretches promise: what a file that was tampered with has not."""
+    rows = [len(case.shape.rows) for case in questions]
+    for part in parts:
+        fits = all(place < len(rows) for place in part.places)
+        if not fits or sum(rows[place] for place in part.places) != len(part.centres):
+            raise UsageError(f"{path}: its nodes are not those of its configuration; sample it again with gradstat run")
+    drawn, wanted = [0] * len(rows), [0] * len(rows)
+    for part in parts:
+        for place in part.places:
+            drawn[place] += sum(node.draws for node in part.nodes)
+            wanted[place] = max(wanted[place], part.blocks.samples)
+    if drawn != wanted:
+        raise UsageError(f"{path} and the other shards do not hold all draws; sample them again with one gradstat")
+
+
+def _provenance(ordered: Sequence[Shard]) -> dict[str, Any]:
+    """That of the first shard, with the time of all."""
+    document = {key: value for key, value in ordered[0].result.provenance.items() if key != "shard"}
+    seconds = sum(shard.result.provenance.get("wall_seconds", 0.0) for shard in ordered)
+    return document | {"wall_seconds": round(seconds, 3)}

@@ -1,0 +1,195 @@
+"""Claims: published numbers in TOML, each with its source, its definition, and the verdict that is expected."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, explain
+from gradstat.errors import UsageError, quoted, unknown
+from gradstat.layer_types.from_config import input_of, upstream_of
+from gradstat.layer_types.record import ALL, Row
+from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.statistics import STATISTICS
+from gradstat.toml_file import read_toml
+from gradstat.verification.rounding_interval import Printed, evaluate, parse
+
+MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
+VERDICTS = ("confirmed", "imprecise", "refuted", "undecided")
+Key = tuple[Any, ...]
+_HEADER = re.compile(r"^[ \t]*\[\[\s*claim\s*\]\]", re.MULTILINE)
+
+
+class Obtained(Strict):
+    """How the source got its number, with the size of its simulation where it used one."""
+
+    method: Literal["monte-carlo", "closed-form", "quadrature", "unknown"] = "unknown"
+    samples: int | None = Field(default=None, ge=2, le=10**18, description="a whole number from 2 to 1e18")
+
+
+class ClaimConfig(Strict):
+    """One `[[claim]]`, as it stands in the file."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="1 to 100 letters, digits, dots, - and _")
+    source: Text = Field(min_length=1, description=f"who printed the number: {TEXT}")
+    url: Text = Field(default="", pattern=r"^(https?://[^\s<>]+)?$", description='an address, as "https://arxiv.org"')
+    locator: Text = Field(default="", description=TEXT)
+    definition: Text = Field(default="", description=TEXT)
+    layer: str = Field(description='the name of a layer, as "relu"')
+    params: dict[str, Any] = Field(default_factory=dict, description="a table of the layer's parameters")
+    input: InputConfig = InputConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
+    direction: Literal["forward", "backward"]
+    cell: str = Field(default=ALL, description='a cell, as "(0, 1)", or "all"')
+    statistic: str = Field(description="a name out of `gradstat list statistics`")
+    scale: float | int | str = Field(default=1.0, description='a number, or arithmetic in quotes, as "sqrt(2)"')
+    value: str = Field(description='the number as it is printed, in quotes, as "0.2123"')
+    obtained: Obtained = Field(default=Obtained(), description='a table, as { method = "monte-carlo", samples = 1000 }')
+    expect: Literal["confirmed", "imprecise", "refuted"] = "confirmed"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim whose layer, statistic and value have been understood."""
+
+    config: ClaimConfig
+    path: Path
+    line: int
+
+    @property
+    def id(self) -> str:
+        return self.config.id
+
+    @property
+    def place(self) -> str:
+        """`file:line`."""
+        return f"{self.path}:{self.line}"
+
+    @property
+    def is_matrix(self) -> bool:
+        """True where the value is a matrix of counts or factors."""
+        return self.config.statistic in MATRICES
+
+    @cached_property
+    def case(self) -> Case:
+        """The layer with its parameters and assumptions."""
+        c = self.config
+        return Case(find(c.layer), c.params, input_of(c.input), upstream_of(c.upstream))
+
+    @cached_property
+    def row(self) -> Row:
+        """The row of the layer that the claim is about."""
+        rows = {row.cell: row for row in self.case.shape.rows if row.direction == self.config.direction}
+        if self.config.cell not in rows:
+            raise UsageError(unknown(f"cell of {self.case.title} {self.config.direction}", self.config.cell, rows))
+        return rows[self.config.cell]
+
+    @cached_property
+    def key(self) -> Key:
+        """What identifies its row among all rows."""
+        return key_of(self.case, self.row)
+
+    @cached_property
+    def printed(self) -> Printed:
+        """The printed value and the interval it stands for."""
+        return parse(self.config.value)
+
+    @cached_property
+    def scale(self) -> float:
+        """The factor between gradstat's statistic and the printed number."""
+        scale = self.config.scale
+        try:
+            return scale if isinstance(scale, float) else evaluate(str(scale))
+        except UsageError as error:
+            raise UsageError(f"scale: {error}") from None
+
+    def check(self) -> None:
+        """UsageError for anything that could not be decided."""
+        _ = self.case.shape
+        if self.is_matrix:
+            return
+        if self.config.statistic not in STATISTICS:
+            raise UsageError(unknown("statistic", self.config.statistic, (*STATISTICS, *MATRICES)))
+        _ = self.row, self.printed
+        if not 1e-100 <= abs(self.scale) <= 1e100:
+            raise UsageError(f"scale = {self.scale:g} leaves nothing to compare; allowed: from 1e-100 to 1e100")
+
+
+def key_of(case: Case, row: Row) -> Key:
+    """What identifies a row: layer, parameters, assumptions, direction and cell."""
+    return case.layer.name, case.params_json, case.x, case.dy, row.direction, row.cell
+
+
+def load(paths: Sequence[Path]) -> list[Claim]:
+    """All claims of some files and folders, in order; UsageError names file and line of a malformed one."""
+    claims: dict[str, Claim] = {}
+    for path in _files(paths):
+        for claim in _read(path):
+            if claim.id in claims:
+                raise UsageError(f"{claim.place}: id {claim.id!r} stands already at {claims[claim.id].place}")
+            claims[claim.id] = claim
+    return list(claims.values())
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not os.path.isdir(path):  # Path.is_dir raises where a name is too long
+            yield path
+            continue
+        found = sorted(path.glob("*.toml"))
+        if not found:
+            raise UsageError(f"{path}: there is no .toml file in this folder")
+        yield from found
+
+
+def _read(path: Path) -> Iterator[Claim]:
+    document = _document(path)
+    tables = document.get("claim")
+    if set(document) != {"claim"} or not isinstance(tables, list) or not tables:
+        found = "none" if tables == [] else ", ".join(map(quoted, document)) or "nothing"
+        raise UsageError(f"{path}:1: expected [[claim]] tables and nothing else, found: {found}")
+    for table, line in zip(tables, _lines(path, tables), strict=True):
+        try:
+            claim = Claim(ClaimConfig.model_validate(table), path, line)
+            claim.check()
+        except ValidationError as error:
+            raise UsageError(f"{path}:{line}: {_name(table)}{explain(error, ClaimConfig)[1]}") from None
+        except UsageError as error:
+            raise UsageError(f"{path}:{line}: {_name(table)}{error}") from None
+        yield claim
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """The parsed file; a mistake of its syntax by file and line."""
+    try:
+        return read_toml(path)
+    except UsageError as error:
+        place = re.search(r" \(at line (\d+), column \d+\)", str(error))
+        if place is None:
+            raise
+        message = str(error).replace(place[0], "").removeprefix(f"{path}: ")
+        raise UsageError(f"{path}:{place[1]}: {message}") from None
+
+
+def _lines(path: Path, tables: Sequence[Any]) -> list[int]:
+    """The line of each claim: of its header, or, where claims are written in another way, of its id."""
+    text = path.read_text(encoding="utf-8-sig")
+    starts = [match.start() for match in _HEADER.finditer(text)]
+    if len(starts) != len(tables):
+        found = [re.search(rf"""id\s*=\s*["']{re.escape(_id(table))}["']""", text) for table in tables]
+        starts = [match.start() if match else 0 for match in found]
+    return [text.count("\n", 0, start) + 1 for start in starts]
+
+
+def _id(table: Any) -> str:
+    return str(table.get("id", "")) if isinstance(table, dict) else ""
+
+
+def _name(table: Any) -> str:
+    """`claim 'relu-std': `, where it has an id by now."""
+    return f"claim {quoted(_id(table))}: " if _id(table) else ""

@@ -1,0 +1,78 @@
+"""Claims about a whole map: the repeated cell of window counts, and the factor of each tap of a window."""
+
+import re
+from fractions import Fraction
+
+from gradstat.errors import UsageError, quoted
+from gradstat.verification.claims import Claim
+from gradstat.verification.verdicts import Outcome
+
+ENTRIES = re.compile(r"[0-9/; ]{1,20000}")
+Matrix = tuple[tuple[Fraction, ...], ...]
+
+
+def judge_matrix(claim: Claim) -> Outcome:
+    """confirmed where every entry is right; counts may start anywhere in the repeated cell, factors stand in place."""
+    printed = parse(claim)
+    size, stride = _square(claim, "kernel_size"), _square(claim, "stride")
+    if claim.config.statistic == "windows":
+        true = repeated_cell(size, stride)
+        right = printed in shifts(true)
+    else:
+        true = tap_factors(size, stride)
+        right = printed == true
+    closest = min(shifts(true), key=lambda m: differences(m, printed)) if claim.config.statistic == "windows" else true
+    wrong = differences(closest, printed)
+    detail = "" if right else f"{wrong} of {sum(map(len, closest))} entries differ"
+    return Outcome(claim, None, "confirmed" if right else "refuted", should_print=text(closest), detail=detail)
+
+
+def repeated_cell(size: int, stride: int) -> Matrix:
+    """How many windows cover each input of one stride × stride cell: the counts of each dimension multiply."""
+    counts = [len(range(i % stride, size, stride)) for i in range(stride)]
+    return tuple(tuple(Fraction(a * b) for b in counts) for a in counts)
+
+
+def tap_factors(size: int, stride: int) -> Matrix:
+    """1/(number of windows that cover the input under each tap of a window)."""
+    counts = [len(range(i % stride, size, stride)) for i in range(size)]
+    return tuple(tuple(Fraction(1, a * b) for b in counts) for a in counts)
+
+
+def shifts(matrix: Matrix) -> list[Matrix]:
+    """The matrix with its rows and columns rotated in every way: a repeated cell has no first row."""
+    rows, columns = len(matrix), len(matrix[0])
+    return [
+        tuple(tuple(matrix[(i + di) % rows][(j + dj) % columns] for j in range(columns)) for i in range(rows))
+        for di in range(rows)
+        for dj in range(columns)
+    ]
+
+
+def differences(first: Matrix, second: Matrix) -> int:
+    """Number of entries that differ; all of them where the sizes do."""
+    if [len(row) for row in first] != [len(row) for row in second]:
+        return sum(map(len, first))
+    return sum(a != b for x, y in zip(first, second, strict=True) for a, b in zip(x, y, strict=True))
+
+
+def parse(claim: Claim) -> Matrix:
+    """`1/4 1/2; 1/2 1` → a matrix of fractions."""
+    try:
+        if not ENTRIES.fullmatch(claim.config.value):
+            raise ValueError
+        return tuple(tuple(map(Fraction, row.split())) for row in claim.config.value.split(";"))
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"{claim.place}: value {quoted(claim.config.value)} is not a matrix of fractions") from None
+
+
+def text(matrix: Matrix) -> str:
+    """As the claim spells it."""
+    return "; ".join(" ".join(map(str, row)) for row in matrix)
+
+
+def _square(claim: Claim, name: str) -> int:
+    value = claim.config.params.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 64:
+        raise UsageError(f"{claim.place}: {claim.config.statistic} needs a whole {name} from 1 to 64, found {value!r}")
+    return value

@@ -1,0 +1,138 @@
+"""From a printed value and ours, with its error, to a verdict.
+
+confirmed: our value, with its bound, lies in the interval of values that round to what was printed. imprecise: it does
+not, but the printed value is within 4 standard errors of what the source's own sample count gives. refuted: neither.
+undecided: our error is too large to tell.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from gradstat.estimation.significance import SOURCE_BOUND
+from gradstat.verification.claims import Claim
+from gradstat.verification.rounding_interval import Printed, rounded
+
+HONEST = 2.0  # standard errors that half a unit of the last digit should cover
+TIE = Fraction(1, 2**51)  # of the value: two units in the last place of a float64
+
+INSIDE, OUTSIDE, OPEN = "inside", "outside", "open"
+CONFIRMED, IMPRECISE, REFUTED, UNDECIDED = "confirmed", "imprecise", "refuted", "undecided"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Our value of a claimed number: its bound holds for all claims at once; `error` is its standard error."""
+
+    value: float
+    bound: float
+    error: float = 0.0
+    n: int = 0
+    unit_error: float | None = None  # standard deviation of the estimate from a single draw
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A claim with its verdict, and what has to be known to argue about it."""
+
+    claim: Claim
+    measured: Measured | None
+    verdict: str
+    source_z: float | None = None
+    detectable: float | None = None
+    should_print: str | None = None
+    draws_needed: int | None = None
+    detail: str = ""
+
+    @property
+    def as_expected(self) -> bool:
+        """True where the verdict is the one that the claim's file stands for."""
+        return self.verdict == self.claim.config.expect
+
+
+def judge(claim: Claim, measured: Measured, detail: str = "") -> Outcome:
+    """The outcome of one claim."""
+    printed = claim.printed
+    error = source_error(claim, measured)
+    return Outcome(
+        claim,
+        measured,
+        verdict(claim, measured),
+        (printed.value - measured.value) / error if error else None,
+        detectable(printed, measured),
+        should_print(printed, measured),
+        draws_needed(printed, measured),
+        detail,
+    )
+
+
+def verdict(claim: Claim, measured: Measured) -> str:
+    """The one of the four that the definitions above give."""
+    where = position(claim.printed, measured)
+    if where == OPEN:
+        return UNDECIDED
+    if where == INSIDE:
+        return CONFIRMED if detectable(claim.printed, measured) <= 2.0 * claim.printed.half_width else UNDECIDED
+    if claim.config.obtained.samples is None or claim.config.obtained.method != "monte-carlo":
+        return REFUTED
+    error = source_error(claim, measured)
+    if error is None:
+        return UNDECIDED  # a number of so many draws cannot be judged without the error of one draw
+    away, slack = abs(claim.printed.value - measured.value), measured.bound
+    if away + slack <= SOURCE_BOUND * error:
+        return IMPRECISE
+    return REFUTED if away - slack > SOURCE_BOUND * error else UNDECIDED
+
+
+def position(printed: Printed, measured: Measured) -> str:
+    """Where [value − bound, value + bound] lies relative to the interval of the printed value.
+
+    A value known exactly that float64 cannot tell from an end of the interval is a tie: both roundings are right.
+    """
+    if not (math.isfinite(measured.value) and math.isfinite(measured.bound)):
+        return OPEN
+    value, bound = Fraction(measured.value), Fraction(measured.bound)
+    if measured.exact and any(abs(value - end) <= TIE * abs(value) for end in (printed.low, printed.high)):
+        return INSIDE
+    if printed.low <= value - bound and value + bound <= printed.high:
+        return INSIDE
+    return OUTSIDE if value + bound < printed.low or value - bound > printed.high else OPEN
+
+
+def detectable(printed: Printed, measured: Measured) -> float:
+    """The smallest error of a printed number that is sure to be seen.
+
+    Half a unit of its last digit, which rounding may take, and our bound: once where our value is what it is, twice
+    where it is sampled and may itself be off that far.
+    """
+    return printed.half_width + (1.0 if measured.exact else 2.0) * measured.bound
+
+
+def source_error(claim: Claim, measured: Measured) -> float | None:
+    """Standard error of the source's own simulation; None where it used none, or where nothing is known of it."""
+    obtained = claim.config.obtained
+    if obtained.method != "monte-carlo" or obtained.samples is None or measured.unit_error is None:
+        return None
+    return measured.unit_error / math.sqrt(obtained.samples)
+
+
+def should_print(printed: Printed, measured: Measured) -> str | None:
+    """Our value at as many decimals as were printed, or at as many of them as our bound allows."""
+    if printed.decimals is None:
+        return f"{measured.value:.10g}" if measured.exact else None
+    if not (math.isfinite(measured.value) and math.isfinite(measured.bound)):
+        return None
+    for decimals in range(printed.decimals, min(0, printed.decimals) - 1, -1):
+        ends = {rounded(measured.value + side * measured.bound, decimals) for side in (-1, 1)}
+        if len(ends) == 1:
+            return ends.pop()
+    return None
+
+
+def draws_needed(printed: Printed, measured: Measured) -> int | None:
+    """Draws after which half a unit of the last printed digit is two standard errors; None where none would do."""
+    if printed.decimals is None or measured.unit_error is None:
+        return None
+    root = HONEST * measured.unit_error / printed.half_width
+    return max(1, math.ceil(root * root)) if root < 1e100 else None

@@ -1,0 +1,72 @@
+"""A verification: exact values where they exist, sampling that must agree with them, and sampling alone elsewhere."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradstat.estimation.multiple_testing import FAMILY_WISE
+from gradstat.layer_types.record import Exact
+from gradstat.layer_types.statistics import exact_bound, exact_value, unit_error
+from gradstat.verification.claims import Claim
+from gradstat.verification.matrix_claims import judge_matrix
+from gradstat.verification.sequential import Samples, first_look, judge_looks, measure, sample
+from gradstat.verification.verdicts import UNDECIDED, Measured, Outcome, judge
+
+DEFAULT_MAX = 2**32
+NOT_SAMPLED = "no exact value is known, and --quick does not sample"
+SOURCE_UNKNOWN = "the error of the source's own draws is known to sampling only; leave --quick out"
+
+Referee = Callable[[Claim], Exact | None]
+
+
+def verify(
+    claims: Sequence[Claim],
+    seed: int,
+    jobs: int = 0,
+    max_samples: int = DEFAULT_MAX,
+    quick: bool = False,
+    family_wise: float = FAMILY_WISE,
+) -> list[Outcome]:
+    """The outcome of every claim, in order; wrong by sampling noise in any of them with probability `family_wise`."""
+    referee = _referee()
+    outcomes = {claim.id: judge_matrix(claim) for claim in claims if claim.is_matrix}
+    numbers = [claim for claim in claims if not claim.is_matrix]
+    samples = {} if quick else sample(numbers, lambda case: min(first_look(case), max_samples), seed, jobs, family_wise)
+    for claim in numbers:
+        outcome = _judge_exact(claim, referee(claim), samples)
+        if outcome is not None:
+            outcomes[claim.id] = outcome
+    rest = [claim for claim in numbers if claim.id not in outcomes]
+    if quick:
+        outcomes |= {claim.id: Outcome(claim, None, UNDECIDED, detail=NOT_SAMPLED) for claim in rest}
+    else:
+        outcomes |= judge_looks(rest, samples, seed, jobs, max_samples, family_wise)
+    return [outcomes[claim.id] for claim in claims]
+
+
+def _judge_exact(claim: Claim, exact: Exact | None, samples: Samples) -> Outcome | None:
+    """What the exact value says; None where there is none. A single draw's error comes from it or from the sample."""
+    name = claim.config.statistic
+    value = None if exact is None else exact_value(name, exact)
+    if value is None or exact is None:
+        return None
+    unit = unit_error(name, exact) if len(claim.row.slots) == 1 else None
+    if unit is not None:
+        unit *= abs(claim.scale)
+    elif samples:
+        unit = measure(claim, samples).unit_error
+    outcome = judge(claim, Measured(claim.scale * value, abs(claim.scale) * exact_bound(name, exact), unit_error=unit))
+    unclear = outcome.verdict == UNDECIDED and unit is None and claim.config.obtained.samples is not None
+    return judge(claim, outcome.measured, SOURCE_UNKNOWN) if unclear and outcome.measured else outcome
+
+
+def _referee() -> Referee:
+    """The exact values of a claim's row, computed once for all claims about it."""
+
+    known: dict[Any, Exact | None] = {}
+
+    def referee(claim: Claim) -> Exact | None:
+        if claim.key not in known:
+            known[claim.key] = claim.case.exact(claim.row)
+        return known[claim.key]
+
+    return referee
