@@ -16,7 +16,7 @@ import pytest
 from gradstat.estimation.estimators import MC
 from gradstat.estimation.groups import Blocks, groups
 from gradstat.estimation.merge_tree import Forest
-from gradstat.estimation.segments import Stretch
+from gradstat.estimation.segments import Segment
 from gradstat.layer_types.registry import LAYERS, Case
 from gradstat.results.store import Result, read
 from gradstat.runs import nodes
@@ -305,11 +305,11 @@ def test_saving_takes_at_most_one_percent(monkeypatch: pytest.MonkeyPatch, tmp_p
     keeper = Checkpoint(Parts("abc", {}), print)
     monkeypatch.setattr(keeper.parts, "write", slow)
     (group,) = groups([Case(LAYERS["relu"])])
-    stretch = Stretch(group, (0,), group.blocks(1000), MC)
-    keeper.finished(stretch)
+    segment = Segment(group, (0,), group.blocks(1000), MC)
+    keeper.finished(segment)
     while now[0] < 10_000.0:
         now[0] += 0.1
-        keeper.keep(stretch, Forest())
+        keeper.keep(segment, Forest())
     assert len(saves) >= 9
     assert len(saves) * cost <= 0.01 * now[0]
     assert saves[0] <= FIRST + 1.2 + cost

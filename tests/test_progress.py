@@ -14,7 +14,7 @@ from gradstat.estimation.estimators import MC
 from gradstat.estimation.groups import Group
 from gradstat.estimation.merge_tree import Forest
 from gradstat.estimation.run import execute, plan
-from gradstat.estimation.segments import Stretch
+from gradstat.estimation.segments import Segment
 from gradstat.layer_types.registry import LAYERS, Case
 
 Run = Callable[..., list[str]]
@@ -85,17 +85,17 @@ def test_verbose_has_a_line_per_layer(run: Run) -> None:
 def test_what_an_earlier_process_finished_is_neither_rate_nor_news(capsys: pytest.CaptureFixture[str]) -> None:
     """Half of the draws were there: the other half is what the time left is reckoned from."""
     group = Group([Case(LAYERS["relu"])])
-    stretch = Stretch(group, (0,), group.blocks(8 * group.block_draws), MC)
+    segment = Segment(group, (0,), group.blocks(8 * group.block_draws), MC)
     watch = Progress(quiet=False, verbose=True)
-    watch.planned([stretch], None)
-    watch.begin(stretch, 4 * group.block_draws)
+    watch.planned([segment], None)
+    watch.begin(segment, 4 * group.block_draws)
     assert watch.percent == "50.0 %"
     (part,) = execute(plan(group.cases, [group], 1000, 1, 1, threads), 1, 1, threads)
     forest = Forest()
     forest.add((0, 0), part.nodes[0].accumulators)
     watch._start -= 10.0
     watch._next = 0.0
-    watch.done(stretch, forest, group.block_draws)
+    watch.done(segment, forest, group.block_draws)
     assert watch.percent == "62.5 %"
     assert re.search(r"62\.5 %, 2\.6e\+04 draws/s, relative error \S+, 30 s left", capsys.readouterr().err)
 

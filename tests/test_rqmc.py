@@ -33,7 +33,7 @@ from gradstat.estimation.groups import Block, Group, groups
 from gradstat.estimation.merge_tree import Accumulators, Forest
 from gradstat.estimation.precision import Target, needed, worst
 from gradstat.estimation.run import Keeper, Line, centres, execute, lines, plan, run, sample
-from gradstat.estimation.segments import Stretch
+from gradstat.estimation.segments import Segment
 from gradstat.estimation.student import DEGREES, normal_score, upper_tail
 from gradstat.estimation.tasks import Done, Finished, Task
 from gradstat.layer_types.record import BACKWARD, FORWARD
@@ -326,7 +326,7 @@ def shard(index: int, of: int, samples: int = 2**22) -> Result:
     config = RunConfig.model_validate({"estimator": "rqmc", "samples": samples, "layer": [{"name": "relu"}]})
     cases = [CASES["relu"]]
     planned = plan(cases, groups(cases, RQMC.kernel), samples, config.seed, 1, threads, RQMC)
-    parts = execute([stretch.share(index, of) for stretch in planned], config.seed, 1, threads)
+    parts = execute([segment.share(index, of) for segment in planned], config.seed, 1, threads)
     own = Result(table(lines(cases, parts, RQMC), config.seed, "rqmc"), provenance(config, 1, 0.0))
     return marked(own, question(cases, config.seed, "rqmc"), (index, of), parts)
 
@@ -349,16 +349,16 @@ class Half(Keeper):
     def __init__(self, nodes: Sequence[Finished]) -> None:
         self.nodes = nodes
 
-    def finished(self, stretch: Stretch) -> Sequence[Finished]:
+    def finished(self, segment: Segment) -> Sequence[Finished]:
         return self.nodes
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes() -> None:
     cases, samples = [CASES["relu"]], 2**24
     planned = plan(cases, groups(cases, RQMC.kernel), samples, SEED, 1, threads, RQMC)
-    (stretch,) = planned
-    assert stretch.blocks.together == 2
-    left = replace(stretch, blocks=replace(stretch.blocks, last=13))  # six randomizations and a half
+    (segment,) = planned
+    assert segment.blocks.together == 2
+    left = replace(segment, blocks=replace(segment.blocks, last=13))  # six randomizations and a half
     (part,) = execute([left], SEED, 1, threads)
     assert {node.node[0] for node in part.nodes} == {0, 1}
     parts = execute(planned, SEED, 1, threads, keeper=Half(part.nodes))

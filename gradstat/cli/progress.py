@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gradstat.estimation.estimates import Estimates
     from gradstat.estimation.merge_tree import Forest
     from gradstat.estimation.precision import Target
-    from gradstat.estimation.segments import Stretch
+    from gradstat.estimation.segments import Segment
 
 PATIENCE = 10.0  # seconds before the first plain line; then the gaps grow
 LONGEST = 60.0  # seconds between two of them
@@ -38,35 +38,35 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, description="sampling")
 
-    def planned(self, stretches: "Sequence[Stretch]", target: "Target | None") -> None:
+    def planned(self, segments: "Sequence[Segment]", target: "Target | None") -> None:
         """The pilot has run; what there is to do."""
-        self._target, self._stretches, self._number = target, len(stretches), 0
-        self._total = sum(_work(stretch, stretch.blocks.total) for stretch in stretches)
+        self._target, self._segments, self._number = target, len(segments), 0
+        self._total = sum(_work(segment, segment.blocks.total) for segment in segments)
         self._start = time.monotonic()
         self._next = self._start + (PATIENCE if self._bar is None else GLANCE)
         if self._bar is not None:
             self._bar.reset(self._task, total=self._total)
 
-    def begin(self, stretch: "Stretch", finished: int) -> None:
-        """A stretch begins, of which an earlier process has finished so many draws."""
+    def begin(self, segment: "Segment", finished: int) -> None:
+        """A segment begins, of which an earlier process has finished so many draws."""
         self._number += 1
-        self._left = stretch.blocks.total - finished
-        self._advance(stretch, finished, here=False)
+        self._left = segment.blocks.total - finished
+        self._advance(segment, finished, here=False)
         if not self._left:
-            self.note(f"{self._number} of {self._stretches}: {stretch.title}: nothing is left to do")
+            self.note(f"{self._number} of {self._segments}: {segment.title}: nothing is left to do")
 
-    def done(self, stretch: "Stretch", forest: "Forest", draws: int) -> None:
+    def done(self, segment: "Segment", forest: "Forest", draws: int) -> None:
         """So many draws more."""
         self._left -= draws
-        self._draws += draws * len(stretch.places)
-        self._advance(stretch, draws, here=True)
+        self._draws += draws * len(segment.places)
+        self._advance(segment, draws, here=True)
         now = time.monotonic()
         if self._left == 0 and self._verbose:
-            for line in _errors(stretch, forest):
-                self.note(f"{self._number} of {self._stretches}: {line}")
+            for line in _errors(segment, forest):
+                self.note(f"{self._number} of {self._segments}: {line}")
         elif now >= self._next:
             self._next = now + (GLANCE if self._bar is not None else min(max(now - self._start, PATIENCE), LONGEST))
-            self._glance(stretch, forest)
+            self._glance(segment, forest)
 
     @property
     def percent(self) -> str:
@@ -91,18 +91,18 @@ class Progress:
             self._bar.stop()
             self._bar = None
 
-    def _advance(self, stretch: "Stretch", draws: int, here: bool) -> None:
-        work = _work(stretch, draws)
+    def _advance(self, segment: "Segment", draws: int, here: bool) -> None:
+        work = _work(segment, draws)
         self._done += work
         self._here += work if here else 0.0
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
 
-    def _glance(self, stretch: "Stretch", forest: "Forest") -> None:
+    def _glance(self, segment: "Segment", forest: "Forest") -> None:
         """Rate, error so far, and time left."""
         seconds = time.monotonic() - self._start
         left = _duration((self._total - self._done) / self._here * seconds)
-        words = f"{self._draws / seconds:.2g} draws/s, {_error(_rows(stretch, forest), self._target)}, {left} left"
+        words = f"{self._draws / seconds:.2g} draws/s, {_error(_rows(segment, forest), self._target)}, {left} left"
         if self._bar is not None:
             self._bar.update(self._task, description=words)
         elif self._plain or self._verbose:
@@ -114,24 +114,24 @@ class Progress:
             self.tell(f"{time.monotonic() - self._start:.1f} s, {text}")
 
 
-def _work(stretch: "Stretch", draws: int) -> float:
-    return draws / stretch.blocks.length * len(stretch.places)
+def _work(segment: "Segment", draws: int) -> float:
+    return draws / segment.blocks.length * len(segment.places)
 
 
-def _rows(stretch: "Stretch", forest: "Forest") -> "list[Estimates]":
+def _rows(segment: "Segment", forest: "Forest") -> "list[Estimates]":
     """Estimates by what is finished; none while no error can be told."""
     if not forest.telling:
         return []
-    found = stretch.estimator.total(forest)
-    return [stretch.estimator.estimates(row, own) for (_, row), own in zip(stretch.group.rows, found, strict=True)]
+    found = segment.estimator.total(forest)
+    return [segment.estimator.estimates(row, own) for (_, row), own in zip(segment.group.rows, found, strict=True)]
 
 
-def _errors(stretch: "Stretch", forest: "Forest") -> Iterator[str]:
+def _errors(segment: "Segment", forest: "Forest") -> Iterator[str]:
     """A line per layer: draws and error."""
     from gradstat.estimation.precision import relative_error
 
-    rows = iter(_rows(stretch, forest))
-    for case in stretch.group.cases:
+    rows = iter(_rows(segment, forest))
+    for case in segment.group.cases:
         own = [next(rows) for _ in case.shape.rows]
         yield f"{case.title}: {own[0].n:,} draws, relative error {relative_error(own):.2g}"
 

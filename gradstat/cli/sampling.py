@@ -61,7 +61,7 @@ def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stac
     with keeping(checkpoint(asked, job.shard, watch.tell), job, watch) as keeper:
         planned = plan(questions, found, target or config.samples, config.seed, jobs, engine, estimator)
         if job.shard:
-            planned = [stretch.share(*job.shard) for stretch in planned]
+            planned = [segment.share(*job.shard) for segment in planned]
         watch.planned(planned, target)
         parts = execute(planned, config.seed, jobs, engine, watch, keeper)
         watch.close()

@@ -1,4 +1,4 @@
-"""A run: pilot, plan, stretches, statistics, and the comparison with the referee."""
+"""A run: pilot, plan, segments, statistics, and the comparison with the referee."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from gradstat.estimation.estimators import MC, Estimator
 from gradstat.estimation.groups import Group, groups
 from gradstat.estimation.merge_tree import Accumulators, Forest, Node
 from gradstat.estimation.precision import Target, allowed, seen
-from gradstat.estimation.segments import Kept, Stretch, kept, moments, stretches
+from gradstat.estimation.segments import Kept, Segment, kept, moments, segments
 from gradstat.estimation.significance import FEWEST, z_bound, z_score
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.record import Exact, Row
@@ -57,32 +57,32 @@ class Line:
 class Watch(Protocol):
     """Told of a run as it goes, one call at a time."""
 
-    def begin(self, stretch: Stretch, finished: int) -> None:
-        """A stretch begins, of which so many draws are finished already."""
+    def begin(self, segment: Segment, finished: int) -> None:
+        """A segment begins, of which so many draws are finished already."""
 
-    def done(self, stretch: Stretch, forest: Forest, draws: int) -> None:
-        """So many draws more are in the forest of the stretch."""
+    def done(self, segment: Segment, forest: Forest, draws: int) -> None:
+        """So many draws more are in the forest of the segment."""
 
 
 class Silent:
     """Nobody wants to know."""
 
-    def begin(self, stretch: Stretch, finished: int) -> None:
+    def begin(self, segment: Segment, finished: int) -> None:
         return
 
-    def done(self, stretch: Stretch, forest: Forest, draws: int) -> None:
+    def done(self, segment: Segment, forest: Forest, draws: int) -> None:
         return
 
 
 class Keeper:
     """Keeps what is finished of a run for the next process; this one keeps nothing."""
 
-    def finished(self, stretch: Stretch) -> Sequence[Finished]:
+    def finished(self, segment: Segment) -> Sequence[Finished]:
         """The nodes that an earlier process left."""
         return ()
 
-    def keep(self, stretch: Stretch, forest: Forest) -> None:
-        """There is more in the forest of the stretch than at the last call."""
+    def keep(self, segment: Segment, forest: Forest) -> None:
+        """There is more in the forest of the segment than at the last call."""
 
 
 SILENT, FORGETFUL = Silent(), Keeper()
@@ -109,7 +109,7 @@ def plan(
     jobs: int,
     engine: Engine,
     estimator: Estimator = MC,
-) -> list[Stretch]:
+) -> list[Segment]:
     """Pilot every group: that gives centres, and the draws of each case where `samples` is a target."""
     draws: dict[int, int] = {}
     for group in found:
@@ -123,7 +123,7 @@ def plan(
             draws |= {id(case): samples for case in group.cases}
         else:
             draws |= _aimed(group, first, pilot, samples, estimator)
-    return list(stretches(cases, found, lambda case: draws[id(case)], estimator))
+    return list(segments(cases, found, lambda case: draws[id(case)], estimator))
 
 
 def _aimed(
@@ -147,26 +147,26 @@ def _aimed(
 
 
 def execute(
-    planned: Sequence[Stretch], seed: int, jobs: int, engine: Engine, watch: Watch = SILENT, keeper: Keeper = FORGETFUL
+    planned: Sequence[Segment], seed: int, jobs: int, engine: Engine, watch: Watch = SILENT, keeper: Keeper = FORGETFUL
 ) -> list[Kept]:
-    """Sample what is not finished of every stretch."""
-    return [_stretch(stretch, seed, jobs or available_cpus(), engine, watch, keeper) for stretch in planned]
+    """Sample what is not finished of every segment."""
+    return [_sample_segment(segment, seed, jobs or available_cpus(), engine, watch, keeper) for segment in planned]
 
 
-def _stretch(stretch: Stretch, seed: int, jobs: int, engine: Engine, watch: Watch, keeper: Keeper) -> Kept:
-    forest, before = Forest(stretch.blocks.top), keeper.finished(stretch)
+def _sample_segment(segment: Segment, seed: int, jobs: int, engine: Engine, watch: Watch, keeper: Keeper) -> Kept:
+    forest, before = Forest(segment.blocks.top), keeper.finished(segment)
     for node, accumulators, _ in before:
         forest.add(node, accumulators)
-    watch.begin(stretch, sum(draws for _, _, draws in before))
+    watch.begin(segment, sum(draws for _, _, draws in before))
 
     def done(node: Node, accumulators: Accumulators, draws: int) -> None:
         forest.add(node, accumulators)
-        keeper.keep(stretch, forest)
-        watch.done(stretch, forest, draws)
+        keeper.keep(segment, forest)
+        watch.done(segment, forest, draws)
 
-    left = stretch.blocks.without(tuple(forest.nodes))
-    engine(stretch.estimator.task(stretch.group, seed, 0, stretch.blocks), left, jobs, done)
-    return kept(stretch, forest)
+    left = segment.blocks.without(tuple(forest.nodes))
+    engine(segment.estimator.task(segment.group, seed, 0, segment.blocks), left, jobs, done)
+    return kept(segment, forest)
 
 
 def lines(cases: Sequence[Case], parts: Sequence[Kept], estimator: Estimator = MC) -> list[Line]:

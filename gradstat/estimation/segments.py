@@ -1,6 +1,6 @@
-"""Stretches: what a run samples in one go, and how the nodes of all stretches become the moments of each case.
+"""Segments: what a run samples in one go, and how the nodes of all segments become the moments of each case.
 
-A case that needs more draws than its companions goes on without them: the group has one stretch for all, then one for
+A case that needs more draws than its companions goes on without them: the group has one segment for all, then one for
 those that are left. Digits do not depend on company, so nobody can tell afterwards.
 """
 
@@ -16,7 +16,7 @@ from gradstat.layer_types.registry import Case
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """Blocks that all cases of a group need; `places` of the cases in the run."""
 
     group: Group
@@ -29,7 +29,7 @@ class Stretch:
         """The cases by name."""
         return ", ".join(case.title for case in self.group.cases)
 
-    def share(self, index: int, of: int) -> "Stretch":
+    def share(self, index: int, of: int) -> "Segment":
         """The blocks of one shard; UsageError where its errors would come from less than two units."""
         units = len(self.blocks) // self.blocks.together
         if self.blocks.unit and units < 2 * of:
@@ -42,7 +42,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Kept:
-    """What is finished of a stretch, without what only sampling needs: this goes to files."""
+    """What is finished of a segment, without what only sampling needs: this goes to files."""
 
     places: tuple[int, ...]
     blocks: Blocks
@@ -50,10 +50,10 @@ class Kept:
     nodes: tuple[Finished, ...]
 
 
-def stretches(
+def segments(
     cases: Sequence[Case], groups: Sequence[Group], draws: Callable[[Case], int], estimator: Estimator
-) -> Iterator[Stretch]:
-    """The stretches that give every case its draws; all but the most of a group are whole numbers of blocks."""
+) -> Iterator[Segment]:
+    """The segments that give every case its draws; all but the most of a group are whole numbers of blocks."""
     places = {id(case): place for place, case in enumerate(cases)}
     for group in groups:
         first = 0
@@ -63,13 +63,13 @@ def stretches(
             part, blocks = group.only(own), estimator.blocks(group, samples)
             if estimator.nested:
                 first, blocks = blocks.last, replace(blocks, first=first)
-            yield Stretch(part, tuple(places[id(case)] for case in part.cases), blocks, estimator)
+            yield Segment(part, tuple(places[id(case)] for case in part.cases), blocks, estimator)
 
 
-def kept(stretch: Stretch, forest: Forest) -> Kept:
+def kept(segment: Segment, forest: Forest) -> Kept:
     """The nodes of a forest with their draws."""
-    nodes = [Finished(node, rows, stretch.blocks.draws(node) or 0) for node, rows in sorted(forest.nodes.items())]
-    return Kept(stretch.places, stretch.blocks, tuple(stretch.group.centres.tolist()), tuple(nodes))
+    nodes = [Finished(node, rows, segment.blocks.draws(node) or 0) for node, rows in sorted(forest.nodes.items())]
+    return Kept(segment.places, segment.blocks, tuple(segment.group.centres.tolist()), tuple(nodes))
 
 
 def moments(cases: Sequence[Case], parts: Iterable[Kept], estimator: Estimator) -> list[Accumulators | None]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradstat.estimation.merge_tree import Forest
 from gradstat.estimation.run import Keeper
-from gradstat.estimation.segments import Kept, Stretch, kept
+from gradstat.estimation.segments import Kept, Segment, kept
 from gradstat.estimation.tasks import Finished
 from gradstat.runs.folder import Parts, run_id
 from gradstat.runs.nodes import decode, encode
@@ -34,7 +34,7 @@ class Checkpoint(Keeper):
     def __init__(self, parts: Parts, tell: Tell) -> None:
         self.parts, self._tell = parts, tell
         self._found: dict[str, Kept] = {}
-        self._unsaved: dict[str, tuple[Stretch, Forest]] = {}
+        self._unsaved: dict[str, tuple[Segment, Forest]] = {}
         self._names: list[str] = []
         self._begin = self._last = self._due = 0.0
         self._refused = False
@@ -68,23 +68,23 @@ class Checkpoint(Keeper):
         """Whether there are parts to go on from."""
         return bool(self.parts.exists() and self.parts.names())
 
-    def finished(self, stretch: Stretch) -> Sequence[Finished]:
-        """The largest nodes on file that lie in the stretch, no draw twice. The first call begins the run."""
+    def finished(self, segment: Segment) -> Sequence[Finished]:
+        """The largest nodes on file that lie in the segment, no draw twice. The first call begins the run."""
         if not self._begin:
             self._begin = self._last = time.monotonic()
             self._due = self._begin + FIRST
         taken: list[Finished] = []
         ends: list[tuple[int, int]] = []
-        for node in sorted(self._nodes(stretch), key=lambda node: -node.draws):
+        for node in sorted(self._nodes(segment), key=lambda node: -node.draws):
             first, last = node.node[1] << node.node[0], (node.node[1] + 1) << node.node[0]
             if all(last <= other or end <= first for other, end in ends):
                 taken.append(node)
                 ends.append((first, last))
         return taken
 
-    def keep(self, stretch: Stretch, forest: Forest) -> None:
+    def keep(self, segment: Segment, forest: Forest) -> None:
         """Write what is finished, if it is time to."""
-        self._unsaved[self._name(stretch)] = stretch, forest
+        self._unsaved[self._name(segment)] = segment, forest
         self._last = time.monotonic()
         if self._last >= self._due:
             self.save()
@@ -97,8 +97,8 @@ class Checkpoint(Keeper):
     def _save(self) -> None:
         start = time.monotonic()
         try:
-            for name, (stretch, forest) in list(self._unsaved.items()):
-                self.parts.write(name, encode(self._run, kept(stretch, forest)))
+            for name, (segment, forest) in list(self._unsaved.items()):
+                self.parts.write(name, encode(self._run, kept(segment, forest)))
                 del self._unsaved[name]
         except OSError as error:
             self._refuse(error)
@@ -106,15 +106,15 @@ class Checkpoint(Keeper):
         self._due = now + max(EVERY, SPARING * (now - start))
         self.saves, self.seconds = self.saves + 1, self.seconds + now - start
 
-    def forget(self, stretches: Sequence[Stretch]) -> None:
+    def forget(self, segments: Sequence[Segment]) -> None:
         """The result is delivered: its parts, and those of shorter runs of it, go."""
         shorter = [
             name
             for name, part in self._found.items()
-            if any(part.places == s.places and part.blocks.samples <= s.blocks.samples for s in stretches)
+            if any(part.places == s.places and part.blocks.samples <= s.blocks.samples for s in segments)
         ]
         try:
-            for name in (*map(self._name, stretches), *shorter):
+            for name in (*map(self._name, segments), *shorter):
                 self.parts.remove(name)
         except OSError as error:
             self._refuse(error)
@@ -124,8 +124,8 @@ class Checkpoint(Keeper):
     def _run(self) -> str:
         return self.parts.folder.name
 
-    def _name(self, stretch: Stretch) -> str:
-        return run_id([stretch.places, stretch.blocks.samples])
+    def _name(self, segment: Segment) -> str:
+        return run_id([segment.places, segment.blocks.samples])
 
     def _read(self, name: str) -> None:
         try:
@@ -133,16 +133,16 @@ class Checkpoint(Keeper):
         except ValueError as error:
             self._tell(f"{self.parts.path(name)}: {error}; its draws are sampled again")
 
-    def _nodes(self, stretch: Stretch) -> Iterator[Finished]:
+    def _nodes(self, segment: Segment) -> Iterator[Finished]:
         """Those on file that belong to these cases and blocks and are about their centres."""
-        centres = stretch.group.centres.tobytes()
+        centres = segment.group.centres.tobytes()
         for name, part in self._found.items():
-            if part.places != stretch.places or not part.blocks.alike(stretch.blocks):
+            if part.places != segment.places or not part.blocks.alike(segment.blocks):
                 continue
             if np.array(part.centres).tobytes() != centres:
                 self._tell(f"{self.parts.path(name)}: has other centres; its draws are sampled again")
                 continue
-            yield from (node for node in part.nodes if stretch.blocks.draws(node.node) == node.draws)
+            yield from (node for node in part.nodes if segment.blocks.draws(node.node) == node.draws)
 
     def _refuse(self, error: OSError) -> None:
         if not self._refused:

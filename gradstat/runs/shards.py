@@ -138,7 +138,7 @@ def _questions(shard: Shard) -> tuple[RunConfig, list[Case]]:
 
 
 def _check_complete(parts: Sequence[Kept], questions: Sequence[Case], path: Path) -> None:
-    """Every case with as many draws as its stretches promise: what a file that was tampered with has not."""
+    """Every case with as many draws as its segments promise: what a file that was tampered with has not."""
     rows = [len(case.shape.rows) for case in questions]
     for part in parts:
         fits = all(place < len(rows) for place in part.places)
