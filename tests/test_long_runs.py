@@ -82,7 +82,7 @@ def drawn(folder: Path) -> int:
     return sum(node.draws for path in parts(folder) for node in decoded(path).nodes)
 
 
-def decoded(path: Path) -> nodes.Kept:
+def decoded(path: Path) -> nodes.SegmentSnapshot:
     return nodes.decode(path.parent.name, unseal(path.read_text()))
 
 

@@ -63,21 +63,21 @@ def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stac
         if job.shard:
             planned = [segment.share(*job.shard) for segment in planned]
         watch.planned(planned, target)
-        parts = execute(planned, config.seed, jobs, engine, watch, keeper)
+        snapshots = execute(planned, config.seed, jobs, engine, watch, keeper)
         watch.close()
         if keeper.saves:
             watch.note(f"kept what was finished {keeper.saves} times, in {keeper.seconds:.3f} s")
-        rows = lines(questions, parts, estimator)
+        rows = lines(questions, snapshots, estimator)
         seconds = time.perf_counter() - start
         result = Result(table(rows, config.seed, config.estimator), provenance(config, jobs, seconds))
-        deliver(marked(result, asked, job.shard, parts) if job.shard else result)
+        deliver(marked(result, asked, job.shard, snapshots) if job.shard else result)
         keeper.forget(planned)
     return judge(rows, None if job.shard else target)
 
 
 @contextmanager
 def keeping(keeper: "Checkpoint", job: Job, watch: Progress) -> "Iterator[Checkpoint]":
-    """The parts of a run from begin to end; whatever stops it, what is finished is written first."""
+    """The snapshots of a run from begin to end; whatever stops it, what is finished is written first."""
     try:
         if keeper.open(job.fresh) and not job.quiet:
             watch.tell(f"going on from what is kept in {keeper.parts.folder}; --fresh starts over")

@@ -14,7 +14,7 @@ from gradstat.estimation.estimators import MC, Estimator
 from gradstat.estimation.groups import Group, groups
 from gradstat.estimation.merge_tree import Accumulators, Forest, Node
 from gradstat.estimation.precision import Target, allowed, seen
-from gradstat.estimation.segments import Kept, Segment, kept, moments, segments
+from gradstat.estimation.segments import Segment, SegmentSnapshot, moments, segments, snapshot
 from gradstat.estimation.significance import FEWEST, z_bound, z_score
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.record import Exact, Row
@@ -148,12 +148,14 @@ def _aimed(
 
 def execute(
     planned: Sequence[Segment], seed: int, jobs: int, engine: Engine, watch: Watch = SILENT, keeper: Keeper = FORGETFUL
-) -> list[Kept]:
+) -> list[SegmentSnapshot]:
     """Sample what is not finished of every segment."""
     return [_sample_segment(segment, seed, jobs or available_cpus(), engine, watch, keeper) for segment in planned]
 
 
-def _sample_segment(segment: Segment, seed: int, jobs: int, engine: Engine, watch: Watch, keeper: Keeper) -> Kept:
+def _sample_segment(
+    segment: Segment, seed: int, jobs: int, engine: Engine, watch: Watch, keeper: Keeper
+) -> SegmentSnapshot:
     forest, before = Forest(segment.blocks.top), keeper.finished(segment)
     for node, accumulators, _ in before:
         forest.add(node, accumulators)
@@ -166,12 +168,12 @@ def _sample_segment(segment: Segment, seed: int, jobs: int, engine: Engine, watc
 
     left = segment.blocks.without(tuple(forest.nodes))
     engine(segment.estimator.task(segment.group, seed, 0, segment.blocks), left, jobs, done)
-    return kept(segment, forest)
+    return snapshot(segment, forest)
 
 
-def lines(cases: Sequence[Case], parts: Sequence[Kept], estimator: Estimator = MC) -> list[Line]:
+def lines(cases: Sequence[Case], snapshots: Sequence[SegmentSnapshot], estimator: Estimator = MC) -> list[Line]:
     """The rows of every case that has draws."""
-    found = moments(cases, parts, estimator)
+    found = moments(cases, snapshots, estimator)
     return [
         Line(
             case,

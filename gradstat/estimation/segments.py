@@ -41,7 +41,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Kept:
+class SegmentSnapshot:
     """What is finished of a segment, without what only sampling needs: this goes to files."""
 
     places: tuple[int, ...]
@@ -60,28 +60,30 @@ def segments(
         for samples in sorted({draws(case) for case in group.cases}):
             longer = [case for case in group.cases if draws(case) >= samples]
             own = longer if estimator.nested else [case for case in longer if draws(case) == samples]
-            part, blocks = group.only(own), estimator.blocks(group, samples)
+            snapshot, blocks = group.only(own), estimator.blocks(group, samples)
             if estimator.nested:
                 first, blocks = blocks.last, replace(blocks, first=first)
-            yield Segment(part, tuple(places[id(case)] for case in part.cases), blocks, estimator)
+            yield Segment(snapshot, tuple(places[id(case)] for case in snapshot.cases), blocks, estimator)
 
 
-def kept(segment: Segment, forest: Forest) -> Kept:
+def snapshot(segment: Segment, forest: Forest) -> SegmentSnapshot:
     """The nodes of a forest with their draws."""
     nodes = [Finished(node, rows, segment.blocks.draws(node) or 0) for node, rows in sorted(forest.nodes.items())]
-    return Kept(segment.places, segment.blocks, tuple(segment.group.centres.tolist()), tuple(nodes))
+    return SegmentSnapshot(segment.places, segment.blocks, tuple(segment.group.centres.tolist()), tuple(nodes))
 
 
-def moments(cases: Sequence[Case], parts: Iterable[Kept], estimator: Estimator) -> list[Accumulators | None]:
+def moments(
+    cases: Sequence[Case], snapshots: Iterable[SegmentSnapshot], estimator: Estimator
+) -> list[Accumulators | None]:
     """Accumulators [row, WIDTH] of every case, merged along the tree; None for a case without draws."""
     forests = [Forest() for _ in cases]
-    for part in parts:
+    for snapshot in snapshots:
         ends = [0]
-        for place in part.places:
-            forests[place].top = part.blocks.top
-        for place in part.places:
+        for place in snapshot.places:
+            forests[place].top = snapshot.blocks.top
+        for place in snapshot.places:
             ends.append(ends[-1] + len(cases[place].shape.rows))
-        for node, rows, _ in part.nodes:
-            for i, place in enumerate(part.places):
+        for node, rows, _ in snapshot.nodes:
+            for i, place in enumerate(snapshot.places):
                 forests[place].add(node, rows[ends[i] : ends[i + 1]].copy())
     return [estimator.total(forest) if forest.nodes else None for forest in forests]

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradstat.estimation.merge_tree import Forest
 from gradstat.estimation.run import Keeper
-from gradstat.estimation.segments import Kept, Segment, kept
+from gradstat.estimation.segments import Segment, SegmentSnapshot, snapshot
 from gradstat.estimation.tasks import Finished
 from gradstat.runs.folder import Parts, run_id
 from gradstat.runs.nodes import decode, encode
@@ -33,7 +33,7 @@ class Checkpoint(Keeper):
 
     def __init__(self, parts: Parts, tell: Tell) -> None:
         self.parts, self._tell = parts, tell
-        self._found: dict[str, Kept] = {}
+        self._found: dict[str, SegmentSnapshot] = {}
         self._unsaved: dict[str, tuple[Segment, Forest]] = {}
         self._names: list[str] = []
         self._begin = self._last = self._due = 0.0
@@ -98,7 +98,7 @@ class Checkpoint(Keeper):
         start = time.monotonic()
         try:
             for name, (segment, forest) in list(self._unsaved.items()):
-                self.parts.write(name, encode(self._run, kept(segment, forest)))
+                self.parts.write(name, encode(self._run, snapshot(segment, forest)))
                 del self._unsaved[name]
         except OSError as error:
             self._refuse(error)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradstat.estimation.groups import Blocks
-from gradstat.estimation.segments import Kept
+from gradstat.estimation.segments import SegmentSnapshot
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.registry import Case
 from gradstat.numerics.draws import STREAM_VERSION
@@ -27,24 +27,24 @@ def question(cases: Sequence[Case], seed: int, estimator: str) -> dict[str, Any]
     }
 
 
-def encode(run: str, part: Kept) -> str:
+def encode(run: str, snapshot: SegmentSnapshot) -> str:
     """One line: the run, the cases by their places, the blocks, the nodes, and the accumulators of all nodes."""
-    rows = [node.accumulators for node in part.nodes]
+    rows = [node.accumulators for node in snapshot.nodes]
     packed = np.concatenate(rows).astype(FLOAT).tobytes() if rows else b""
-    blocks = part.blocks
+    blocks = snapshot.blocks
     return json.dumps(
         {
             "run": run,
-            "places": part.places,
+            "places": snapshot.places,
             "blocks": list(astuple(blocks)),
-            "centres": part.centres,
-            "nodes": [[*node.node, node.draws] for node in part.nodes],
+            "centres": snapshot.centres,
+            "nodes": [[*node.node, node.draws] for node in snapshot.nodes],
             "accumulators": base64.b64encode(packed).decode(),
         }
     )
 
 
-def decode(run: str, line: str) -> Kept:
+def decode(run: str, line: str) -> SegmentSnapshot:
     """What `encode` was given; ValueError where it is of another run, or of no run."""
     try:
         found = json.loads(line)
@@ -59,4 +59,4 @@ def decode(run: str, line: str) -> Kept:
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a part of a run ({error})") from None
     finished = [Finished((level, index), row, draws) for (level, index, draws), row in zip(nodes, rows, strict=True)]
-    return Kept(places, blocks, centres, tuple(finished))
+    return SegmentSnapshot(places, blocks, centres, tuple(finished))

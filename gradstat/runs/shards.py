@@ -17,7 +17,7 @@ from gradstat.config import RunConfig, explain
 from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimators import estimator_of
 from gradstat.estimation.run import Line, lines
-from gradstat.estimation.segments import Kept
+from gradstat.estimation.segments import SegmentSnapshot
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.registry import Case
 from gradstat.results.rows import table
@@ -35,7 +35,7 @@ class Shard:
     index: int
     of: int
     run: str
-    parts: tuple[Kept, ...]
+    snapshots: tuple[SegmentSnapshot, ...]
 
     @property
     def name(self) -> str:
@@ -53,10 +53,10 @@ class Merged:
     notes: tuple[str, ...]
 
 
-def marked(result: Result, question: Any, place: tuple[int, int], parts: Sequence[Kept]) -> Result:
-    """A result as a shard: the question it answers in part, its place among the others, and its nodes."""
+def marked(result: Result, question: Any, place: tuple[int, int], snapshots: Sequence[SegmentSnapshot]) -> Result:
+    """A result as a shard: the question it answers in snapshot, its place among the others, and its nodes."""
     run, (index, of) = run_id(question), place
-    nodes = seal(json.dumps([encode(run, part) for part in parts]))
+    nodes = seal(json.dumps([encode(run, snapshot) for snapshot in snapshots]))
     return Result(result.table, result.provenance | {"shard": {"index": index, "of": of, "run": run}}, nodes)
 
 
@@ -67,13 +67,13 @@ def shard_of(path: Path, result: Result) -> Shard:
         raise UsageError(f"{path}: is a whole result, not a shard", "gradstat run CONFIG --shard 1/2 -o FILE makes one")
     try:
         run, index, of = str(mark["run"]), int(mark["index"]), int(mark["of"])
-        parts = tuple(decode(run, line) for line in json.loads(unseal(result.nodes)))
+        snapshots = tuple(decode(run, line) for line in json.loads(unseal(result.nodes)))
         if not 1 <= index <= of:
             raise ValueError("its place among the shards is impossible")
     except (ValueError, KeyError, TypeError) as error:
         reason = str(error) if type(error) is ValueError else "no shard of gradstat's"
         raise UnreadableFile(f"{path}: {reason}", "sample this shard again with gradstat run --shard") from None
-    return Shard(path, result, index, of, run, parts)
+    return Shard(path, result, index, of, run, snapshots)
 
 
 def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
@@ -83,9 +83,9 @@ def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
         _check_same_run(shards[0], other)
     ordered, notes = _each_once(shards)
     config, questions = _questions(ordered[0])
-    parts = [part for shard in ordered for part in shard.parts]
-    _check_complete(parts, questions, ordered[0].path)
-    found = lines(questions, parts, estimator_of(config.estimator))
+    snapshots = [snapshot for shard in ordered for snapshot in shard.snapshots]
+    _check_complete(snapshots, questions, ordered[0].path)
+    found = lines(questions, snapshots, estimator_of(config.estimator))
     result = Result(table(found, config.seed, config.estimator), _provenance(ordered))
     return Merged(result, found, config, notes)
 
@@ -107,7 +107,10 @@ def _check_same_run(first: Shard, other: Shard) -> None:
 
 def _extent(shard: Shard) -> set[Any]:
     """What all shards agree on: cases, draws, and centres (as text, for a centre may be no number)."""
-    return {(part.places, replace(part.blocks, first=0, last=0), str(part.centres)) for part in shard.parts}
+    return {
+        (snapshot.places, replace(snapshot.blocks, first=0, last=0), str(snapshot.centres))
+        for snapshot in shard.snapshots
+    }
 
 
 def _each_once(shards: Sequence[Shard]) -> tuple[list[Shard], tuple[str, ...]]:
@@ -137,18 +140,18 @@ def _questions(shard: Shard) -> tuple[RunConfig, list[Case]]:
         raise UsageError(f"{shard.path}: its configuration is of another gradstat: {explain(error)[1]}") from None
 
 
-def _check_complete(parts: Sequence[Kept], questions: Sequence[Case], path: Path) -> None:
+def _check_complete(snapshots: Sequence[SegmentSnapshot], questions: Sequence[Case], path: Path) -> None:
     """Every case with as many draws as its segments promise: what a file that was tampered with has not."""
     rows = [len(case.shape.rows) for case in questions]
-    for part in parts:
-        fits = all(place < len(rows) for place in part.places)
-        if not fits or sum(rows[place] for place in part.places) != len(part.centres):
+    for snapshot in snapshots:
+        fits = all(place < len(rows) for place in snapshot.places)
+        if not fits or sum(rows[place] for place in snapshot.places) != len(snapshot.centres):
             raise UsageError(f"{path}: its nodes are not those of its configuration; sample it again with gradstat run")
     drawn, wanted = [0] * len(rows), [0] * len(rows)
-    for part in parts:
-        for place in part.places:
-            drawn[place] += sum(node.draws for node in part.nodes)
-            wanted[place] = max(wanted[place], part.blocks.samples)
+    for snapshot in snapshots:
+        for place in snapshot.places:
+            drawn[place] += sum(node.draws for node in snapshot.nodes)
+            wanted[place] = max(wanted[place], snapshot.blocks.samples)
     if drawn != wanted:
         raise UsageError(f"{path} and the other shards do not hold all draws; sample them again with one gradstat")
 
