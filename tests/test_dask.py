@@ -24,7 +24,7 @@ from gradstat.estimation.engines import ENGINES, Engine, engine_of, ranges, thre
 from gradstat.estimation.engines.identity import check, identity
 from gradstat.estimation.engines.ranges import Ranges
 from gradstat.estimation.groups import Block, Group
-from gradstat.estimation.merge_tree import Accumulators, Forest, Node
+from gradstat.estimation.merge_tree import Accumulators, MergeTree, Node
 from gradstat.estimation.run import run
 from gradstat.estimation.tasks import Done, Task
 from gradstat.layer_types.from_config import cases
@@ -117,17 +117,17 @@ def task_blocks(samples: int = LONG) -> Iterable[Block]:
 
 def bytes_of(engine: Engine, samples: int = LONG, told: Callable[[int], None] = lambda draws: None) -> bytes:
     """The accumulators of relu; `told` of the draws after each node."""
-    forest, drawn = Forest(), 0
+    tree, drawn = MergeTree(), 0
 
     def done(node: Node, accumulators: Accumulators, draws: int) -> None:
         nonlocal drawn
-        forest.add(node, accumulators)
+        tree.add(node, accumulators)
         drawn += draws
         told(drawn)
 
     engine(task(), iter(task_blocks(samples)), 2, done)
     assert drawn == samples
-    return forest.total().tobytes()
+    return tree.total().tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -337,12 +337,12 @@ def test_the_scheduler_killed_in_the_middle(
         with pytest.warns(UserWarning, match=f"scheduler at tcp://127.0.0.1:{port} is gone; waiting for another"):
             assert bytes_of(engine, told=kill) == unbroken
 
-        forest, drawn = Forest(), 0
+        tree, drawn = MergeTree(), 0
         kill = once_after(LONG // 4, second[0].kill)
 
         def done(node: Node, accumulators: Accumulators, draws: int) -> None:
             nonlocal drawn
-            forest.add(node, accumulators)
+            tree.add(node, accumulators)
             drawn += draws
             kill(drawn)
 
@@ -350,9 +350,9 @@ def test_the_scheduler_killed_in_the_middle(
         with pytest.warns(UserWarning, match="is gone"), pytest.raises(GradstatError, match="there was no other"):
             engine(task(), iter(task_blocks()), 1, done)
     assert LONG // 4 <= drawn < LONG
-    left = [block for block in task_blocks() if not any(block.number >> n == i for n, i in forest.nodes)]
-    threads(task(), iter(left), 2, lambda node, accumulators, draws: forest.add(node, accumulators))
-    assert forest.total().tobytes() == unbroken
+    left = [block for block in task_blocks() if not any(block.number >> n == i for n, i in tree.nodes)]
+    threads(task(), iter(left), 2, lambda node, accumulators, draws: tree.add(node, accumulators))
+    assert tree.total().tobytes() == unbroken
 
 
 # The command line -------------------------------------------------------------------------------------------------

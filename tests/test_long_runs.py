@@ -15,7 +15,7 @@ import pytest
 
 from gradstat.estimation.estimators import MC
 from gradstat.estimation.groups import Blocks, groups
-from gradstat.estimation.merge_tree import Forest
+from gradstat.estimation.merge_tree import MergeTree
 from gradstat.estimation.segments import Segment
 from gradstat.layer_types.registry import LAYERS, Case
 from gradstat.results.store import Result, read
@@ -309,7 +309,7 @@ def test_saving_takes_at_most_one_percent(monkeypatch: pytest.MonkeyPatch, tmp_p
     keeper.finished(segment)
     while now[0] < 10_000.0:
         now[0] += 0.1
-        keeper.keep(segment, Forest())
+        keeper.keep(segment, MergeTree())
     assert len(saves) >= 9
     assert len(saves) * cost <= 0.01 * now[0]
     assert saves[0] <= FIRST + 1.2 + cost

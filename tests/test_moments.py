@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradstat.estimation.estimates import estimates
-from gradstat.estimation.merge_tree import Accumulators, Forest
+from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.significance import z_bound
 from gradstat.numerics import moments as m
 from gradstat.numerics import sums
@@ -49,10 +49,10 @@ def one_after_another(blocks: list[Accumulators]) -> Accumulators:
 
 
 def as_a_tree(blocks: list[Accumulators]) -> Accumulators:
-    forest = Forest()
+    tree = MergeTree()
     for number, block in enumerate(blocks):
-        forest.add((0, number), block.copy())
-    return forest.total()
+        tree.add((0, number), block.copy())
+    return tree.total()
 
 
 # NIST StRD, univariate.
@@ -252,16 +252,16 @@ def test_nan_is_not_swallowed() -> None:
     assert all(math.isnan(value) for value in (found.mean, found.std, found.abs_mean))
 
 
-# The forest.
+# The tree.
 
 LEAVES = [kernels.block(np.random.default_rng(i).normal(1.0, 2.0, (2, 5)), 0.9) for i in range(40)]
 
 
 def total_bytes(numbers: list[int]) -> bytes:
-    forest = Forest()
+    tree = MergeTree()
     for number in numbers:
-        forest.add((0, number), LEAVES[number].copy())
-    return forest.total().tobytes()
+        tree.add((0, number), LEAVES[number].copy())
+    return tree.total().tobytes()
 
 
 @given(st.integers(1, 40).flatmap(lambda n: st.permutations(range(n))))
@@ -271,35 +271,35 @@ def test_the_forest_does_not_see_the_order(order: list[int]) -> None:
 
 @given(st.integers(1, 40), st.lists(st.integers(0, 40), max_size=6), st.randoms(use_true_random=False))
 def test_the_forest_does_not_see_who_had_which_range(n: int, cuts: list[int], random: object) -> None:
-    """Each range of blocks in a forest of its own; then their nodes, in any order, in one."""
+    """Each range of blocks in a tree of its own; then their nodes, in any order, in one."""
     ends = sorted({0, n, *(cut for cut in cuts if cut < n)})
     nodes = []
     for first, end in itertools.pairwise(ends):
-        forest = Forest()
+        tree = MergeTree()
         for number in range(first, end):
-            forest.add((0, number), LEAVES[number].copy())
-        nodes.extend(forest.nodes.items())
+            tree.add((0, number), LEAVES[number].copy())
+        nodes.extend(tree.nodes.items())
     random.shuffle(nodes)  # type: ignore[attr-defined]
-    whole = Forest()
+    whole = MergeTree()
     for node, accumulators in nodes:
         whole.add(node, accumulators)
     assert whole.total().tobytes() == total_bytes(list(range(n)))
 
 
 def test_a_forest_stays_small() -> None:
-    forest = Forest()
+    tree = MergeTree()
     for number in range(2**10 - 1):
-        forest.add((0, number), LEAVES[number % 40].copy())
-        assert len(forest.nodes) <= 10
-    assert len(forest.nodes) == 10
+        tree.add((0, number), LEAVES[number % 40].copy())
+        assert len(tree.nodes) <= 10
+    assert len(tree.nodes) == 10
 
 
 def test_two_blocks_swapped_are_caught() -> None:
     """Negative control: the same values at each other's block number give other bytes."""
-    forest = Forest()
+    tree = MergeTree()
     for number in range(8):
-        forest.add((0, number), LEAVES[{2: 5, 5: 2}.get(number, number)].copy())
-    assert forest.total().tobytes() != total_bytes(list(range(8)))
+        tree.add((0, number), LEAVES[{2: 5, 5: 2}.get(number, number)].copy())
+    assert tree.total().tobytes() != total_bytes(list(range(8)))
 
 
 # n − 1.

@@ -12,7 +12,7 @@ from gradstat.cli.progress import Progress
 from gradstat.estimation.engines import threads
 from gradstat.estimation.estimators import MC
 from gradstat.estimation.groups import Group
-from gradstat.estimation.merge_tree import Forest
+from gradstat.estimation.merge_tree import MergeTree
 from gradstat.estimation.run import execute, plan
 from gradstat.estimation.segments import Segment
 from gradstat.layer_types.registry import LAYERS, Case
@@ -91,11 +91,11 @@ def test_what_an_earlier_process_finished_is_neither_rate_nor_news(capsys: pytes
     watch.begin(segment, 4 * group.block_draws)
     assert watch.percent == "50.0 %"
     (part,) = execute(plan(group.cases, [group], 1000, 1, 1, threads), 1, 1, threads)
-    forest = Forest()
-    forest.add((0, 0), part.nodes[0].accumulators)
+    tree = MergeTree()
+    tree.add((0, 0), part.nodes[0].accumulators)
     watch._start -= 10.0
     watch._next = 0.0
-    watch.done(segment, forest, group.block_draws)
+    watch.done(segment, tree, group.block_draws)
     assert watch.percent == "62.5 %"
     assert re.search(r"62\.5 %, 2\.6e\+04 draws/s, relative error \S+, 30 s left", capsys.readouterr().err)
 

@@ -30,7 +30,7 @@ from gradstat.estimation.engines import Engine, threads
 from gradstat.estimation.estimates import estimates
 from gradstat.estimation.estimators import ESTIMATORS, MC, RQMC
 from gradstat.estimation.groups import Block, Group, groups
-from gradstat.estimation.merge_tree import Accumulators, Forest
+from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.precision import Target, needed, worst
 from gradstat.estimation.run import Keeper, Line, centres, execute, lines, plan, run, sample
 from gradstat.estimation.segments import Segment
@@ -246,13 +246,13 @@ def test_blocks_stay_in_their_randomization(samples: int) -> None:
 def test_a_randomization_counts_when_it_is_whole() -> None:
     group = Group([CASES["relu"]])
     blocks = rqmc.blocks(group, 2**24)
-    task, forest = rqmc.task(group, SEED, 0, blocks), Forest(blocks.top)
+    task, tree = rqmc.task(group, SEED, 0, blocks), MergeTree(blocks.top)
     told = []
     for block in list(blocks)[:5]:
-        forest.add(block.node, task.block(block))
-        told.append(forest.telling)
+        tree.add(block.node, task.block(block))
+        told.append(tree.has_error)
     assert told == [False, False, False, True, True]
-    assert rqmc.total(forest)[0, m.DRAWS] == 2.0
+    assert rqmc.total(tree)[0, m.DRAWS] == 2.0
 
 
 # Estimates against plain references ----------------------------------------------------------------------------------
@@ -415,11 +415,11 @@ def runs(name: str, seeds: int = SEEDS) -> Any:
 def total_of(group: Group, seed: int, reuse: int = 1) -> Accumulators:
     """One run; `reuse` randomizations in a row are one and the same (as an error to be caught)."""
     task = rqmc.task(group, seed, 0, rqmc.blocks(group, DRAWS))
-    forest = Forest(task.top)
+    tree = MergeTree(task.top)
     for block in rqmc.blocks(group, DRAWS):
         source = block.number // reuse
-        forest.add(block.node, task.block(replace(block, first=source * block.draws)))
-    return rqmc.total(forest)
+        tree.add(block.node, task.block(replace(block, first=source * block.draws)))
+    return rqmc.total(tree)
 
 
 def scores(name: str, direction: str, found: Any, degrees: float | None = None) -> dict[str, list[float]]:

@@ -55,7 +55,7 @@ def command(
     histogram     distributions of y and dx, and the normal of equal mean and σ
     variance-map  σ[y] against σ[x], exactly, with its fixed points
     error         |estimate − exact| and standard error against draws
-    forest        z-scores of a result file or of a verification
+    tree        z-scores of a result file or of a verification
     cells         the repeated cell of a strided layer as a heat map
 
     Parameters follow the layer that they belong to:

@@ -10,7 +10,7 @@ from gradstat.cli.app import say
 
 if TYPE_CHECKING:
     from gradstat.estimation.estimates import Estimates
-    from gradstat.estimation.merge_tree import Forest
+    from gradstat.estimation.merge_tree import MergeTree
     from gradstat.estimation.precision import Target
     from gradstat.estimation.segments import Segment
 
@@ -55,18 +55,18 @@ class Progress:
         if not self._left:
             self.note(f"{self._number} of {self._segments}: {segment.title}: nothing is left to do")
 
-    def done(self, segment: "Segment", forest: "Forest", draws: int) -> None:
+    def done(self, segment: "Segment", tree: "MergeTree", draws: int) -> None:
         """So many draws more."""
         self._left -= draws
         self._draws += draws * len(segment.places)
         self._advance(segment, draws, here=True)
         now = time.monotonic()
         if self._left == 0 and self._verbose:
-            for line in _errors(segment, forest):
+            for line in _errors(segment, tree):
                 self.note(f"{self._number} of {self._segments}: {line}")
         elif now >= self._next:
             self._next = now + (GLANCE if self._bar is not None else min(max(now - self._start, PATIENCE), LONGEST))
-            self._glance(segment, forest)
+            self._glance(segment, tree)
 
     @property
     def percent(self) -> str:
@@ -98,11 +98,11 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
 
-    def _glance(self, segment: "Segment", forest: "Forest") -> None:
+    def _glance(self, segment: "Segment", tree: "MergeTree") -> None:
         """Rate, error so far, and time left."""
         seconds = time.monotonic() - self._start
         left = _duration((self._total - self._done) / self._here * seconds)
-        words = f"{self._draws / seconds:.2g} draws/s, {_error(_rows(segment, forest), self._target)}, {left} left"
+        words = f"{self._draws / seconds:.2g} draws/s, {_error(_rows(segment, tree), self._target)}, {left} left"
         if self._bar is not None:
             self._bar.update(self._task, description=words)
         elif self._plain or self._verbose:
@@ -118,19 +118,19 @@ def _work(segment: "Segment", draws: int) -> float:
     return draws / segment.blocks.length * len(segment.places)
 
 
-def _rows(segment: "Segment", forest: "Forest") -> "list[Estimates]":
+def _rows(segment: "Segment", tree: "MergeTree") -> "list[Estimates]":
     """Estimates by what is finished; none while no error can be told."""
-    if not forest.telling:
+    if not tree.has_error:
         return []
-    found = segment.estimator.total(forest)
+    found = segment.estimator.total(tree)
     return [segment.estimator.estimates(row, own) for (_, row), own in zip(segment.group.rows, found, strict=True)]
 
 
-def _errors(segment: "Segment", forest: "Forest") -> Iterator[str]:
+def _errors(segment: "Segment", tree: "MergeTree") -> Iterator[str]:
     """A line per layer: draws and error."""
     from gradstat.estimation.precision import relative_error
 
-    rows = iter(_rows(segment, forest))
+    rows = iter(_rows(segment, tree))
     for case in segment.group.cases:
         own = [next(rows) for _ in case.shape.rows]
         yield f"{case.title}: {own[0].n:,} draws, relative error {relative_error(own):.2g}"

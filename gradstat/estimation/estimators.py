@@ -9,7 +9,7 @@ from gradstat.estimation import rqmc
 from gradstat.estimation.estimates import Estimates, estimates
 from gradstat.estimation.groups import Blocks, Group
 from gradstat.estimation.mc_kernel import run_block
-from gradstat.estimation.merge_tree import Accumulators, Forest
+from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.rqmc_kernel import run_points
 from gradstat.estimation.student import DEGREES
 from gradstat.estimation.tasks import Task
@@ -20,7 +20,7 @@ from gradstat.numerics.moments import DRAWS
 
 @dataclass(frozen=True)
 class Estimator:
-    """How draws are chosen and divided into blocks, and how the nodes of a forest become estimates."""
+    """How draws are chosen and divided into blocks, and how the nodes of a tree become estimates."""
 
     name: str
     words: str
@@ -28,7 +28,7 @@ class Estimator:
     blocks: Callable[[Group, int], Blocks]  # of all draws where so many are asked for
     kernel: Kernel  # what samples a block
     task: Callable[[Group, int, int, Blocks], Task]  # group, seed, stream, blocks
-    total: Callable[[Forest], Accumulators]
+    total: Callable[[MergeTree], Accumulators]
     estimates: Callable[[Row, Any], Estimates]  # of a row of accumulators
 
     def degrees(self, accumulators: Any) -> float:
@@ -43,7 +43,7 @@ MC = Estimator(
     blocks=lambda group, samples: group.blocks(samples),
     kernel=run_block,
     task=lambda group, seed, stream, blocks: Task(group, seed, stream),
-    total=lambda forest: forest.total(),
+    total=lambda tree: tree.total(),
     estimates=lambda row, accumulators: estimates(accumulators),
 )
 RQMC = Estimator(

@@ -15,7 +15,7 @@ Node = tuple[int, int]  # (level, index): blocks [index·2^level, (index + 1)·2
 ROOT = 63  # a level that no tree reaches
 
 
-class Forest:
+class MergeTree:
     """The finished nodes of the tree; each time two siblings below level `top` meet they become their parent."""
 
     def __init__(self, top: int = ROOT) -> None:
@@ -33,7 +33,7 @@ class Forest:
         self.nodes[level, index] = accumulators
 
     @property
-    def telling(self) -> bool:
+    def has_error(self) -> bool:
         """Whether it tells an error: by two whole units, or by any node where all draws are independent."""
         return self.top == ROOT or sum(level == self.top for level, _ in self.nodes) > 1
 

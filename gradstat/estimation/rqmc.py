@@ -10,7 +10,7 @@ from typing import Any
 
 from gradstat.estimation.estimates import Estimates, estimates
 from gradstat.estimation.groups import Block, Blocks, Group
-from gradstat.estimation.merge_tree import Accumulators, Forest
+from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.rqmc_kernel import run_points
 from gradstat.estimation.tasks import Spec, Task
 from gradstat.layer_types.record import Row
@@ -72,11 +72,11 @@ def blocks(group: Group, samples: int) -> Blocks:
     return replace(Blocks.of(draws, min(group.block_draws, points)), unit=points)
 
 
-def total(forest: Forest) -> Accumulators:
+def total(tree: MergeTree) -> Accumulators:
     """Whole randomizations merged along a tree of their own; what is finished of others does not count yet."""
-    whole = Forest()
-    for (height, index), accumulators in forest.nodes.items():
-        if height == forest.top:
+    whole = MergeTree()
+    for (height, index), accumulators in tree.nodes.items():
+        if height == tree.top:
             whole.add((0, index), as_one_draw(accumulators))
     return whole.total()
 

@@ -12,7 +12,7 @@ from gradstat.estimation.engines import Engine, threads
 from gradstat.estimation.estimates import Estimates, estimates
 from gradstat.estimation.estimators import MC, Estimator
 from gradstat.estimation.groups import Group, groups
-from gradstat.estimation.merge_tree import Accumulators, Forest, Node
+from gradstat.estimation.merge_tree import Accumulators, MergeTree, Node
 from gradstat.estimation.precision import Target, allowed, seen
 from gradstat.estimation.segments import Segment, SegmentSnapshot, moments, segments, snapshot
 from gradstat.estimation.significance import FEWEST, z_bound, z_score
@@ -60,8 +60,8 @@ class Watch(Protocol):
     def begin(self, segment: Segment, finished: int) -> None:
         """A segment begins, of which so many draws are finished already."""
 
-    def done(self, segment: Segment, forest: Forest, draws: int) -> None:
-        """So many draws more are in the forest of the segment."""
+    def done(self, segment: Segment, tree: MergeTree, draws: int) -> None:
+        """So many draws more are in the tree of the segment."""
 
 
 class Silent:
@@ -70,7 +70,7 @@ class Silent:
     def begin(self, segment: Segment, finished: int) -> None:
         return
 
-    def done(self, segment: Segment, forest: Forest, draws: int) -> None:
+    def done(self, segment: Segment, tree: MergeTree, draws: int) -> None:
         return
 
 
@@ -81,8 +81,8 @@ class Keeper:
         """The nodes that an earlier process left."""
         return ()
 
-    def keep(self, segment: Segment, forest: Forest) -> None:
-        """There is more in the forest of the segment than at the last call."""
+    def keep(self, segment: Segment, tree: MergeTree) -> None:
+        """There is more in the tree of the segment than at the last call."""
 
 
 SILENT, FORGETFUL = Silent(), Keeper()
@@ -156,19 +156,19 @@ def execute(
 def _sample_segment(
     segment: Segment, seed: int, jobs: int, engine: Engine, watch: Watch, keeper: Keeper
 ) -> SegmentSnapshot:
-    forest, before = Forest(segment.blocks.top), keeper.finished(segment)
+    tree, before = MergeTree(segment.blocks.top), keeper.finished(segment)
     for node, accumulators, _ in before:
-        forest.add(node, accumulators)
+        tree.add(node, accumulators)
     watch.begin(segment, sum(draws for _, _, draws in before))
 
     def done(node: Node, accumulators: Accumulators, draws: int) -> None:
-        forest.add(node, accumulators)
-        keeper.keep(segment, forest)
-        watch.done(segment, forest, draws)
+        tree.add(node, accumulators)
+        keeper.keep(segment, tree)
+        watch.done(segment, tree, draws)
 
-    left = segment.blocks.without(tuple(forest.nodes))
+    left = segment.blocks.without(tuple(tree.nodes))
     engine(segment.estimator.task(segment.group, seed, 0, segment.blocks), left, jobs, done)
-    return snapshot(segment, forest)
+    return snapshot(segment, tree)
 
 
 def lines(cases: Sequence[Case], snapshots: Sequence[SegmentSnapshot], estimator: Estimator = MC) -> list[Line]:
@@ -191,12 +191,12 @@ def lines(cases: Sequence[Case], snapshots: Sequence[SegmentSnapshot], estimator
 
 def sample(
     group: Group, samples: int, seed: int, stream: int, jobs: int, engine: Engine, estimator: Estimator = MC
-) -> Forest:
+) -> MergeTree:
     """The finished nodes of as many draws of one group."""
     blocks = estimator.blocks(group, samples)
-    forest, task = Forest(blocks.top), estimator.task(group, seed, stream, blocks)
-    engine(task, iter(blocks), jobs or available_cpus(), lambda node, rows, _: forest.add(node, rows))
-    return forest
+    tree, task = MergeTree(blocks.top), estimator.task(group, seed, stream, blocks)
+    engine(task, iter(blocks), jobs or available_cpus(), lambda node, rows, _: tree.add(node, rows))
+    return tree
 
 
 def centres(pilot: Accumulators) -> Accumulators:

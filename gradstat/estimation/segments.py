@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from gradstat.errors import UsageError
 from gradstat.estimation.estimators import Estimator
 from gradstat.estimation.groups import Blocks, Group
-from gradstat.estimation.merge_tree import Accumulators, Forest
+from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.registry import Case
 
@@ -60,15 +60,15 @@ def segments(
         for samples in sorted({draws(case) for case in group.cases}):
             longer = [case for case in group.cases if draws(case) >= samples]
             own = longer if estimator.nested else [case for case in longer if draws(case) == samples]
-            snapshot, blocks = group.only(own), estimator.blocks(group, samples)
+            subgroup, blocks = group.only(own), estimator.blocks(group, samples)
             if estimator.nested:
                 first, blocks = blocks.last, replace(blocks, first=first)
-            yield Segment(snapshot, tuple(places[id(case)] for case in snapshot.cases), blocks, estimator)
+            yield Segment(subgroup, tuple(places[id(case)] for case in subgroup.cases), blocks, estimator)
 
 
-def snapshot(segment: Segment, forest: Forest) -> SegmentSnapshot:
-    """The nodes of a forest with their draws."""
-    nodes = [Finished(node, rows, segment.blocks.draws(node) or 0) for node, rows in sorted(forest.nodes.items())]
+def snapshot(segment: Segment, tree: MergeTree) -> SegmentSnapshot:
+    """The nodes of a tree with their draws."""
+    nodes = [Finished(node, rows, segment.blocks.draws(node) or 0) for node, rows in sorted(tree.nodes.items())]
     return SegmentSnapshot(segment.places, segment.blocks, tuple(segment.group.centres.tolist()), tuple(nodes))
 
 
@@ -76,14 +76,14 @@ def moments(
     cases: Sequence[Case], snapshots: Iterable[SegmentSnapshot], estimator: Estimator
 ) -> list[Accumulators | None]:
     """Accumulators [row, WIDTH] of every case, merged along the tree; None for a case without draws."""
-    forests = [Forest() for _ in cases]
+    trees = [MergeTree() for _ in cases]
     for snapshot in snapshots:
         ends = [0]
         for place in snapshot.places:
-            forests[place].top = snapshot.blocks.top
+            trees[place].top = snapshot.blocks.top
         for place in snapshot.places:
             ends.append(ends[-1] + len(cases[place].shape.rows))
         for node, rows, _ in snapshot.nodes:
             for i, place in enumerate(snapshot.places):
-                forests[place].add(node, rows[ends[i] : ends[i + 1]].copy())
-    return [estimator.total(forest) if forest.nodes else None for forest in forests]
+                trees[place].add(node, rows[ends[i] : ends[i + 1]].copy())
+    return [estimator.total(tree) if tree.nodes else None for tree in trees]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from gradstat.assumptions import Input, Upstream
 from gradstat.estimation.groups import Block, Group
 from gradstat.estimation.mc_kernel import run_block
-from gradstat.estimation.merge_tree import ROOT, Accumulators, Forest, Node
+from gradstat.estimation.merge_tree import ROOT, Accumulators, MergeTree, Node
 from gradstat.layer_types.expression.layer import NAME, expression_layer
 from gradstat.layer_types.registry import Case, find
 from gradstat.numerics.draws import LANES
@@ -73,12 +73,12 @@ class Task:
 
     def range(self, blocks: Sequence[Block]) -> list[Finished]:
         """The nodes that these blocks, done one after the other, make: O(log n) for a range of n."""
-        forest = Forest(self.top)
+        tree = MergeTree(self.top)
         for block in blocks:
-            forest.add(block.node, self.block(block))
+            tree.add(block.node, self.block(block))
         return [
             Finished((level, index), accumulators, sum(b.draws for b in blocks if b.number >> level == index))
-            for (level, index), accumulators in forest.nodes.items()
+            for (level, index), accumulators in tree.nodes.items()
         ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradstat.estimation.merge_tree import Forest
+from gradstat.estimation.merge_tree import MergeTree
 from gradstat.estimation.run import Keeper
 from gradstat.estimation.segments import Segment, SegmentSnapshot, snapshot
 from gradstat.estimation.tasks import Finished
@@ -34,7 +34,7 @@ class Checkpoint(Keeper):
     def __init__(self, parts: Parts, tell: Tell) -> None:
         self.parts, self._tell = parts, tell
         self._found: dict[str, SegmentSnapshot] = {}
-        self._unsaved: dict[str, tuple[Segment, Forest]] = {}
+        self._unsaved: dict[str, tuple[Segment, MergeTree]] = {}
         self._names: list[str] = []
         self._begin = self._last = self._due = 0.0
         self._refused = False
@@ -82,9 +82,9 @@ class Checkpoint(Keeper):
                 ends.append((first, last))
         return taken
 
-    def keep(self, segment: Segment, forest: Forest) -> None:
+    def keep(self, segment: Segment, tree: MergeTree) -> None:
         """Write what is finished, if it is time to."""
-        self._unsaved[self._name(segment)] = segment, forest
+        self._unsaved[self._name(segment)] = segment, tree
         self._last = time.monotonic()
         if self._last >= self._due:
             self.save()
@@ -97,8 +97,8 @@ class Checkpoint(Keeper):
     def _save(self) -> None:
         start = time.monotonic()
         try:
-            for name, (segment, forest) in list(self._unsaved.items()):
-                self.parts.write(name, encode(self._run, snapshot(segment, forest)))
+            for name, (segment, tree) in list(self._unsaved.items()):
+                self.parts.write(name, encode(self._run, snapshot(segment, tree)))
                 del self._unsaved[name]
         except OSError as error:
             self._refuse(error)
