@@ -246,7 +246,7 @@ def test_blocks_stay_in_their_randomization(samples: int) -> None:
 def test_a_randomization_counts_when_it_is_whole() -> None:
     group = Group([CASES["relu"]])
     blocks = rqmc.blocks(group, 2**24)
-    task, tree = rqmc.task(group, SEED, 0, blocks), MergeTree(blocks.top)
+    task, tree = rqmc.task(group, SEED, 0, blocks), MergeTree(blocks.stop_level)
     told = []
     for block in list(blocks)[:5]:
         tree.add(block.node, task.block(block))

@@ -70,7 +70,7 @@ class Blocks:
         return max(self.unit // self.length, 1)
 
     @property
-    def top(self) -> int:
+    def stop_level(self) -> int:
         """The level of the tree at which units stay apart."""
         return self.together.bit_length() - 1 if self.unit else ROOT
 

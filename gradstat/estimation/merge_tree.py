@@ -16,16 +16,16 @@ ROOT = 63  # a level that no tree reaches
 
 
 class MergeTree:
-    """The finished nodes of the tree; each time two siblings below level `top` meet they become their parent."""
+    """The finished nodes of the tree; each time two siblings below level `stop_level` meet they become their parent."""
 
-    def __init__(self, top: int = ROOT) -> None:
-        self.top = top
+    def __init__(self, stop_level: int = ROOT) -> None:
+        self.stop_level = stop_level
         self.nodes: dict[Node, Accumulators] = {}
 
     def add(self, node: Node, accumulators: Accumulators) -> None:
         """Put in a finished node [row, WIDTH]; the lower block numbers always come first in a merge."""
         level, index = node
-        while level < self.top and (level, index ^ 1) in self.nodes:
+        while level < self.stop_level and (level, index ^ 1) in self.nodes:
             sibling = self.nodes.pop((level, index ^ 1))
             first, second = (accumulators, sibling) if index % 2 == 0 else (sibling, accumulators)
             merge(first, second, first)
@@ -35,7 +35,7 @@ class MergeTree:
     @property
     def has_error(self) -> bool:
         """Whether it tells an error: by two whole units, or by any node where all draws are independent."""
-        return self.top == ROOT or sum(level == self.top for level, _ in self.nodes) > 1
+        return self.stop_level == ROOT or sum(level == self.stop_level for level, _ in self.nodes) > 1
 
     def total(self) -> Accumulators:
         """All nodes merged in block order."""

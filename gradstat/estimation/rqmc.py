@@ -27,7 +27,7 @@ class PointsTask(Task):
     def __init__(self, group: Group, seed: int, stream: int, points: int) -> None:
         super().__init__(group, seed, stream)
         self.points = points
-        self.top = max(points // group.block_draws, 1).bit_length() - 1
+        self.stop_level = max(points // group.block_draws, 1).bit_length() - 1
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilt, (self.specs, self.seed, self.stream, self.centres, self.points)
@@ -76,7 +76,7 @@ def total(tree: MergeTree) -> Accumulators:
     """Whole randomizations merged along a tree of their own; what is finished of others does not count yet."""
     whole = MergeTree()
     for (height, index), accumulators in tree.nodes.items():
-        if height == tree.top:
+        if height == tree.stop_level:
             whole.add((0, index), as_one_draw(accumulators))
     return whole.total()
 

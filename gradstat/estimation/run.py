@@ -156,7 +156,7 @@ def execute(
 def _sample_segment(
     segment: Segment, seed: int, jobs: int, engine: Engine, watch: Watch, keeper: Keeper
 ) -> SegmentSnapshot:
-    tree, before = MergeTree(segment.blocks.top), keeper.finished(segment)
+    tree, before = MergeTree(segment.blocks.stop_level), keeper.finished(segment)
     for node, accumulators, _ in before:
         tree.add(node, accumulators)
     watch.begin(segment, sum(draws for _, _, draws in before))
@@ -194,7 +194,7 @@ def sample(
 ) -> MergeTree:
     """The finished nodes of as many draws of one group."""
     blocks = estimator.blocks(group, samples)
-    tree, task = MergeTree(blocks.top), estimator.task(group, seed, stream, blocks)
+    tree, task = MergeTree(blocks.stop_level), estimator.task(group, seed, stream, blocks)
     engine(task, iter(blocks), jobs or available_cpus(), lambda node, rows, _: tree.add(node, rows))
     return tree
 

@@ -80,7 +80,7 @@ def moments(
     for snapshot in snapshots:
         ends = [0]
         for place in snapshot.places:
-            trees[place].top = snapshot.blocks.top
+            trees[place].stop_level = snapshot.blocks.stop_level
         for place in snapshot.places:
             ends.append(ends[-1] + len(cases[place].shape.rows))
         for node, rows, _ in snapshot.nodes:

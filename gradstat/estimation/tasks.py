@@ -56,7 +56,7 @@ class Task:
         self._group, self.seed, self.stream = group, seed, stream
         self.specs = tuple(Spec.of(case) for case in group.cases)
         self.centres = tuple(group.centres.tolist())
-        self.top = ROOT  # of its tree: nodes of this level are not merged
+        self.stop_level = ROOT  # of its tree: nodes of this level are not merged
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilt, (self.specs, self.seed, self.stream, self.centres)
@@ -73,7 +73,7 @@ class Task:
 
     def range(self, blocks: Sequence[Block]) -> list[Finished]:
         """The nodes that these blocks, done one after the other, make: O(log n) for a range of n."""
-        tree = MergeTree(self.top)
+        tree = MergeTree(self.stop_level)
         for block in blocks:
             tree.add(block.node, self.block(block))
         return [
