@@ -335,9 +335,9 @@ def test_shares_are_the_whole(of: int) -> None:
 
 
 def test_blocks_of_other_randomizations_are_not_alike() -> None:
-    assert BLOCKS.alike(replace(BLOCKS, samples=9, first=1))
-    assert not BLOCKS.alike(replace(BLOCKS, unit=2**20))
-    assert not BLOCKS.alike(replace(BLOCKS, length=50))
+    assert BLOCKS.same_layout_as(replace(BLOCKS, samples=9, first=1))
+    assert not BLOCKS.same_layout_as(replace(BLOCKS, unit=2**20))
+    assert not BLOCKS.same_layout_as(replace(BLOCKS, length=50))
 
 
 def test_draws_of_a_node() -> None:

@@ -357,7 +357,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes() -> None:
     cases, samples = [CASES["relu"]], 2**24
     planned = plan(cases, groups(cases, RQMC.kernel), samples, SEED, 1, threads, RQMC)
     (segment,) = planned
-    assert segment.blocks.together == 2
+    assert segment.blocks.blocks_per_unit == 2
     left = replace(segment, blocks=replace(segment.blocks, last=13))  # six randomizations and a half
     (part,) = execute([left], SEED, 1, threads)
     assert {node.node[0] for node in part.nodes} == {0, 1}

@@ -40,14 +40,14 @@ class Block:
 class Blocks:
     """The blocks [first, last) of draws [0, samples), each of `length` draws but for the very last one.
 
-    `unit` of them in a row belong together where an estimator says so: only blocks of the same unit are alike.
+    `unit_draws` of them in a row belong together where an estimator says so: only blocks of the same unit are alike.
     """
 
     samples: int
     length: int
     first: int
     last: int
-    unit: int = 0  # in draws; 0: all are independent
+    unit_draws: int = 0  # in draws; 0: all are independent
 
     @classmethod
     def of(cls, samples: int, length: int, first: int = 0) -> "Blocks":
@@ -60,19 +60,19 @@ class Blocks:
     def __iter__(self) -> Iterator[Block]:
         return self.without(())
 
-    def alike(self, other: "Blocks") -> bool:
+    def same_layout_as(self, other: "Blocks") -> bool:
         """Whether a block of one with the number and the draws of a block of the other is the same block."""
-        return (self.length, self.unit) == (other.length, other.unit)
+        return (self.length, self.unit_draws) == (other.length, other.unit_draws)
 
     @property
-    def together(self) -> int:
+    def blocks_per_unit(self) -> int:
         """The blocks of a unit."""
-        return max(self.unit // self.length, 1)
+        return max(self.unit_draws // self.length, 1)
 
     @property
     def stop_level(self) -> int:
         """The level of the tree at which units stay apart."""
-        return self.together.bit_length() - 1 if self.unit else ROOT
+        return self.blocks_per_unit.bit_length() - 1 if self.unit_draws else ROOT
 
     @property
     def total(self) -> int:
@@ -97,8 +97,8 @@ class Blocks:
 
     def share(self, index: int, of: int) -> "Blocks":
         """The `index`-th of so many shares in a row, as equal as whole units allow; some are empty if need be."""
-        units = len(self) // self.together
-        first, last = (self.first + units * i // of * self.together for i in (index - 1, index))
+        units = len(self) // self.blocks_per_unit
+        first, last = (self.first + units * i // of * self.blocks_per_unit for i in (index - 1, index))
         return replace(self, first=first, last=last)
 
     def _from_to(self, first: int, last: int) -> Iterator[Block]:

@@ -63,13 +63,13 @@ def draws_for(samples: int) -> int:
 
 def task(group: Group, seed: int, stream: int, blocks: Blocks) -> PointsTask:
     """The sampling of a group by these blocks."""
-    return PointsTask(group, seed, stream, blocks.unit)
+    return PointsTask(group, seed, stream, blocks.unit_draws)
 
 
 def blocks(group: Group, samples: int) -> Blocks:
     """The blocks of draws [0, draws_for(samples)), each inside one randomization."""
     points, draws = points_for(samples), draws_for(samples)
-    return replace(Blocks.of(draws, min(group.block_draws, points)), unit=points)
+    return replace(Blocks.of(draws, min(group.block_draws, points)), unit_draws=points)
 
 
 def total(tree: MergeTree) -> Accumulators:

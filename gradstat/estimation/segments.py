@@ -31,8 +31,8 @@ class Segment:
 
     def share(self, index: int, of: int) -> "Segment":
         """The blocks of one shard; UsageError where its errors would come from less than two units."""
-        units = len(self.blocks) // self.blocks.together
-        if self.blocks.unit and units < 2 * of:
+        units = len(self.blocks) // self.blocks.blocks_per_unit
+        if self.blocks.unit_draws and units < 2 * of:
             raise UsageError(
                 f"--shard {index}/{of}: of {units} randomizations, a shard takes two or more for its errors; "
                 f"allowed: up to {units // 2} shards"

@@ -137,7 +137,7 @@ class Checkpoint(Keeper):
         """Those on file that belong to these cases and blocks and are about their centres."""
         centres = segment.group.centres.tobytes()
         for name, part in self._found.items():
-            if part.places != segment.places or not part.blocks.alike(segment.blocks):
+            if part.places != segment.places or not part.blocks.same_layout_as(segment.blocks):
                 continue
             if np.array(part.centres).tobytes() != centres:
                 self._tell(f"{self.parts.path(name)}: has other centres; its draws are sampled again")
