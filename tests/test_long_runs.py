@@ -336,7 +336,7 @@ def test_shares_are_the_whole(of: int) -> None:
 
 def test_blocks_of_other_randomizations_are_not_alike() -> None:
     assert BLOCKS.same_layout_as(replace(BLOCKS, samples=9, first=1))
-    assert not BLOCKS.same_layout_as(replace(BLOCKS, unit=2**20))
+    assert not BLOCKS.same_layout_as(replace(BLOCKS, unit_draws=2**20))
     assert not BLOCKS.same_layout_as(replace(BLOCKS, length=50))
 
 

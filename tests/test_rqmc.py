@@ -238,8 +238,8 @@ def test_blocks_stay_in_their_randomization(samples: int) -> None:
     assert [block.number for block in blocks] == list(range(len(blocks)))
     assert sum(block.draws for block in blocks) == rqmc.draws_for(samples)
     assert all(block.first // size == (block.first + block.draws - 1) // size for block in blocks)
-    height = rqmc.task(group, SEED, 0, rqmc.blocks(group, samples)).top
-    assert height == rqmc.blocks(group, samples).top
+    height = rqmc.task(group, SEED, 0, rqmc.blocks(group, samples)).stop_level
+    assert height == rqmc.blocks(group, samples).stop_level
     assert {block.number >> height for block in blocks} == set(range(rqmc.draws_for(samples) // size))
 
 
@@ -415,7 +415,7 @@ def runs(name: str, seeds: int = SEEDS) -> Any:
 def total_of(group: Group, seed: int, reuse: int = 1) -> Accumulators:
     """One run; `reuse` randomizations in a row are one and the same (as an error to be caught)."""
     task = rqmc.task(group, seed, 0, rqmc.blocks(group, DRAWS))
-    tree = MergeTree(task.top)
+    tree = MergeTree(task.stop_level)
     for block in rqmc.blocks(group, DRAWS):
         source = block.number // reuse
         tree.add(block.node, task.block(replace(block, first=source * block.draws)))
