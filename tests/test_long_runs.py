@@ -328,7 +328,7 @@ def test_blocks_without_nodes() -> None:
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 11, 40])
 def test_shares_are_the_whole(of: int) -> None:
-    shares = [BLOCKS.share(index, of) for index in range(1, of + 1)]
+    shares = [BLOCKS.shard(index, of) for index in range(1, of + 1)]
     assert [block for share in shares for block in share] == list(BLOCKS)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     assert sum(share.total for share in shares) == 1050
@@ -343,7 +343,7 @@ def test_blocks_of_other_randomizations_are_not_alike() -> None:
 def test_draws_of_a_node() -> None:
     found = {node: BLOCKS.draws(node) for node in [(0, 0), (3, 0), (0, 10), (0, 11), (1, 5), (4, 0)]}
     assert found == {(0, 0): 100, (3, 0): 800, (0, 10): 50, (0, 11): None, (1, 5): None, (4, 0): None}
-    assert BLOCKS.share(2, 2).draws((0, 0)) is None
+    assert BLOCKS.shard(2, 2).draws((0, 0)) is None
 
 
 # The soak ---------------------------------------------------------------------------------------------------------

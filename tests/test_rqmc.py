@@ -326,7 +326,7 @@ def shard(index: int, of: int, samples: int = 2**22) -> Result:
     config = RunConfig.model_validate({"estimator": "rqmc", "samples": samples, "layer": [{"name": "relu"}]})
     cases = [CASES["relu"]]
     planned = plan(cases, groups(cases, RQMC.kernel), samples, config.seed, 1, threads, RQMC)
-    parts = execute([segment.share(index, of) for segment in planned], config.seed, 1, threads)
+    parts = execute([segment.shard(index, of) for segment in planned], config.seed, 1, threads)
     own = Result(table(lines(cases, parts, RQMC), config.seed, "rqmc"), provenance(config, 1, 0.0))
     return marked(own, question(cases, config.seed, "rqmc"), (index, of), parts)
 

@@ -39,7 +39,7 @@ def sampled(wanted: RunConfig, place: tuple[int, int] | None = None) -> Result:
     questions = cases(wanted)
     planned = plan(questions, groups(questions), Target.of(wanted) or wanted.samples, wanted.seed, 1, threads)
     if place:
-        planned = [segment.share(*place) for segment in planned]
+        planned = [segment.shard(*place) for segment in planned]
     parts = execute(planned, wanted.seed, 1, threads)
     result = Result(table(lines(questions, parts), wanted.seed, "mc"), provenance(wanted, 1, 0.0))
     return marked(result, question(questions, wanted.seed, "mc"), place, parts) if place else result

@@ -53,7 +53,7 @@ class Positive(click.ParamType[float]):
         return number
 
 
-class Share(click.ParamType[tuple[int, int]]):
+class Shard(click.ParamType[tuple[int, int]]):
     """One of so many shards: 3/7."""
 
     name = "shard"

@@ -74,7 +74,7 @@ class Progress:
         return f"{100.0 * self._done / max(self._total, 1e-9):.1f} %"
 
     @property
-    def share(self) -> str:
+    def fraction(self) -> str:
         """The same in brackets; nothing before it is known what there is to do."""
         return f" ({self.percent})" if self._total else ""
 

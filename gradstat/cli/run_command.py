@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gradstat.cli.options import PATH, Count, Jobs, Positive, Seed, Share, output_options
+from gradstat.cli.options import PATH, Count, Jobs, Positive, Seed, Shard, output_options
 from gradstat.errors import UsageError
 
 
@@ -32,7 +32,7 @@ from gradstat.errors import UsageError
     metavar="NAME",
     help="Where to sample: threads, dask or dask:tcp://host:port.",
 )
-@click.option("--shard", type=Share(), metavar="I/K", help="Only the I-th of K parts; gradstat merge joins them.")
+@click.option("--shard", type=Shard(), metavar="I/K", help="Only the I-th of K parts; gradstat merge joins them.")
 @click.option("--fresh", is_flag=True, help="Forget what an interrupted run of the same question left in results/.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Over the configuration, as input.std=2; repeatable."

@@ -61,7 +61,7 @@ def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stac
     with keeping(checkpoint(asked, job.shard, watch.tell), job, watch) as keeper:
         planned = plan(questions, found, target or config.samples, config.seed, jobs, engine, estimator)
         if job.shard:
-            planned = [segment.share(*job.shard) for segment in planned]
+            planned = [segment.shard(*job.shard) for segment in planned]
         watch.planned(planned, target)
         snapshots = execute(planned, config.seed, jobs, engine, watch, keeper)
         watch.close()
@@ -100,4 +100,4 @@ def keeping(keeper: "Checkpoint", job: Job, watch: Progress) -> "Iterator[Checkp
 def _how_to_go_on(keeper: "Checkpoint", watch: Progress) -> str:
     if not keeper.holds:
         return ""
-    return f"what is finished{watch.share} is kept in {keeper.parts.folder}; the same command goes on from there"
+    return f"what is finished{watch.fraction} is kept in {keeper.parts.folder}; the same command goes on from there"

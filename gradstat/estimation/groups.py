@@ -95,7 +95,7 @@ class Blocks:
             number = (index + 1) << level
         yield from self._from_to(number, self.last)
 
-    def share(self, index: int, of: int) -> "Blocks":
+    def shard(self, index: int, of: int) -> "Blocks":
         """The `index`-th of so many shares in a row, as equal as whole units allow; some are empty if need be."""
         units = len(self) // self.blocks_per_unit
         first, last = (self.first + units * i // of * self.blocks_per_unit for i in (index - 1, index))

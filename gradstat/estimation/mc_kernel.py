@@ -20,7 +20,7 @@ from gradstat.numerics.draws import (
     fill_quantiles,
     fill_signal,
     fill_uniforms,
-    share,
+    mix_shared,
     transform,
 )
 from gradstat.numerics.jit import compiled, inline
@@ -59,7 +59,7 @@ def draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, sh
             fill_quantiles(seed, batch, offset + DY_SHARED, kinds[1], bits, shared)
         else:
             fill_signal(seed, batch, offset + DY_SHARED, bits, spare, shared, shared[1:])
-        share(scale[3], shared[0], dy)
+        mix_shared(scale[3], shared[0], dy)
 
 
 @inline

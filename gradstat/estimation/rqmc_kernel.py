@@ -8,7 +8,7 @@ from numba import types
 
 from gradstat.estimation.mc_kernel import measure
 from gradstat.numerics import sums
-from gradstat.numerics.draws import LANES, NORMAL, correlate, share, transform
+from gradstat.numerics.draws import LANES, NORMAL, correlate, mix_shared, transform
 from gradstat.numerics.jit import compiled, inline
 from gradstat.numerics.scrambling import fill, fill_fractions, prepare
 from gradstat.numerics.sobol import BITS, DIMENSIONS
@@ -42,7 +42,7 @@ def draw_points(at, net, room, kinds, scale, sizes, x, dy, shared):
                 x[slot, lane] = scale[0] + scale[1] * x[slot, lane]
     if scale[3] != 0.0:
         fill(at, x.shape[0] + dy.shape[0], net, room, kinds[1], shared[0])
-        share(scale[3], shared[0], dy)
+        mix_shared(scale[3], shared[0], dy)
 
 
 @inline

@@ -29,7 +29,7 @@ class Segment:
         """The cases by name."""
         return ", ".join(case.title for case in self.group.cases)
 
-    def share(self, index: int, of: int) -> "Segment":
+    def shard(self, index: int, of: int) -> "Segment":
         """The blocks of one shard; UsageError where its errors would come from less than two units."""
         units = len(self.blocks) // self.blocks.blocks_per_unit
         if self.blocks.unit_draws and units < 2 * of:
@@ -37,7 +37,7 @@ class Segment:
                 f"--shard {index}/{of}: of {units} randomizations, a shard takes two or more for its errors; "
                 f"allowed: up to {units // 2} shards"
             )
-        return replace(self, blocks=self.blocks.share(index, of))
+        return replace(self, blocks=self.blocks.shard(index, of))
 
 
 @dataclass(frozen=True)

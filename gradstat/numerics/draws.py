@@ -116,7 +116,7 @@ def correlate(rho, sizes, x):
 
 
 @inline
-def share(correlation, shared, dy):
+def mix_shared(correlation, shared, dy):
     """Give all rows of dy the same correlation: dy ← √c·shared + √(1 − c)·dy."""
     common, own = np.sqrt(correlation), np.sqrt(1.0 - correlation)
     for slot in range(dy.shape[0]):
