@@ -81,16 +81,18 @@ def _dask(address: str, jobs: int) -> Iterator[tuple[Engine, int]]:
 
 
 @dataclass(frozen=True)
-class Place:
+class EngineSpec:
     """Where to sample: words about it, and how it is opened with an address and a number of jobs."""
 
     words: str
     opened: Callable[[str, int], Opened]
 
 
-ENGINES: dict[str, Place] = {
-    "threads": Place("threads of this process", _threads),
-    "dask": Place("a Dask cluster of processes on this machine; dask:tcp://host:port is one that runs already", _dask),
+ENGINES: dict[str, EngineSpec] = {
+    "threads": EngineSpec("threads of this process", _threads),
+    "dask": EngineSpec(
+        "a Dask cluster of processes on this machine; dask:tcp://host:port is one that runs already", _dask
+    ),
 }
 _ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[0-9]{1,5}")
 
