@@ -185,7 +185,7 @@ def test_draws_that_are_missing_or_there_twice_are_noticed(change: Any) -> None:
 
 def test_places_of_another_configuration() -> None:
     with pytest.raises(UsageError, match="its nodes are not those of its configuration"):
-        joined([rewritten(shard, lambda part: replace(part, places=(7,))) for shard in shards(2)])
+        joined([rewritten(shard, lambda part: replace(part, case_indices=(7,))) for shard in shards(2)])
 
 
 def test_a_target_is_decided_alike_by_all_shards() -> None:

@@ -58,7 +58,7 @@ class Progress:
     def done(self, segment: "Segment", tree: "MergeTree", draws: int) -> None:
         """So many draws more."""
         self._left -= draws
-        self._draws += draws * len(segment.places)
+        self._draws += draws * len(segment.case_indices)
         self._advance(segment, draws, here=True)
         now = time.monotonic()
         if self._left == 0 and self._verbose:
@@ -115,7 +115,7 @@ class Progress:
 
 
 def _work(segment: "Segment", draws: int) -> float:
-    return draws / segment.blocks.length * len(segment.places)
+    return draws / segment.blocks.length * len(segment.case_indices)
 
 
 def _rows(segment: "Segment", tree: "MergeTree") -> "list[Estimates]":

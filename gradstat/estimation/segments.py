@@ -17,10 +17,10 @@ from gradstat.layer_types.registry import Case
 
 @dataclass(frozen=True)
 class Segment:
-    """Blocks that all cases of a group need; `places` of the cases in the run."""
+    """Blocks that all cases of a group need; `case_indices` are the positions of these cases in the run."""
 
     group: Group
-    places: tuple[int, ...]
+    case_indices: tuple[int, ...]
     blocks: Blocks
     estimator: Estimator
 
@@ -44,7 +44,7 @@ class Segment:
 class SegmentSnapshot:
     """What is finished of a segment, without what only sampling needs: this goes to files."""
 
-    places: tuple[int, ...]
+    case_indices: tuple[int, ...]
     blocks: Blocks
     centres: tuple[float, ...]
     nodes: tuple[Finished, ...]
@@ -69,7 +69,7 @@ def segments(
 def snapshot(segment: Segment, tree: MergeTree) -> SegmentSnapshot:
     """The nodes of a tree with their draws."""
     nodes = [Finished(node, rows, segment.blocks.draws(node) or 0) for node, rows in sorted(tree.nodes.items())]
-    return SegmentSnapshot(segment.places, segment.blocks, tuple(segment.group.centres.tolist()), tuple(nodes))
+    return SegmentSnapshot(segment.case_indices, segment.blocks, tuple(segment.group.centres.tolist()), tuple(nodes))
 
 
 def moments(
@@ -79,11 +79,11 @@ def moments(
     trees = [MergeTree() for _ in cases]
     for snapshot in snapshots:
         ends = [0]
-        for place in snapshot.places:
+        for place in snapshot.case_indices:
             trees[place].stop_level = snapshot.blocks.stop_level
-        for place in snapshot.places:
+        for place in snapshot.case_indices:
             ends.append(ends[-1] + len(cases[place].shape.rows))
         for node, rows, _ in snapshot.nodes:
-            for i, place in enumerate(snapshot.places):
+            for i, place in enumerate(snapshot.case_indices):
                 trees[place].add(node, rows[ends[i] : ends[i + 1]].copy())
     return [estimator.total(tree) if tree.nodes else None for tree in trees]

@@ -111,7 +111,7 @@ class Checkpoint(Keeper):
         shorter = [
             name
             for name, part in self._found.items()
-            if any(part.places == s.places and part.blocks.samples <= s.blocks.samples for s in segments)
+            if any(part.case_indices == s.case_indices and part.blocks.samples <= s.blocks.samples for s in segments)
         ]
         try:
             for name in (*map(self._name, segments), *shorter):
@@ -125,7 +125,7 @@ class Checkpoint(Keeper):
         return self.parts.folder.name
 
     def _name(self, segment: Segment) -> str:
-        return run_id([segment.places, segment.blocks.samples])
+        return run_id([segment.case_indices, segment.blocks.samples])
 
     def _read(self, name: str) -> None:
         try:
@@ -137,7 +137,7 @@ class Checkpoint(Keeper):
         """Those on file that belong to these cases and blocks and are about their centres."""
         centres = segment.group.centres.tobytes()
         for name, part in self._found.items():
-            if part.places != segment.places or not part.blocks.same_layout_as(segment.blocks):
+            if part.case_indices != segment.case_indices or not part.blocks.same_layout_as(segment.blocks):
                 continue
             if np.array(part.centres).tobytes() != centres:
                 self._tell(f"{self.parts.path(name)}: has other centres; its draws are sampled again")

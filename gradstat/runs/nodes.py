@@ -35,7 +35,7 @@ def encode(run: str, snapshot: SegmentSnapshot) -> str:
     return json.dumps(
         {
             "run": run,
-            "places": snapshot.places,
+            "places": snapshot.case_indices,
             "blocks": list(astuple(blocks)),
             "centres": snapshot.centres,
             "nodes": [[*node.node, node.draws] for node in snapshot.nodes],

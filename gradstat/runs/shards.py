@@ -108,7 +108,7 @@ def _check_same_run(first: Shard, other: Shard) -> None:
 def _extent(shard: Shard) -> set[Any]:
     """What all shards agree on: cases, draws, and centres (as text, for a centre may be no number)."""
     return {
-        (snapshot.places, replace(snapshot.blocks, first=0, last=0), str(snapshot.centres))
+        (snapshot.case_indices, replace(snapshot.blocks, first=0, last=0), str(snapshot.centres))
         for snapshot in shard.snapshots
     }
 
@@ -144,12 +144,12 @@ def _check_complete(snapshots: Sequence[SegmentSnapshot], questions: Sequence[Ca
     """Every case with as many draws as its segments promise: what a file that was tampered with has not."""
     rows = [len(case.shape.rows) for case in questions]
     for snapshot in snapshots:
-        fits = all(place < len(rows) for place in snapshot.places)
-        if not fits or sum(rows[place] for place in snapshot.places) != len(snapshot.centres):
+        fits = all(place < len(rows) for place in snapshot.case_indices)
+        if not fits or sum(rows[place] for place in snapshot.case_indices) != len(snapshot.centres):
             raise UsageError(f"{path}: its nodes are not those of its configuration; sample it again with gradstat run")
     drawn, wanted = [0] * len(rows), [0] * len(rows)
     for snapshot in snapshots:
-        for place in snapshot.places:
+        for place in snapshot.case_indices:
             drawn[place] += sum(node.draws for node in snapshot.nodes)
             wanted[place] = max(wanted[place], snapshot.blocks.samples)
     if drawn != wanted:
