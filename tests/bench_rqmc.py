@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradstat.estimation.estimators import MC, RQMC, Estimator
-from gradstat.estimation.run import Line, run
+from gradstat.estimation.run import ResultRow, run
 from gradstat.layer_types.record import BACKWARD, FORWARD, no_referee
 from gradstat.layer_types.registry import Case, find
 
@@ -55,7 +55,7 @@ def spreads(estimator: Estimator) -> dict[tuple[str, str], Spread]:
         for row in case.shape.rows
         if (found := case.exact(row)) is not None
     }
-    lines: dict[tuple[str, str], list[Line]] = {key: [] for key in exact}
+    lines: dict[tuple[str, str], list[ResultRow]] = {key: [] for key in exact}
     cases = [blind(case) for case in CASES.values()]
     names = {id(case): name for case, name in zip(cases, CASES, strict=True)}
     for seed in SEEDS:
@@ -64,7 +64,7 @@ def spreads(estimator: Estimator) -> dict[tuple[str, str], Spread]:
     return {key: spread(own, exact[key]) for key, own in lines.items()}
 
 
-def spread(lines: Sequence[Line], exact: float) -> Spread:
+def spread(lines: Sequence[ResultRow], exact: float) -> Spread:
     """Errors relative to the exact value; an interval covers where the normal score of its error is below 1.96."""
     errors = [line.estimates.std / exact - 1.0 for line in lines]
     covered = [abs(line.score(line.estimates.std, exact, line.estimates.std_se)) <= WITHIN for line in lines]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gradstat.config import load
-from gradstat.estimation.run import Line, run, suspects
+from gradstat.estimation.run import ResultRow, disagreements, run
 from gradstat.estimation.significance import z_bound
 from gradstat.layer_types.elementwise import elementwise
 from gradstat.layer_types.from_config import cases
@@ -26,21 +26,21 @@ SERIES = Path(__file__).parents[1] / "configs" / "series.toml"
 
 
 @pytest.fixture(scope="module")
-def lines() -> list[Line]:
+def lines() -> list[ResultRow]:
     """Every layer with its defaults, and every case of the series."""
     return run([Case(layer) for layer in LAYERS.values()] + cases(load(SERIES)), DRAWS, SEED)
 
 
-def test_mean_and_std_of_every_layer(lines: list[Line]) -> None:
-    assert [(line.case.title, line.row.direction, name, z) for line, name, z in suspects(lines)] == []
+def test_mean_and_std_of_every_layer(lines: list[ResultRow]) -> None:
+    assert [(line.case.title, line.row.direction, name, z) for line, name, z in disagreements(lines)] == []
 
 
-def test_every_layer_with_a_referee_was_compared(lines: list[Line]) -> None:
+def test_every_layer_with_a_referee_was_compared(lines: list[ResultRow]) -> None:
     compared = {line.case.layer.name for line in lines if line.z_mean is not None and line.z_std is not None}
     assert compared == {name for name, layer in LAYERS.items() if layer.referee is not no_referee}
 
 
-def test_the_other_statistics_of_every_layer(lines: list[Line]) -> None:
+def test_the_other_statistics_of_every_layer(lines: list[ResultRow]) -> None:
     """Second moment, E|v| and E|v − E[v]|, where the referee has them."""
     scores = {}
     for number, line in enumerate(lines):
@@ -93,7 +93,9 @@ def imposter(function: Callable[[Any], Any], name: str) -> Layer:
 )
 def test_a_wrong_formula_is_caught(function: Any, name: str, expected: set[tuple[str, str]]) -> None:
     """By name, and it alone, among layers that are right."""
-    suspected = suspects(run([Case(find("tanh")), Case(imposter(function, name)), Case(find("relu"))], DRAWS, SEED))
+    suspected = disagreements(
+        run([Case(find("tanh")), Case(imposter(function, name)), Case(find("relu"))], DRAWS, SEED)
+    )
     assert {line.case.layer.name for line, _, _ in suspected} == {function.__name__}
     assert {(line.row.direction, statistic) for line, statistic, _ in suspected} == expected
 

@@ -20,7 +20,7 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.estimation.engines import Engine, threads
 from gradstat.estimation.groups import Block, Group
-from gradstat.estimation.run import Line, run
+from gradstat.estimation.run import ResultRow, run
 from gradstat.estimation.tasks import Done, Task
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.registry import LAYERS, Case
@@ -56,11 +56,11 @@ HANDFUL = [
 ]
 
 
-def sampled(names: Sequence[str], samples: int = SAMPLES, jobs: int = 1, engine: Engine = threads) -> list[Line]:
+def sampled(names: Sequence[str], samples: int = SAMPLES, jobs: int = 1, engine: Engine = threads) -> list[ResultRow]:
     return run([CASES[name] for name in names], samples, SEED, jobs, engine)
 
 
-def digests(names: Sequence[str], lines: list[Line]) -> dict[str, str]:
+def digests(names: Sequence[str], lines: list[ResultRow]) -> dict[str, str]:
     """One digest for each case, over the accumulators of its rows."""
     rows = {name: [line for line in lines if line.case is CASES[name]] for name in names}
     return {
@@ -75,12 +75,12 @@ def document(names: Sequence[str]) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def one_thread() -> list[Line]:
+def one_thread() -> list[ResultRow]:
     return sampled(HANDFUL)
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
-def test_threads(one_thread: list[Line], jobs: int) -> None:
+def test_threads(one_thread: list[ResultRow], jobs: int) -> None:
     lines = sampled(HANDFUL, jobs=jobs)
     for line, expected in zip(lines, one_thread, strict=True):
         assert line.accumulators.tobytes() == expected.accumulators.tobytes(), (line.case.title, line.row.direction)
@@ -88,11 +88,11 @@ def test_threads(one_thread: list[Line], jobs: int) -> None:
 
 
 @pytest.mark.parametrize("name", HANDFUL)
-def test_a_layer_alone_and_among_others(one_thread: list[Line], name: str) -> None:
+def test_a_layer_alone_and_among_others(one_thread: list[ResultRow], name: str) -> None:
     assert digests([name], sampled([name])) == digests([name], one_thread)
 
 
-def test_the_order_of_layers(one_thread: list[Line]) -> None:
+def test_the_order_of_layers(one_thread: list[ResultRow]) -> None:
     assert digests(HANDFUL, sampled(HANDFUL[::-1])) == digests(HANDFUL, one_thread)
 
 
@@ -117,7 +117,7 @@ def mixed_up(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None
         done((0, (block.number + 1) % len(own)), task.block(block), block.draws)
 
 
-def test_the_order_of_blocks(one_thread: list[Line]) -> None:
+def test_the_order_of_blocks(one_thread: list[ResultRow]) -> None:
     assert digests(HANDFUL, sampled(HANDFUL, engine=backwards)) == digests(HANDFUL, one_thread)
 
 
@@ -126,7 +126,7 @@ EXPRESSION = RunConfig.model_validate(
 )
 
 
-def test_a_task_rebuilt_in_another_process(one_thread: list[Line]) -> None:
+def test_a_task_rebuilt_in_another_process(one_thread: list[ResultRow]) -> None:
     assert digests(HANDFUL, sampled(HANDFUL, engine=elsewhere)) == digests(HANDFUL, one_thread)
     own = cases(EXPRESSION)
     here, there = (run(own, 12 * 2**18, SEED, 1, engine) for engine in (threads, elsewhere))
@@ -141,12 +141,12 @@ def test_a_task_travels_light() -> None:
     assert not any(word in wire for word in (b"numba", b"numpy", b"llvm"))
 
 
-def test_blocks_in_the_wrong_place_are_caught(one_thread: list[Line]) -> None:
+def test_blocks_in_the_wrong_place_are_caught(one_thread: list[ResultRow]) -> None:
     """Negative control."""
     assert digests(["linear"], sampled(["linear"], engine=mixed_up)) != digests(["linear"], one_thread)
 
 
-def test_another_cpu(one_thread: list[Line], tmp_path: Path) -> None:
+def test_another_cpu(one_thread: list[ResultRow], tmp_path: Path) -> None:
     """Compiled for x86-64 without AVX or FMA, in a process and a cache of its own."""
     environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "tests.test_bytes", *HANDFUL]
@@ -169,7 +169,7 @@ def test_a_short_run_is_the_start_of_a_long_one(samples: int) -> None:
     assert forward.estimates.mean == pytest.approx((x[:samples] * kept).mean(), rel=1e-12)
 
 
-def test_seeds_differ(one_thread: list[Line]) -> None:
+def test_seeds_differ(one_thread: list[ResultRow]) -> None:
     other = run([CASES["relu"]], SAMPLES, SEED + 1, 1)
     assert digests(["relu"], other) != digests(["relu"], one_thread)
 

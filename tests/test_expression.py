@@ -21,7 +21,7 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig, load
 from gradstat.errors import UsageError
 from gradstat.estimation.callbacks import callback_of
-from gradstat.estimation.run import run, suspects
+from gradstat.estimation.run import disagreements, run
 from gradstat.layer_types.expression.derivative import LARGEST_PROGRAM, program
 from gradstat.layer_types.expression.emit import source
 from gradstat.layer_types.expression.functions import FUNCTIONS
@@ -369,7 +369,7 @@ def test_sampling_agrees_with_the_referee() -> None:
     lines = run(questions, 2**20, 5)
     assert len(lines) == 10
     assert all(line.exact is not None for line in lines)
-    assert not suspects(lines)
+    assert not disagreements(lines)
 
 
 # What is not in the grammar
@@ -745,7 +745,7 @@ def test_three_ways_to_register_and_one_result() -> None:
     questions = [Case(find(name), {"beta": 2.0}) for name in ("swoosh", "quick", "wrapped")]
     questions.append(case_of("x * sigmoid(beta * x)", beta=2.0))
     lines = run(questions, 2**17, 7)
-    assert not suspects(lines)
+    assert not disagreements(lines)
     for line in lines[:2]:
         same = [other for other in lines if other.row == line.row]
         assert len(same) == 4

@@ -302,14 +302,14 @@ def test_saving_takes_at_most_one_percent(monkeypatch: pytest.MonkeyPatch, tmp_p
         saves.append(now[0])
 
     monkeypatch.setattr("gradstat.runs.checkpoints.time.monotonic", lambda: now[0])
-    keeper = Checkpoint(Parts("abc", {}), print)
-    monkeypatch.setattr(keeper.parts, "write", slow)
+    checkpointer = Checkpoint(Parts("abc", {}), print)
+    monkeypatch.setattr(checkpointer.parts, "write", slow)
     (group,) = groups([Case(LAYERS["relu"])])
     segment = Segment(group, (0,), group.blocks(1000), MC)
-    keeper.finished(segment)
+    checkpointer.finished(segment)
     while now[0] < 10_000.0:
         now[0] += 0.1
-        keeper.keep(segment, MergeTree())
+        checkpointer.keep(segment, MergeTree())
     assert len(saves) >= 9
     assert len(saves) * cost <= 0.01 * now[0]
     assert saves[0] <= FIRST + 1.2 + cost

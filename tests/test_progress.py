@@ -86,17 +86,17 @@ def test_what_an_earlier_process_finished_is_neither_rate_nor_news(capsys: pytes
     """Half of the draws were there: the other half is what the time left is reckoned from."""
     group = Group([Case(LAYERS["relu"])])
     segment = Segment(group, (0,), group.blocks(8 * group.block_draws), MC)
-    watch = Progress(quiet=False, verbose=True)
-    watch.planned([segment], None)
-    watch.begin(segment, 4 * group.block_draws)
-    assert watch.percent == "50.0 %"
+    listener = Progress(quiet=False, verbose=True)
+    listener.planned([segment], None)
+    listener.begin(segment, 4 * group.block_draws)
+    assert listener.percent == "50.0 %"
     (part,) = execute(plan(group.cases, [group], 1000, 1, 1, threads), 1, 1, threads)
     tree = MergeTree()
     tree.add((0, 0), part.nodes[0].accumulators)
-    watch._start -= 10.0
-    watch._next = 0.0
-    watch.done(segment, tree, group.block_draws)
-    assert watch.percent == "62.5 %"
+    listener._start -= 10.0
+    listener._next = 0.0
+    listener.done(segment, tree, group.block_draws)
+    assert listener.percent == "62.5 %"
     assert re.search(r"62\.5 %, 2\.6e\+04 draws/s, relative error \S+, 30 s left", capsys.readouterr().err)
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from gradstat.config import RunConfig
 from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimates import Estimates
-from gradstat.estimation.run import Line, run
+from gradstat.estimation.run import ResultRow, run
 from gradstat.layer_types.from_config import cases
 from gradstat.numerics import moments
 from gradstat.results import schema, store
@@ -49,13 +49,13 @@ CONFIG = RunConfig.model_validate(
 
 
 @pytest.fixture(scope="module")
-def lines() -> list[Line]:
+def lines() -> list[ResultRow]:
     found = run(cases(CONFIG), SAMPLES, SEED, jobs=2)
     return [*found[:-1], replace(found[-1], exact=None)]  # the last row has no referee
 
 
 @pytest.fixture(scope="module")
-def result(lines: list[Line]) -> Result:
+def result(lines: list[ResultRow]) -> Result:
     return Result(table(lines, SEED, "mc"), provenance(CONFIG, 2, 1.25))
 
 
@@ -81,7 +81,7 @@ def test_columns_agree_with_the_floors_below() -> None:
     assert [f"acc_{name}" for name in moments.NAMES] == schema.ACCUMULATORS
 
 
-def test_rows_are_the_lines(lines: list[Line], result: Result) -> None:
+def test_rows_are_the_lines(lines: list[ResultRow], result: Result) -> None:
     rows = result.rows()
     assert [(row["layer"], row["direction"], row["cell"]) for row in rows] == [
         (line.case.layer.name, line.row.direction, line.row.cell) for line in lines
@@ -352,7 +352,7 @@ def test_table_fits_the_terminal(width: int, color: bool, result: Result) -> Non
         assert any(re.sub(" +", " ", row[3]) in re.sub(" +", " ", line) for line in body)
 
 
-def test_columns_that_tell_nothing_are_left_out(lines: list[Line], result: Result) -> None:
+def test_columns_that_tell_nothing_are_left_out(lines: list[ResultRow], result: Result) -> None:
     assert overview(result).columns == ("layer", "quantity", "printed", "estimate", "exact", "z")
     bare = Result(table([replace(line, exact=None) for line in lines], SEED, "mc"), {})
     assert overview(bare).columns == ("layer", "quantity", "estimate")

@@ -32,7 +32,7 @@ from gradstat.estimation.estimators import ESTIMATORS, MC, RQMC
 from gradstat.estimation.groups import Block, Group, groups
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.precision import Target, needed, worst
-from gradstat.estimation.run import Keeper, Line, centres, execute, lines, plan, run, sample
+from gradstat.estimation.run import Checkpointer, ResultRow, centres, execute, plan, result_rows, run, sample
 from gradstat.estimation.segments import Segment
 from gradstat.estimation.student import DEGREES, normal_score, upper_tail
 from gradstat.estimation.tasks import Done, Finished, Task
@@ -327,7 +327,7 @@ def shard(index: int, of: int, samples: int = 2**22) -> Result:
     cases = [CASES["relu"]]
     planned = plan(cases, groups(cases, RQMC.kernel), samples, config.seed, 1, threads, RQMC)
     parts = execute([segment.shard(index, of) for segment in planned], config.seed, 1, threads)
-    own = Result(table(lines(cases, parts, RQMC), config.seed, "rqmc"), provenance(config, 1, 0.0))
+    own = Result(table(result_rows(cases, parts, RQMC), config.seed, "rqmc"), provenance(config, 1, 0.0))
     return marked(own, question(cases, config.seed, "rqmc"), (index, of), parts)
 
 
@@ -343,7 +343,7 @@ def test_a_shard_with_less_than_two_randomizations_is_refused() -> None:
         shard(1, 17)
 
 
-class Half(Keeper):
+class Half(Checkpointer):
     """What an interrupted process left: some randomizations whole, others not."""
 
     def __init__(self, nodes: Sequence[Finished]) -> None:
@@ -361,8 +361,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes() -> None:
     left = replace(segment, blocks=replace(segment.blocks, last=13))  # six randomizations and a half
     (part,) = execute([left], SEED, 1, threads)
     assert {node.node[0] for node in part.nodes} == {0, 1}
-    parts = execute(planned, SEED, 1, threads, keeper=Half(part.nodes))
-    (resumed, *_), (whole, *_) = lines(cases, parts, RQMC), run(cases, samples, SEED, 1, estimator=RQMC)
+    parts = execute(planned, SEED, 1, threads, checkpointer=Half(part.nodes))
+    (resumed, *_), (whole, *_) = result_rows(cases, parts, RQMC), run(cases, samples, SEED, 1, estimator=RQMC)
     assert resumed.accumulators.tobytes() == whole.accumulators.tobytes()
 
 
@@ -510,7 +510,7 @@ def digests(
 ) -> dict[str, str]:
     """One digest for each case, over the accumulators of its rows."""
     lines = run([CASES[name] for name in (*company, *names)], samples, SEED, jobs, engine, estimator=RQMC)
-    rows: dict[str, list[Line]] = {name: [line for line in lines if line.case is CASES[name]] for name in names}
+    rows: dict[str, list[ResultRow]] = {name: [line for line in lines if line.case is CASES[name]] for name in names}
     return {
         name: hashlib.sha256(b"".join(line.accumulators.tobytes() for line in own)).hexdigest()[:32]
         for name, own in rows.items()

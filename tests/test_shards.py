@@ -17,7 +17,7 @@ from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.engines import threads
 from gradstat.estimation.groups import groups
 from gradstat.estimation.precision import Target
-from gradstat.estimation.run import execute, lines, plan
+from gradstat.estimation.run import execute, plan
 from gradstat.layer_types.from_config import cases
 from gradstat.results.provenance import provenance
 from gradstat.results.rows import table
@@ -41,7 +41,7 @@ def sampled(wanted: RunConfig, place: tuple[int, int] | None = None) -> Result:
     if place:
         planned = [segment.shard(*place) for segment in planned]
     parts = execute(planned, wanted.seed, 1, threads)
-    result = Result(table(lines(questions, parts), wanted.seed, "mc"), provenance(wanted, 1, 0.0))
+    result = Result(table(result_rows(questions, parts), wanted.seed, "mc"), provenance(wanted, 1, 0.0))
     return marked(result, question(questions, wanted.seed, "mc"), place, parts) if place else result
 
 

@@ -11,7 +11,7 @@ from scipy import integrate, special, stats
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
-from gradstat.estimation.run import Line, run, suspects
+from gradstat.estimation.run import ResultRow, disagreements, run
 from gradstat.estimation.significance import z_bound
 from gradstat.layer_types.branches import BRANCHES, MAXOUT
 from gradstat.layer_types.exact import ratios
@@ -158,13 +158,13 @@ HEAVY = {("multiply", 3)}  # products of long tails: no 10⁶ draws give them an
 DRAWS = 2**20
 
 
-def sampled(x: Input, dy: Upstream) -> list[Line]:
+def sampled(x: Input, dy: Upstream) -> list[ResultRow]:
     cases = [Case(case.layer, case.given, x, dy) for case in CASES]
     light = [c for c in cases if x.distribution == "normal" or (c.layer.name, c.given.get("k")) not in HEAVY]
     return run(light, DRAWS, seed=20160328)
 
 
-def scores(lines: Sequence[Line]) -> list[tuple[str, float]]:
+def scores(lines: Sequence[ResultRow]) -> list[tuple[str, float]]:
     """Every exact statistic of every row in standard errors; equality to rounding counts as 0."""
     found = []
     for line in lines:
@@ -200,7 +200,7 @@ def test_a_wrong_referee_is_noticed(layer: Layer) -> None:
         exact = layer.referee(params, row, x, dy)
         return exact and replace(exact, var=exact.var * 1.02)
 
-    assert suspects(run([Case(replace(layer, referee=wrong))], DRAWS, seed=3))
+    assert disagreements(run([Case(replace(layer, referee=wrong))], DRAWS, seed=3))
 
 
 def known(name: str, x: Input | None = None, dy: Upstream | None = None, **given: Any) -> dict[str, Any]:

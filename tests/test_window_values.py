@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.estimation.run import run, suspects
+from gradstat.estimation.run import disagreements, run
 from gradstat.layer_types.exact.order_statistics import windows_won
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Exact
 from gradstat.layer_types.registry import Case, find
@@ -180,7 +180,7 @@ def test_sampling_agrees_with_the_referee() -> None:
     lines = run(SAMPLED, 2**18, seed=20160328)
     assert all(line.exact is not None for line in lines if not line.case.x.correlation)
     assert all(line.exact is not None for line in lines if (line.row.direction, line.row.cell) == (BACKWARD, ALL))
-    assert suspects(lines) == []
+    assert disagreements(lines) == []
     for line in lines:
         e, exact = line.estimates, line.exact
         if exact is not None and exact.abs_mean is not None:

@@ -20,7 +20,7 @@ def command() -> int:
 
 def examine() -> int:
     """The facts, and whether relu comes out right."""
-    from gradstat.estimation.run import available_cpus, run, suspects
+    from gradstat.estimation.run import available_cpus, disagreements, run
     from gradstat.layer_types.registry import Case, find
     from gradstat.numerics import jit
     from gradstat.results.provenance import cpu, versions
@@ -35,6 +35,6 @@ def examine() -> int:
         if line.row.direction == "backward" and known is not None:
             facts["relu σ[dx]"] = f"{with_error(found.std, found.std_se)}, exactly {exact(known.var**0.5)}"
     emit("".join(f"{name:13} {value}\n" for name, value in facts.items()))
-    if suspects(lines):
+    if disagreements(lines):
         return say("check failed: sampling and exact values disagree on relu", Exit.CHECK_FAILED)
     return Exit.DONE

@@ -9,23 +9,23 @@ from gradstat.errors import Exit
 
 if TYPE_CHECKING:
     from gradstat.estimation.precision import Target
-    from gradstat.estimation.run import Line
+    from gradstat.estimation.run import ResultRow
 
 
-def judge(lines: "Sequence[Line]", target: "Target | None") -> int:
+def judge(lines: "Sequence[ResultRow]", target: "Target | None") -> int:
     """A line on stderr for every number that is none, too far from its exact value, or not precise enough; the code."""
     return agreement(lines) or (precision(lines, target) if target else Exit.DONE)
 
 
-def agreement(lines: "Sequence[Line]") -> int:
+def agreement(lines: "Sequence[ResultRow]") -> int:
     """CHECK_FAILED where an estimate is lost to overflow, or contradicts the referee."""
-    from gradstat.estimation.run import suspects
+    from gradstat.estimation.run import disagreements
     from gradstat.estimation.significance import z_bound
 
     lost = [line for line in lines if not _is_finite(line)]
     for line in lost:
         say(f"check failed: {line.case.title} {line.row.direction}: its moments are too large or too small for a float")
-    wrong = [(line, name, z) for line, name, z in suspects(lines) if _is_finite(line)]
+    wrong = [(line, name, z) for line, name, z in disagreements(lines) if _is_finite(line)]
     bound = z_bound(sum(2 for line in lines if line.exact))
     for line, name, z in wrong:
         where = f"{line.case.title} {line.row.direction} {name}"
@@ -33,11 +33,11 @@ def agreement(lines: "Sequence[Line]") -> int:
     return Exit.CHECK_FAILED if wrong or lost else Exit.DONE
 
 
-def precision(lines: "Sequence[Line]", target: "Target") -> int:
+def precision(lines: "Sequence[ResultRow]", target: "Target") -> int:
     """PRECISION_NOT_REACHED where an error is above its target, with the draws that it would take."""
     from gradstat.estimation.precision import needed, worst
 
-    cases: dict[int, list[Line]] = {}
+    cases: dict[int, list[ResultRow]] = {}
     for line in lines:
         cases.setdefault(id(line.case), []).append(line)
     code = Exit.DONE
@@ -57,5 +57,5 @@ def precision(lines: "Sequence[Line]", target: "Target") -> int:
     return code
 
 
-def _is_finite(line: "Line") -> bool:
+def _is_finite(line: "ResultRow") -> bool:
     return math.isfinite(line.estimates.mean_se) and math.isfinite(line.estimates.std)

@@ -20,7 +20,7 @@ GLANCE = 1.0  # seconds between two looks at the error so far
 
 
 class Progress:
-    """A `Watch`, told also of the kernels and of the plan. It is there before the compiler is imported."""
+    """A `RunListener`, told also of the kernels and of the plan. It is there before the compiler is imported."""
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self._verbose, self._plain = verbose, not quiet

@@ -89,5 +89,5 @@ def command(
     if shard and not any(path.suffix == ".parquet" for path in output):
         raise UsageError("a shard needs a file that gradstat merge can read: -o FILE.parquet")
     job = Job(wanted, questions, engine, jobs, shard, fresh, quiet)
-    with progress(quiet, verbose) as watch:
-        return sample(job, watch, lambda result: deliver(result, output, format_name, quiet, verbose))
+    with progress(quiet, verbose) as listener:
+        return sample(job, listener, lambda result: deliver(result, output, format_name, quiet, verbose))

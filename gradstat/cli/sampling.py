@@ -31,20 +31,20 @@ class Job:
     quiet: bool
 
 
-def sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]") -> int:
+def sample(job: Job, listener: Progress, deliver: "Callable[[Result], None]") -> int:
     """Answer the question; the exit code. What is kept on the way goes when the result is delivered."""
     with ExitStack() as stack:  # of the engine: the processes of a cluster end with it
-        return _sample(job, watch, deliver, stack)
+        return _sample(job, listener, deliver, stack)
 
 
-def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stack: ExitStack) -> int:
+def _sample(job: Job, listener: Progress, deliver: "Callable[[Result], None]", stack: ExitStack) -> int:
     config, questions = job.config, job.questions
     with at_once():
         from gradstat.estimation.engines import engine_of
         from gradstat.estimation.estimators import estimator_of
         from gradstat.estimation.groups import groups
         from gradstat.estimation.precision import Target
-        from gradstat.estimation.run import available_cpus, execute, lines, plan
+        from gradstat.estimation.run import available_cpus, execute, plan, result_rows
         from gradstat.results.provenance import provenance
         from gradstat.results.rows import table
         from gradstat.results.store import Result
@@ -55,49 +55,50 @@ def _sample(job: Job, watch: Progress, deliver: "Callable[[Result], None]", stac
         engine, jobs = stack.enter_context(engine_of(job.engine, job.jobs or available_cpus()))
         estimator = estimator_of(config.estimator)
         found = groups(questions, estimator.kernel)  # compiles
-    watch.ready(len(found))
+    listener.ready(len(found))
     start = time.perf_counter()
     asked, target = question(questions, config.seed, config.estimator), Target.of(config)
-    with keeping(checkpoint(asked, job.shard, watch.tell), job, watch) as keeper:
+    with checkpointing(checkpoint(asked, job.shard, listener.tell), job, listener) as checkpointer:
         planned = plan(questions, found, target or config.samples, config.seed, jobs, engine, estimator)
         if job.shard:
             planned = [segment.shard(*job.shard) for segment in planned]
-        watch.planned(planned, target)
-        snapshots = execute(planned, config.seed, jobs, engine, watch, keeper)
-        watch.close()
-        if keeper.saves:
-            watch.note(f"kept what was finished {keeper.saves} times, in {keeper.seconds:.3f} s")
-        rows = lines(questions, snapshots, estimator)
+        listener.planned(planned, target)
+        snapshots = execute(planned, config.seed, jobs, engine, listener, checkpointer)
+        listener.close()
+        if checkpointer.saves:
+            listener.note(f"kept what was finished {checkpointer.saves} times, in {checkpointer.seconds:.3f} s")
+        rows = result_rows(questions, snapshots, estimator)
         seconds = time.perf_counter() - start
         result = Result(table(rows, config.seed, config.estimator), provenance(config, jobs, seconds))
         deliver(marked(result, asked, job.shard, snapshots) if job.shard else result)
-        keeper.forget(planned)
+        checkpointer.forget(planned)
     return judge(rows, None if job.shard else target)
 
 
 @contextmanager
-def keeping(keeper: "Checkpoint", job: Job, watch: Progress) -> "Iterator[Checkpoint]":
+def checkpointing(checkpointer: "Checkpoint", job: Job, listener: Progress) -> "Iterator[Checkpoint]":
     """The snapshots of a run from begin to end; whatever stops it, what is finished is written first."""
     try:
-        if keeper.open(job.fresh) and not job.quiet:
-            watch.tell(f"going on from what is kept in {keeper.parts.folder}; --fresh starts over")
-        yield keeper
+        if checkpointer.open(job.fresh) and not job.quiet:
+            listener.tell(f"going on from what is kept in {checkpointer.parts.folder}; --fresh starts over")
+        yield checkpointer
     except BaseException as error:
-        watch.close()
+        listener.close()
         stopped = isinstance(error, KeyboardInterrupt)
-        if stopped or keeper.lasted:
+        if stopped or checkpointer.lasted:
             with deaf():
-                keeper.save()
+                checkpointer.save()
         if stopped:
-            raise Interrupted("interrupted", _how_to_go_on(keeper, watch)) from None
-        if keeper.lasted and (advice := _how_to_go_on(keeper, watch)):
-            watch.tell(advice)
+            raise Interrupted("interrupted", _how_to_go_on(checkpointer, listener)) from None
+        if checkpointer.lasted and (advice := _how_to_go_on(checkpointer, listener)):
+            listener.tell(advice)
         raise
     finally:
-        keeper.parts.close()
+        checkpointer.parts.close()
 
 
-def _how_to_go_on(keeper: "Checkpoint", watch: Progress) -> str:
-    if not keeper.holds:
+def _how_to_go_on(checkpointer: "Checkpoint", listener: Progress) -> str:
+    if not checkpointer.holds:
         return ""
-    return f"what is finished{watch.fraction} is kept in {keeper.parts.folder}; the same command goes on from there"
+    finished = f"what is finished{listener.fraction} is kept in {checkpointer.parts.folder}"
+    return f"{finished}; the same command goes on from there"

@@ -27,7 +27,7 @@ Samples = int | Target  # draws per case, or what decides on them
 
 
 @dataclass(frozen=True)
-class Line:
+class ResultRow:
     """One row of a result: what was asked, what came out, what the referee says."""
 
     case: Case
@@ -54,7 +54,7 @@ class Line:
         return z_score(value, exact, error, self.estimates.std, self.degrees)
 
 
-class Watch(Protocol):
+class RunListener(Protocol):
     """Told of a run as it goes, one call at a time."""
 
     def begin(self, segment: Segment, finished: int) -> None:
@@ -64,7 +64,7 @@ class Watch(Protocol):
         """So many draws more are in the tree of the segment."""
 
 
-class Silent:
+class IgnoringListener:
     """Nobody wants to know."""
 
     def begin(self, segment: Segment, finished: int) -> None:
@@ -74,7 +74,7 @@ class Silent:
         return
 
 
-class Keeper:
+class Checkpointer:
     """Keeps what is finished of a run for the next process; this one keeps nothing."""
 
     def finished(self, segment: Segment) -> Sequence[Finished]:
@@ -85,7 +85,7 @@ class Keeper:
         """There is more in the tree of the segment than at the last call."""
 
 
-SILENT, FORGETFUL = Silent(), Keeper()
+NO_LISTENER, NO_CHECKPOINTS = IgnoringListener(), Checkpointer()
 
 
 def run(
@@ -95,10 +95,10 @@ def run(
     jobs: int = 0,
     engine: Engine = threads,
     estimator: Estimator = MC,
-) -> list[Line]:
+) -> list[ResultRow]:
     """Sample every case; lines in the order of the cases, whatever was sampled together."""
     planned = plan(cases, groups(cases, estimator.kernel), samples, seed, jobs, engine, estimator)
-    return lines(cases, execute(planned, seed, jobs, engine), estimator)
+    return result_rows(cases, execute(planned, seed, jobs, engine), estimator)
 
 
 def plan(
@@ -147,35 +147,44 @@ def _aimed(
 
 
 def execute(
-    planned: Sequence[Segment], seed: int, jobs: int, engine: Engine, watch: Watch = SILENT, keeper: Keeper = FORGETFUL
+    planned: Sequence[Segment],
+    seed: int,
+    jobs: int,
+    engine: Engine,
+    listener: RunListener = NO_LISTENER,
+    checkpointer: Checkpointer = NO_CHECKPOINTS,
 ) -> list[SegmentSnapshot]:
     """Sample what is not finished of every segment."""
-    return [_sample_segment(segment, seed, jobs or available_cpus(), engine, watch, keeper) for segment in planned]
+    return [
+        _sample_segment(segment, seed, jobs or available_cpus(), engine, listener, checkpointer) for segment in planned
+    ]
 
 
 def _sample_segment(
-    segment: Segment, seed: int, jobs: int, engine: Engine, watch: Watch, keeper: Keeper
+    segment: Segment, seed: int, jobs: int, engine: Engine, listener: RunListener, checkpointer: Checkpointer
 ) -> SegmentSnapshot:
-    tree, before = MergeTree(segment.blocks.stop_level), keeper.finished(segment)
+    tree, before = MergeTree(segment.blocks.stop_level), checkpointer.finished(segment)
     for node, accumulators, _ in before:
         tree.add(node, accumulators)
-    watch.begin(segment, sum(draws for _, _, draws in before))
+    listener.begin(segment, sum(draws for _, _, draws in before))
 
     def done(node: Node, accumulators: Accumulators, draws: int) -> None:
         tree.add(node, accumulators)
-        keeper.keep(segment, tree)
-        watch.done(segment, tree, draws)
+        checkpointer.keep(segment, tree)
+        listener.done(segment, tree, draws)
 
     left = segment.blocks.without(tuple(tree.nodes))
     engine(segment.estimator.task(segment.group, seed, 0, segment.blocks), left, jobs, done)
     return snapshot(segment, tree)
 
 
-def lines(cases: Sequence[Case], snapshots: Sequence[SegmentSnapshot], estimator: Estimator = MC) -> list[Line]:
+def result_rows(
+    cases: Sequence[Case], snapshots: Sequence[SegmentSnapshot], estimator: Estimator = MC
+) -> list[ResultRow]:
     """The rows of every case that has draws."""
     found = moments(cases, snapshots, estimator)
     return [
-        Line(
+        ResultRow(
             case,
             row,
             estimator.estimates(row, accumulators),
@@ -208,7 +217,7 @@ def centres(pilot: Accumulators) -> Accumulators:
     return np.array([0.0 if abs(e.mean) <= 5.0 * e.mean_se else e.mean for e in found])
 
 
-def suspects(lines: Sequence[Line]) -> list[tuple[Line, str, float]]:
+def disagreements(lines: Sequence[ResultRow]) -> list[tuple[ResultRow, str, float]]:
     """The lines whose |z| is beyond the bound for the number of z-scores in the run: (line, statistic, z)."""
     judged = [line for line in lines if line.estimates.n >= FEWEST]
     scores = [(line, name, z) for line in judged for name, z in (("mean", line.z_mean), ("std", line.z_std))]

@@ -7,17 +7,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from gradstat.estimation.run import Line
+from gradstat.estimation.run import ResultRow
 from gradstat.layer_types.record import Exact
 from gradstat.results.schema import ACCUMULATORS, SCHEMA
 
 
-def table(lines: Sequence[Line], seed: int, estimator: str) -> pa.Table:
+def table(lines: Sequence[ResultRow], seed: int, estimator: str) -> pa.Table:
     """One row per line, with the columns of the result file."""
     return pa.Table.from_pylist([_row(line, seed, estimator) for line in lines], schema=SCHEMA)
 
 
-def _row(line: Line, seed: int, estimator: str) -> dict[str, Any]:
+def _row(line: ResultRow, seed: int, estimator: str) -> dict[str, Any]:
     case = line.case
     return {
         "layer": case.layer.name,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradstat.estimation.merge_tree import MergeTree
-from gradstat.estimation.run import Keeper
+from gradstat.estimation.run import Checkpointer
 from gradstat.estimation.segments import Segment, SegmentSnapshot, snapshot
 from gradstat.estimation.tasks import Finished
 from gradstat.runs.folder import Parts, run_id
@@ -28,7 +28,7 @@ def checkpoint(question: Any, shard: tuple[int, int] | None, tell: Tell) -> "Che
     return Checkpoint(Parts(f"{run_id(question)}{part}", question), tell)
 
 
-class Checkpoint(Keeper):
+class Checkpoint(Checkpointer):
     """The parts of one run."""
 
     def __init__(self, parts: Parts, tell: Tell) -> None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from gradstat.config import RunConfig, explain
 from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimators import estimator_of
-from gradstat.estimation.run import Line, lines
+from gradstat.estimation.run import ResultRow, result_rows
 from gradstat.estimation.segments import SegmentSnapshot
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.registry import Case
@@ -48,7 +48,7 @@ class Merged:
     """The whole, the configuration it answers, and what there is to say about the shards."""
 
     result: Result
-    lines: list[Line]
+    lines: list[ResultRow]
     config: RunConfig
     notes: tuple[str, ...]
 
@@ -85,7 +85,7 @@ def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
     config, questions = _questions(ordered[0])
     snapshots = [snapshot for shard in ordered for snapshot in shard.snapshots]
     _check_complete(snapshots, questions, ordered[0].path)
-    found = lines(questions, snapshots, estimator_of(config.estimator))
+    found = result_rows(questions, snapshots, estimator_of(config.estimator))
     result = Result(table(found, config.seed, config.estimator), _provenance(ordered))
     return Merged(result, found, config, notes)
 

@@ -15,7 +15,7 @@ from gradstat.verification.claims import Claim, key_of
 from gradstat.verification.verdicts import CONFIRMED, UNDECIDED, Measured, Outcome, judge, source_error
 
 if TYPE_CHECKING:
-    from gradstat.estimation.run import Line
+    from gradstat.estimation.run import ResultRow
 
 LOOK_NUMBERS, FEWEST, MOST = 2**22, 2**16, 2**20  # of the first look: numbers drawn, and the draws they may make
 GROWTH = 4  # from look to look
@@ -52,7 +52,7 @@ def sample(
     return {key_of(line.case, line.row): line.estimates for line in lines}
 
 
-def check_agreement(lines: "Sequence[Line]", spend: float) -> None:
+def check_agreement(lines: "Sequence[ResultRow]", spend: float) -> None:
     """Every exactly known quantity against its estimate; Bonferroni over all of them."""
     scores = [(line, name, z) for line in lines for name, z in z_scores(line).items()]
     bound = bonferroni(spend, len(scores))
@@ -65,7 +65,7 @@ def check_agreement(lines: "Sequence[Line]", spend: float) -> None:
             )
 
 
-def z_scores(line: "Line") -> dict[str, float]:
+def z_scores(line: "ResultRow") -> dict[str, float]:
     """(estimate − exact)/error of every quantity that has all three; none where the tails are too heavy for so few."""
     e, exact = line.estimates, line.exact
     if exact is None or (exact.kurtosis or 0.0) > TAILS * e.n or e.kurtosis > TAILS * e.n:
