@@ -17,7 +17,7 @@ from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.engines import threads
 from gradstat.estimation.groups import groups
 from gradstat.estimation.precision import Target
-from gradstat.estimation.run import execute, plan
+from gradstat.estimation.run import execute, plan, result_rows
 from gradstat.layer_types.from_config import cases
 from gradstat.results.provenance import provenance
 from gradstat.results.rows import table

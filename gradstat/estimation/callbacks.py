@@ -16,7 +16,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from gradstat.errors import UsageError
 from gradstat.layer_types.registry import Case
 from gradstat.numerics.draws import LANES
-from gradstat.numerics.jit import callback, forced, inline
+from gradstat.numerics.jit import always_inline, callback, inline
 
 _FLOATS = types.CPointer(types.float64)
 # shape (n_in, n_out, noise, number of constants), constants, x, dy, noise, y, dx
@@ -35,7 +35,7 @@ def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
         if not _own(part):
             inline(part)
     # x·erf(ln(1 + e^x)) takes 47 ns a lane otherwise, and 7 like this
-    plain, own = (forced if elementwise else inline)(kernel), _own(kernel)
+    plain, own = (always_inline if elementwise else inline)(kernel), _own(kernel)
     body = _elementwise(plain, constants) if elementwise else _windowed(plain)
     # numba keeps one index per name, and numbers its files in it: two processes that save different layers at the
     # same time could take the same number, and one layer's code would be found under the other's key from then on.

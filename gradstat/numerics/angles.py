@@ -7,7 +7,7 @@ import numpy as np
 
 from gradstat.numerics import elementary
 from gradstat.numerics.bits import bits_of, float_of, fma
-from gradstat.numerics.jit import inline, lowered
+from gradstat.numerics.jit import implements, inline
 from gradstat.numerics.polynomials import COS, SIN, polynomial
 
 U64 = np.uint64  # a Python int beside a uint64 would make numba fall back to float64
@@ -36,7 +36,7 @@ def quarter_turns(x):
     return cosine, fma(r * z, polynomial(z, SIN), r), bits_of(shifted)
 
 
-@lowered(elementary.sin)
+@implements(elementary.sin)
 @inline
 def sin(x):
     """sin x for |x| ≤ 10⁵. 2.1 ulp."""
@@ -45,7 +45,7 @@ def sin(x):
     return float_of(bits_of(value) ^ ((k & TWO) << SIGN_SHIFT))
 
 
-@lowered(elementary.cos)
+@implements(elementary.cos)
 @inline
 def cos(x):
     """cos x for |x| ≤ 10⁵. 2.1 ulp."""

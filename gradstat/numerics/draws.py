@@ -13,7 +13,7 @@ import numpy as np
 
 from gradstat.numerics import elementary
 from gradstat.numerics.jit import inline
-from gradstat.numerics.kernel_math import log_normal
+from gradstat.numerics.kernel_math import log_positive
 from gradstat.numerics.normals import LANES as LANES
 from gradstat.numerics.normals import normal_pairs, open_uniform, words
 from gradstat.numerics.polynomials import ERF, polynomial
@@ -37,10 +37,10 @@ LOGISTIC_SCALE = 0.5513288954217921  # √3/π
 def quantile(kind, u):
     """The u-quantile of the distribution with zero mean and unit variance (Laplace, uniform or logistic)."""
     if kind == LAPLACE:
-        folded = -log_normal(2.0 * (1.0 - u if u > 0.5 else u)) * SQRT_HALF
+        folded = -log_positive(2.0 * (1.0 - u if u > 0.5 else u)) * SQRT_HALF
         return folded if u > 0.5 else -folded
     if kind == LOGISTIC:
-        return LOGISTIC_SCALE * (log_normal(u) - log_normal(1.0 - u))
+        return LOGISTIC_SCALE * (log_positive(u) - log_positive(1.0 - u))
     return SQRT_3 * (2.0 * u - 1.0)
 
 
@@ -93,7 +93,7 @@ def from_normal(kind, z):
         value = SQRT_HALF * h
     elif kind == LOGISTIC:
         tail = 0.5 * elementary.exp(-h)
-        value = LOGISTIC_SCALE * log_normal((1.0 - tail) / tail)
+        value = LOGISTIC_SCALE * log_positive((1.0 - tail) / tail)
     else:
         value = SQRT_3 * (1.0 - elementary.exp(-h))
     return value if z > 0.0 else -value

@@ -85,7 +85,7 @@ def caching() -> bool:
     return True
 
 
-def made(make: Callable[[bool], Any]) -> Any:
+def compile_cached(make: Callable[[bool], Any]) -> Any:
     """`make(cache)` with the cache if it can be written; a damaged one is emptied, a full disk does without."""
     if not caching():
         return make(False)
@@ -117,7 +117,7 @@ class Kernel:
         """numba's dispatcher, compiled or out of the cache; once, whatever number of threads ask for it."""
         with self._lock:
             if self._dispatcher is None:
-                self._dispatcher = made(
+                self._dispatcher = compile_cached(
                     lambda cache: numba.njit(self.signature, cache=cache, **options())(self.py_func)
                 )
             return self._dispatcher
@@ -141,7 +141,7 @@ def callback(signature: Any, function: Callable[..., Any], cached: bool = True, 
         with interleaving(interleaved):
             return numba.cfunc(signature, cache=cache, **options())(function)
 
-    return made(make) if cached else make(False)
+    return compile_cached(make) if cached else make(False)
 
 
 @contextmanager
@@ -167,18 +167,18 @@ def inline(function: Function) -> Function:
     return register_jitable(**options())(function)  # type: ignore[no-any-return]
 
 
-def forced(function: Function) -> Function:
+def always_inline(function: Function) -> Function:
     """`inline` whatever the size: LLVM leaves a long formula a call, and a loop with a call does not vectorize."""
     return register_jitable(**options(), forceinline=True)(function)  # type: ignore[no-any-return]
 
 
-def lowered(facade: Callable[..., Any]) -> Callable[[Function], Function]:
+def implements(facade: Callable[..., Any]) -> Callable[[Function], Function]:
     """Decorator: what kernels run where a formula calls `facade`."""
 
     def register(implementation: Function) -> Function:
         # LLVM leaves x^p a call otherwise, and a loop with a call does not vectorize: 19 ns a lane instead of 5
-        forced = {**options(), "forceinline": True}
-        overload(facade, jit_options=forced, strict=False)(lambda *types: implementation)
+        always_inline = {**options(), "forceinline": True}
+        overload(facade, jit_options=always_inline, strict=False)(lambda *types: implementation)
         return implementation
 
     return register

@@ -14,7 +14,7 @@ from gradstat.numerics.angles import TWO_52, TWO_52_BITS
 from gradstat.numerics.bits import bits_of, float_of, fma
 from gradstat.numerics.draws import LANES, LAPLACE, LOGISTIC, LOGISTIC_SCALE, SQRT_3, SQRT_HALF
 from gradstat.numerics.jit import inline
-from gradstat.numerics.kernel_math import SIGN_BIT, log_normal
+from gradstat.numerics.kernel_math import SIGN_BIT, log_positive
 from gradstat.numerics.normals import ONE_BITS, OPEN
 from gradstat.numerics.philox import LOW, SHIFT, U64
 from gradstat.numerics.polynomials import polynomial
@@ -101,7 +101,7 @@ def central_normal(p):
 @inline
 def outer_normal(p):
     """Minus the standard normal quantile of p for 2⁻⁶⁵ ≤ p ≤ OUTER."""
-    r = np.sqrt(-log_normal(p)) - OUTER_SHIFT
+    r = np.sqrt(-log_positive(p)) - OUTER_SHIFT
     return polynomial(r, OUTER_TOP) / polynomial(r, OUTER_BOTTOM)
 
 
@@ -137,9 +137,9 @@ def find_outer(bits, outer):
 def outer_quantile(kind, p):
     """The size of the number at the distance p from an end (Laplace, logistic or uniform; mean 0, variance 1)."""
     if kind == LAPLACE:
-        return -log_normal(2.0 * p) * SQRT_HALF
+        return -log_positive(2.0 * p) * SQRT_HALF
     if kind == LOGISTIC:
-        return LOGISTIC_SCALE * (log_normal(1.0 - p) - log_normal(p))
+        return LOGISTIC_SCALE * (log_positive(1.0 - p) - log_positive(p))
     return SQRT_3 * (1.0 - 2.0 * p)
 
 
