@@ -3,9 +3,17 @@
 # No annotations here: numba reads the signatures of intrinsics.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+U64 = np.uint64  # a Python int beside a uint64 would make numba fall back to float64
+ZERO, ONE, TWO = U64(0), U64(1), U64(2)
+SIGN_SHIFT = U64(62)  # from bit 1 to the sign
+TWO_52 = 2.0**52  # its bits carry an integer below 2⁵² in the low mantissa
+TWO_52_BITS = U64(0x4330000000000000)
+ROUNDER = 1.5 * 2.0**52
 
 
 @intrinsic

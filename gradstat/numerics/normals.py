@@ -11,8 +11,7 @@ the chain u → ln u → √ takes 160 cycles, and a processor looks no more tha
 from numba import types
 from numba.extending import intrinsic
 
-from gradstat.numerics.angles import TWO_52, TWO_52_BITS
-from gradstat.numerics.bits import float_of
+from gradstat.numerics.bits import TWO_52, TWO_52_BITS, float_of
 from gradstat.numerics.jit import inline
 from gradstat.numerics.kernel_math import LN2, LOG_OFFSET, MANTISSA_BITS, MANTISSA_MASK, SIGN_BIT, SQRT_HALF_BITS
 from gradstat.numerics.philox import LOW, SHIFT, U64, philox4x32

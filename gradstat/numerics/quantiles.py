@@ -10,8 +10,7 @@ The rational functions are fits of our own (linearized least squares at Chebyshe
 
 import numpy as np
 
-from gradstat.numerics.angles import TWO_52, TWO_52_BITS
-from gradstat.numerics.bits import bits_of, float_of, fma
+from gradstat.numerics.bits import TWO_52, TWO_52_BITS, bits_of, float_of, fma
 from gradstat.numerics.draws import LANES, LAPLACE, LOGISTIC, LOGISTIC_SCALE, SQRT_3, SQRT_HALF
 from gradstat.numerics.jit import inline
 from gradstat.numerics.kernel_math import SIGN_BIT, log_positive
