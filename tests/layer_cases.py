@@ -22,8 +22,8 @@ MANY_SLOTS = 32
 
 def values_of(parameter: Parameter) -> list[Any]:
     """What a parameter can be: the common values and the quoted words of its kind, without its default."""
-    words = re.findall(r'"(.*?)"', parameter.kind.words)
-    return [v for v in (*VALUES, *words) if parameter.kind.contains(v) and v != parameter.default]
+    words = re.findall(r'"(.*?)"', parameter.domain.words)
+    return [v for v in (*VALUES, *words) if parameter.domain.contains(v) and v != parameter.default]
 
 
 def small_cases_of(layer: Layer) -> Iterator[Case]:

@@ -62,8 +62,8 @@ def test_record_is_complete(layer: Layer) -> None:
     assert len({p.name for p in layer.parameters}) == len(layer.parameters)
     for parameter in layer.parameters:
         assert parameter.name.isidentifier()
-        assert parameter.kind.words
-        assert parameter.kind.contains(parameter.default), parameter.name
+        assert parameter.domain.words
+        assert parameter.domain.contains(parameter.default), parameter.name
     assert layer.resolve({}) == {p.name: p.default for p in layer.parameters}
     case = Case(layer)
     exact = [case.exact(row) for row in case.shape.rows]
@@ -110,15 +110,15 @@ def test_impossible_parameters_are_one_clear_line(layer: Layer) -> None:
                 finite = all(math.isfinite(c) for c in case.constants)
                 assert finite
                 assert case.shape
-                assert parameter.kind.contains(value)
+                assert parameter.domain.contains(value)
             except UsageError as error:
                 message = str(error)
                 assert layer.name in message or parameter.name in message
                 assert "\n" not in message
                 assert len(message) < 400
-                if not parameter.kind.contains(value):
+                if not parameter.domain.contains(value):
                     assert f"{layer.name}: {parameter.name} = " in message
-                    assert f"allowed: {parameter.kind.words}" in message
+                    assert f"allowed: {parameter.domain.words}" in message
 
 
 @EVERY_LAYER

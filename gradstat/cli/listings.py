@@ -40,7 +40,7 @@ def layer_in_full(name: str) -> str:
         ("PyTorch", layer.torch or NOTHING),
         ("exact values", layer.referee_words),
     ]
-    lines += [("parameter", f"{p.name} = {_value(p.default)} ({p.kind.words})") for p in layer.parameters]
+    lines += [("parameter", f"{p.name} = {_value(p.default)} ({p.domain.words})") for p in layer.parameters]
     defaults = {p.name: p.default for p in layer.parameters}
     if kinks := layer.kinks(defaults):
         lines.append(("kinks", ", ".join(f"{kink:g}" for kink in kinks)))

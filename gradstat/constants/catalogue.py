@@ -150,7 +150,7 @@ def _pytorch() -> tuple[Entry, ...]:
         found.append(Entry(names.get(layer.name, layer.name), layer.name))
         for parameter in layer.parameters:  # the variants of a formula, as gelu's tanh
             if isinstance(parameter.default, str):
-                others = [word for word in parameter.kind.words.split('"')[1::2] if word != parameter.default]
+                others = [word for word in parameter.domain.words.split('"')[1::2] if word != parameter.default]
                 found += [Entry(f"{layer.name}({word})", layer.name, {parameter.name: word}) for word in others]
     return tuple(found)
 

@@ -12,7 +12,7 @@ tails, where y·(1 − y) would lose them. Each formula computes e once for y an
 import math
 
 from gradstat.layer_types.elementwise import activation
-from gradstat.layer_types.record import NOT_NEGATIVE, POSITIVE, Kind
+from gradstat.layer_types.record import NOT_NEGATIVE, POSITIVE, Domain
 from gradstat.numerics import elementary as el
 from gradstat.numerics.elementary import Value
 
@@ -56,7 +56,7 @@ def prelu(x: Value, weight: float = 0.25) -> Pair:
 @activation(
     formula="min(max(x, min_val), max_val)",
     kinks=lambda min_val, max_val: (min_val, max_val),
-    together=Kind("min_val at most max_val", lambda params: params["min_val"] <= params["max_val"]),
+    together=Domain("min_val at most max_val", lambda params: params["min_val"] <= params["max_val"]),
     aliases=("hard_tanh",),
 )
 def hardtanh(x: Value, min_val: float = -1.0, max_val: float = 1.0) -> Pair:
@@ -76,13 +76,13 @@ def hardswish(x: Value) -> Pair:
     return y, el.where(x > -3.0, el.where(x < 3.0, x / 3.0 + 0.5, 1.0), 0.0)
 
 
-@activation(formula="x if |x| > lambd else 0", kinks=lambda lambd: (-lambd, lambd), kinds={"lambd": NOT_NEGATIVE})
+@activation(formula="x if |x| > lambd else 0", kinks=lambda lambd: (-lambd, lambd), domains={"lambd": NOT_NEGATIVE})
 def hardshrink(x: Value, lambd: float = 0.5) -> Pair:
     size = el.absolute(x)
     return el.where(size > lambd, x, 0.0), el.where(size > lambd, 1.0, 0.0)
 
 
-@activation(formula="sign(x)·max(|x| − lambd, 0)", kinks=lambda lambd: (-lambd, lambd), kinds={"lambd": NOT_NEGATIVE})
+@activation(formula="sign(x)·max(|x| − lambd, 0)", kinks=lambda lambd: (-lambd, lambd), domains={"lambd": NOT_NEGATIVE})
 def softshrink(x: Value, lambd: float = 0.5) -> Pair:
     y = el.where(x > lambd, x - lambd, el.where(x < -lambd, x + lambd, 0.0))
     return y, el.where(el.absolute(x) > lambd, 1.0, 0.0)
@@ -112,7 +112,7 @@ def elu(x: Value, alpha: float = 1.0) -> Pair:
     return el.where(x > 0.0, x, alpha * el.expm1(below)), el.where(x > 0.0, 1.0, alpha * el.exp(below))
 
 
-@activation(formula="x if x > 0 else alpha·(e^(x/alpha) − 1)", kinks=(0.0,), kinds={"alpha": POSITIVE})
+@activation(formula="x if x > 0 else alpha·(e^(x/alpha) − 1)", kinks=(0.0,), domains={"alpha": POSITIVE})
 def celu(x: Value, alpha: float = 1.0) -> Pair:
     below = el.minimum(x, 0.0) / alpha
     return el.where(x > 0.0, x, alpha * el.expm1(below)), el.where(x > 0.0, 1.0, el.exp(below))

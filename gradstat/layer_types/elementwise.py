@@ -9,8 +9,8 @@ from gradstat.layer_types.exact.quadrature import expectation, moments
 from gradstat.layer_types.record import (
     ANYTHING,
     FORWARD,
+    Domain,
     Exact,
-    Kind,
     Layer,
     Parameter,
     Params,
@@ -29,9 +29,9 @@ def activation(
     *,
     formula: str,
     kinks: Kinks = (),
-    kinds: Mapping[str, Kind] | None = None,
+    domains: Mapping[str, Domain] | None = None,
     variants: tuple[str, Mapping[str, Formula | None]] | None = None,
-    together: Kind = ANYTHING,
+    together: Domain = ANYTHING,
     torch: str | None = None,
     source: str = "",
     aliases: tuple[str, ...] = (),
@@ -40,7 +40,7 @@ def activation(
     """Decorator: put a scalar formula into the table of activations, under its own name.
 
     kinks: where the formula or a derivative of it jumps, a tuple or a function of the parameters.
-    kinds: what each parameter may be (a finite number where nothing is said).
+    domains: what each parameter may be (a finite number where nothing is said).
     together: what the parameters must satisfy among each other.
     variants: (parameter, {word: formula}) where a word chooses the formula; None stands for the decorated one.
     torch: PyTorch's name, where it is not `torch.nn.functional.` and the name; "" where PyTorch has none.
@@ -54,7 +54,7 @@ def activation(
             function,
             formula=formula,
             kinks=kinks,
-            kinds=kinds or {},
+            domains=domains or {},
             variants=variants,
             together=together,
             torch=f"torch.nn.functional.{name}" if torch is None else torch,
@@ -73,16 +73,16 @@ def elementwise(
     *,
     formula: str,
     kinks: Kinks,
-    kinds: Mapping[str, Kind],
+    domains: Mapping[str, Domain],
     variants: tuple[str, Mapping[str, Formula | None]] | None,
-    together: Kind,
+    together: Domain,
     torch: str,
     source: str,
     aliases: tuple[str, ...],
     growth: str,
 ) -> Layer:
     """The record of one scalar formula."""
-    numbers = parameters_of(function, kinds)
+    numbers = parameters_of(function, domains)
     word, formulas = variants or ("", {})
     words = (Parameter(word, next(iter(formulas)), one_of(*formulas)),) if variants else ()
 

@@ -7,7 +7,7 @@ import numpy as np
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact.distributions import Array, abs_mean_of_upstream
 from gradstat.layer_types.exact.quadrature import expectation
-from gradstat.layer_types.record import FLAG, FORWARD, REAL, Exact, Kind, Layer, Parameter, Params, Row, Shape
+from gradstat.layer_types.record import FLAG, FORWARD, REAL, Domain, Exact, Layer, Parameter, Params, Row, Shape
 
 
 def rrelu_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
@@ -82,7 +82,7 @@ RRELU = Layer(
         Parameter("upper", 1.0 / 3.0, REAL),
         Parameter("training", True, FLAG),
     ),
-    together=Kind("lower ≤ upper", lambda params: params["lower"] <= params["upper"]),
+    together=Domain("lower ≤ upper", lambda params: params["lower"] <= params["upper"]),
     shape=lambda params: Shape(noise=1),
     constants=constants,
 )

@@ -17,17 +17,17 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Kind:
+class Domain:
     """A set of allowed parameter values: its words, and its test."""
 
     words: str
     contains: Callable[[Any], bool]
 
-    def __and__(self, other: "Kind") -> "Kind":
-        return Kind(f"{self.words}, {other.words}", lambda v: self.contains(v) and other.contains(v))
+    def __and__(self, other: "Domain") -> "Domain":
+        return Domain(f"{self.words}, {other.words}", lambda v: self.contains(v) and other.contains(v))
 
 
-ANYTHING = Kind("anything", lambda v: True)
+ANYTHING = Domain("anything", lambda v: True)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Parameter:
 
     name: str
     default: Any
-    kind: Kind
+    domain: Domain
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Layer:
     referee: Referee = no_referee
     referee_words: str = "none"
     parameters: tuple[Parameter, ...] = ()
-    together: Kind = ANYTHING  # what all parameters must satisfy among each other, as a mapping
+    together: Domain = ANYTHING  # what all parameters must satisfy among each other, as a mapping
     aliases: tuple[str, ...] = ()
     shape: Callable[[Params], Shape] = unit_shape
     constants: Callable[[Params], tuple[float, ...]] = all_values
@@ -136,8 +136,8 @@ class Layer:
         values = {}
         for parameter in self.parameters:
             value = given.get(parameter.name, parameter.default)
-            if not parameter.kind.contains(value):
-                allowed = parameter.kind.words
+            if not parameter.domain.contains(value):
+                allowed = parameter.domain.words
                 found = reprlib.repr(value)
                 raise UsageError(f"{self.name}: {parameter.name} = {found} is impossible; allowed: {allowed}")
             values[parameter.name] = value
@@ -147,10 +147,10 @@ class Layer:
         return values
 
 
-def parameters_of(function: Callable[..., Any], kinds: Mapping[str, Kind]) -> tuple[Parameter, ...]:
+def parameters_of(function: Callable[..., Any], domains: Mapping[str, Domain]) -> tuple[Parameter, ...]:
     """The parameters of a scalar formula: every argument behind x, with its default."""
     arguments = list(inspect.signature(function).parameters.values())[1:]
-    return tuple(Parameter(a.name, a.default, kinds.get(a.name, REAL)) for a in arguments)
+    return tuple(Parameter(a.name, a.default, domains.get(a.name, REAL)) for a in arguments)
 
 
 def _is_real(value: Any) -> bool:
@@ -158,23 +158,23 @@ def _is_real(value: Any) -> bool:
     return is_number and abs(value) <= sys.float_info.max  # an int can be too large for a float
 
 
-REAL = Kind("a finite number", _is_real)
-POSITIVE = Kind("a number above 0", lambda v: _is_real(v) and v > 0)
-NOT_NEGATIVE = Kind("a number of at least 0", lambda v: _is_real(v) and v >= 0)
-NOT_ZERO = Kind("a number other than 0", lambda v: _is_real(v) and v != 0)
-PROBABILITY = Kind("a number in [0, 1)", lambda v: _is_real(v) and 0 <= v < 1)
-FLAG = Kind("true or false", lambda v: isinstance(v, bool))
-COUNT = Kind("a whole number above 0", lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0)
+REAL = Domain("a finite number", _is_real)
+POSITIVE = Domain("a number above 0", lambda v: _is_real(v) and v > 0)
+NOT_NEGATIVE = Domain("a number of at least 0", lambda v: _is_real(v) and v >= 0)
+NOT_ZERO = Domain("a number other than 0", lambda v: _is_real(v) and v != 0)
+PROBABILITY = Domain("a number in [0, 1)", lambda v: _is_real(v) and 0 <= v < 1)
+FLAG = Domain("true or false", lambda v: isinstance(v, bool))
+COUNT = Domain("a whole number above 0", lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0)
 
 
-def whole(low: int, high: int) -> Kind:
+def whole(low: int, high: int) -> Domain:
     """A whole number between these two, both allowed."""
-    return Kind(
+    return Domain(
         f"a whole number from {low} to {high}",
         lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
     )
 
 
-def one_of(*choices: str) -> Kind:
+def one_of(*choices: str) -> Domain:
     """One of these words."""
-    return Kind(" or ".join(f'"{choice}"' for choice in choices), lambda v: v in choices)
+    return Domain(" or ".join(f'"{choice}"' for choice in choices), lambda v: v in choices)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradstat.errors import UsageError
 from gradstat.layer_types.elementwise import Formula, Kinks, elementwise
-from gradstat.layer_types.record import ANYTHING, REAL, Kind
+from gradstat.layer_types.record import ANYTHING, REAL, Domain
 from gradstat.layer_types.registry import LAYERS
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -23,7 +23,7 @@ def activation(
     name: str | None = None,
     formula: str = "",
     kinks: Kinks = (),
-    kinds: Mapping[str, Kind] | None = None,
+    domains: Mapping[str, Domain] | None = None,
     torch: str = "",
     source: str = "",
 ) -> Callable[..., Any]:
@@ -46,7 +46,7 @@ def activation(
             both,
             formula=formula or f"{known}(x)",
             kinks=kinks,
-            kinds=kinds or {},
+            domains=domains or {},
             variants=None,
             together=ANYTHING,
             torch=torch,

@@ -32,7 +32,7 @@ def logsigmoid(x: Value) -> Pair:
 @activation(
     formula="ln(1 + e^(beta·x))/beta, or x where beta·x > threshold",
     kinks=lambda beta, threshold: (threshold / beta,),
-    kinds={"beta": NOT_ZERO},
+    domains={"beta": NOT_ZERO},
 )
 def softplus(x: Value, beta: float = 1.0, threshold: float = 20.0) -> Pair:
     z = beta * x
@@ -167,7 +167,7 @@ def cos(x: Value) -> Pair:
     return el.cos(x), -el.sin(x)
 
 
-@activation(formula="x + sin²(alpha·x)/alpha", torch="", source="Snake, arXiv:2006.08195", kinds={"alpha": NOT_ZERO})
+@activation(formula="x + sin²(alpha·x)/alpha", torch="", source="Snake, arXiv:2006.08195", domains={"alpha": NOT_ZERO})
 def snake(x: Value, alpha: float = 1.0) -> Pair:
     sine, cosine = el.sin(alpha * x), el.cos(alpha * x)
     return x + sine * sine / alpha, 1.0 + 2.0 * sine * cosine

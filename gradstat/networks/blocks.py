@@ -10,23 +10,23 @@ from pydantic import ValidationError
 from gradstat.config import RunConfig, explain
 from gradstat.errors import UsageError
 from gradstat.layer_types.from_config import cases
-from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Kind, Parameter, unknown, whole
+from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Domain, Parameter, unknown, whole
 from gradstat.layer_types.registry import Case
 from gradstat.networks.operations import Conv2d, Features, Linear, Operation
 from gradstat.networks.plain_operations import Activation, AvgPool2d, Dropout, MaxPool2d
 from gradstat.toml_file import toml
 
 LARGEST = 2**16
-OPTIONAL = Kind(
+OPTIONAL = Domain(
     f"a whole number from 1 to {LARGEST}, or left out", lambda v: v is None or whole(1, LARGEST).contains(v)
 )
 WINDOW = whole(1, 64)
-STRIDE = Kind("a whole number from 1 to 64, or left out", lambda v: v is None or WINDOW.contains(v))
-TABLES = Kind(
+STRIDE = Domain("a whole number from 1 to 64, or left out", lambda v: v is None or WINDOW.contains(v))
+TABLES = Domain(
     'a list of blocks, as [{ kind = "linear" }]',
     lambda v: isinstance(v, list) and bool(v) and all(isinstance(table, dict) for table in v),
 )
-NAME = Kind("the name of a layer, in quotes", lambda v: v is None or isinstance(v, str))
+NAME = Domain("the name of a layer, in quotes", lambda v: v is None or isinstance(v, str))
 Params = Mapping[str, Any]
 
 
@@ -52,13 +52,13 @@ class BlockKind:
                 raise UsageError(unknown(f"key of {self.name}", name, known))
         for parameter in self.parameters:
             value = given.get(parameter.name, parameter.default)
-            if not parameter.kind.contains(value):
+            if not parameter.domain.contains(value):
                 found = (
                     f"{parameter.name} = {toml(value)} is impossible"
                     if parameter.name in given
                     else (f"{parameter.name} is missing")
                 )
-                raise UsageError(f"{self.name}: {found}; allowed: {parameter.kind.words}")
+                raise UsageError(f"{self.name}: {found}; allowed: {parameter.domain.words}")
         return {parameter.name: parameter.default for parameter in self.parameters} | dict(given)
 
 

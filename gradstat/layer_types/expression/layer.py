@@ -12,7 +12,7 @@ from gradstat.layer_types.expression.derivative import Program, program
 from gradstat.layer_types.expression.domain import check_finite, kinks
 from gradstat.layer_types.expression.emit import function_of
 from gradstat.layer_types.expression.tape import quoted
-from gradstat.layer_types.record import REAL, Exact, Kind, Layer, Parameter, Params, Row
+from gradstat.layer_types.record import REAL, Domain, Exact, Layer, Parameter, Params, Row
 
 NAME = "expression"  # of a layer that has no other
 _ALLOWED_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -68,5 +68,5 @@ def check(layer: Layer, params: Params, x: Input) -> None:
         raise UsageError(f"expression {quoted(text)}: {error}") from None
 
 
-def _exactly(text: str) -> Kind:
-    return Kind(quoted(text), lambda value: value == text)
+def _exactly(text: str) -> Domain:
+    return Domain(quoted(text), lambda value: value == text)

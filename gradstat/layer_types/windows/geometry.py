@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradstat.errors import UsageError
-from gradstat.layer_types.record import ALL, Kind, Row
+from gradstat.layer_types.record import ALL, Domain, Row
 
 MOST_SLOTS = 4096  # inputs or outputs of one draw: 1024 lanes of them take 32 MB
 MOST_TAPS = 2**17  # pairs (window, input) of one draw
@@ -164,7 +164,7 @@ def each(value: int | list[int], dims: int) -> tuple[int, ...]:
     return (value,) * dims if isinstance(value, int) else tuple(value)
 
 
-def sizes(dims: int, low: int = 1, optional: bool = False) -> Kind:
+def sizes(dims: int, low: int = 1, optional: bool = False) -> Domain:
     """A whole number from `low` to 64, or one per dimension; None too where it may be left out."""
     words = f"a whole number from {low} to 64" + ("" if dims == 1 else f", or a list of {dims}")
 
@@ -174,4 +174,4 @@ def sizes(dims: int, low: int = 1, optional: bool = False) -> Kind:
         numbers = value if isinstance(value, list) and len(value) == dims else [value]
         return all(isinstance(n, int) and not isinstance(n, bool) and low <= n <= 64 for n in numbers)
 
-    return Kind(words + (", or left out" if optional else ""), contains)
+    return Domain(words + (", or left out" if optional else ""), contains)

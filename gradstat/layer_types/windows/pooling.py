@@ -19,8 +19,8 @@ from gradstat.layer_types.record import (
     FLAG,
     FORWARD,
     POSITIVE,
+    Domain,
     Exact,
-    Kind,
     Layer,
     Parameter,
     Params,
@@ -31,7 +31,7 @@ from gradstat.layer_types.windows import geometry
 from gradstat.layer_types.windows.geometry import Axes, sizes
 from gradstat.layer_types.windows.kernels import average_kernel, length_kernel, max_kernel, power_kernel, table
 
-PER_TAP = Kind('false, true (1/windows, post III) or "root" (1/√windows)', lambda v: v in (False, True, "root"))
+PER_TAP = Domain('false, true (1/windows, post III) or "root" (1/√windows)', lambda v: v in (False, True, "root"))
 LayOut = Callable[[Params], Axes]
 Weights = list[list[tuple[int, float]]]  # of every window: (input slot, divisor)
 
@@ -186,7 +186,7 @@ def norm_constants(params: Params, axes: Axes) -> tuple[float, ...]:
     return table(slots_of(axes), (*norm_scales(axes), *(() if p == 2.0 else (p,))))
 
 
-def max_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Kind]]) -> Layer:
+def max_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Domain]]) -> Layer:
     """The record of a max pooling."""
     return Layer(
         name=name,
@@ -204,7 +204,7 @@ def max_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tup
     )
 
 
-def average_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Kind]]) -> Layer:
+def average_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Domain]]) -> Layer:
     """The record of an average pooling."""
 
     def weights(params: Params) -> Weights:
@@ -230,7 +230,7 @@ def average_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str,
     )
 
 
-def norm_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Kind]]) -> Layer:
+def norm_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Domain]]) -> Layer:
     """The record of a p-norm pooling."""
     return Layer(
         name=name,
@@ -248,7 +248,7 @@ def norm_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tu
     )
 
 
-def _parameters(given: Mapping[str, tuple[Any, Kind]]) -> tuple[Parameter, ...]:
+def _parameters(given: Mapping[str, tuple[Any, Domain]]) -> tuple[Parameter, ...]:
     return tuple(Parameter(name, default, kind) for name, (default, kind) in given.items())
 
 
