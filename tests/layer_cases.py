@@ -22,7 +22,7 @@ MANY_SLOTS = 32
 
 def values_of(parameter: Parameter) -> list[Any]:
     """What a parameter can be: the common values and the quoted words of its kind, without its default."""
-    words = re.findall(r'"(.*?)"', parameter.domain.words)
+    words = re.findall(r'"(.*?)"', parameter.domain.description)
     return [v for v in (*VALUES, *words) if parameter.domain.contains(v) and v != parameter.default]
 
 
@@ -53,7 +53,7 @@ def numbers(case: Case, lanes: int, seed: int, ties: bool = False) -> tuple[Arra
     x = np.round(x) if ties else 2.0 * x
     if case.layer.name.endswith("_norm"):
         x[0, np.all(x == 0.0, axis=0)] = 1.0  # without eps these divide by the size of x
-    return (np.abs(x) + (1.0 if ties else 0.1) if case.layer.below_zero(case.params) else x), dy, noise
+    return (np.abs(x) + (1.0 if ties else 0.1) if case.layer.negative_input_error(case.params) else x), dy, noise
 
 
 def run_plain(case: Case, x: Array, dy: Array, noise: Array, poison: float = np.nan) -> tuple[Array, Array]:

@@ -62,13 +62,13 @@ def kinds() -> str:
     for kind in KINDS.values():
         keys = [key.name if key.default is None else f"{key.name}={toml(key.default)}" for key in kind.parameters]
         more = ", and the layer's own or `expression`" if kind.others else ""
-        rows.append((f"`{kind.name}`", ", ".join(code(key) for key in keys) + more, kind.words))
+        rows.append((f"`{kind.name}`", ", ".join(code(key) for key in keys) + more, kind.description))
     return table(("kind of block", "keys", "what it computes"), rows)
 
 
 def schemes() -> str:
     """Schemes of scaling."""
-    return table(("scheme", "what it does"), [(f"`{scheme.name}`", scheme.words) for scheme in SCHEMES.values()])
+    return table(("scheme", "what it does"), [(f"`{scheme.name}`", scheme.description) for scheme in SCHEMES.values()])
 
 
 def tables_of(name: str) -> list[str]:

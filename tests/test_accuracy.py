@@ -77,7 +77,7 @@ def relu_with_a_leak(x: Any) -> Any:
 def imposter(function: Callable[[Any], Any], name: str) -> Layer:
     """The layer of this name with another formula."""
     wrong = elementwise(
-        function.__name__, function, formula="", kinks=(), domains={}, variants=None, together=ANYTHING, torch="",
+        function.__name__, function, formula="", kinks=(), domains={}, variants=None, constraint=ANYTHING, torch="",
         source="", aliases=(), growth="polynomial",
     )  # fmt: skip
     return replace(wrong, referee=find(name).referee)

@@ -62,7 +62,7 @@ def test_record_is_complete(layer: Layer) -> None:
     assert len({p.name for p in layer.parameters}) == len(layer.parameters)
     for parameter in layer.parameters:
         assert parameter.name.isidentifier()
-        assert parameter.domain.words
+        assert parameter.domain.description
         assert parameter.domain.contains(parameter.default), parameter.name
     assert layer.resolve({}) == {p.name: p.default for p in layer.parameters}
     case = Case(layer)
@@ -118,7 +118,7 @@ def test_impossible_parameters_are_one_clear_line(layer: Layer) -> None:
                 assert len(message) < 400
                 if not parameter.domain.contains(value):
                     assert f"{layer.name}: {parameter.name} = " in message
-                    assert f"allowed: {parameter.domain.words}" in message
+                    assert f"allowed: {parameter.domain.description}" in message
 
 
 @EVERY_LAYER

@@ -203,7 +203,7 @@ def test_layers_that_change_their_noise_do_not_change_their_neighbours() -> None
 def test_sampling_agrees_with_the_referee() -> None:
     """Every small case of every layer, 2¹⁶ draws; false alarm 10⁻⁶ over all z-scores (Bonferroni)."""
     positive = Input("uniform", 2.0, 1.0)
-    cases = [Case(c.layer, c.given, positive if c.layer.below_zero(c.params) else c.x) for c in SMALL_CASES]
+    cases = [Case(c.layer, c.given, positive if c.layer.negative_input_error(c.params) else c.x) for c in SMALL_CASES]
     lines = run(cases, 2**16, seed=20160328)
     scores = [(line, z) for line in lines for z in (line.z_mean, line.z_std) if z is not None]
     assert {line.case.layer.name for line, _ in scores} == {

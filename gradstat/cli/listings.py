@@ -40,7 +40,7 @@ def layer_in_full(name: str) -> str:
         ("PyTorch", layer.torch or NOTHING),
         ("exact values", layer.referee_words),
     ]
-    lines += [("parameter", f"{p.name} = {_value(p.default)} ({p.domain.words})") for p in layer.parameters]
+    lines += [("parameter", f"{p.name} = {_value(p.default)} ({p.domain.description})") for p in layer.parameters]
     defaults = {p.name: p.default for p in layer.parameters}
     if kinks := layer.kinks(defaults):
         lines.append(("kinks", ", ".join(f"{kink:g}" for kink in kinks)))
@@ -49,7 +49,7 @@ def layer_in_full(name: str) -> str:
 
 def statistics() -> str:
     """Every statistic with its definition; v is y or dx."""
-    return _columns([(name, statistic.words) for name, statistic in STATISTICS.items()])
+    return _columns([(name, statistic.description) for name, statistic in STATISTICS.items()])
 
 
 def distributions() -> str:
@@ -61,21 +61,21 @@ def engines() -> str:
     """Where blocks can be sampled."""
     from gradstat.estimation.engines import ENGINES
 
-    return _columns([(name, place.words) for name, place in ENGINES.items()])
+    return _columns([(name, place.description) for name, place in ENGINES.items()])
 
 
 def schemes() -> str:
     """How `gradstat propagate` can scale a network."""
     from gradstat.networks.schemes import SCHEMES
 
-    return _columns([(scheme.name, scheme.words) for scheme in SCHEMES.values()])
+    return _columns([(scheme.name, scheme.description) for scheme in SCHEMES.values()])
 
 
 def estimators() -> str:
     """How draws are chosen."""
     from gradstat.estimation.estimators import ESTIMATORS
 
-    return _columns([(name, estimator.words) for name, estimator in ESTIMATORS.items()])
+    return _columns([(name, estimator.description) for name, estimator in ESTIMATORS.items()])
 
 
 def formats() -> str:
@@ -83,28 +83,28 @@ def formats() -> str:
     from gradstat.results.formats import FORMATS, PARQUET
 
     parquet = ("parquet", PARQUET, "every column, the raw accumulators and the provenance; with -o only")
-    return _columns([parquet, *((name, f.suffix, f.words) for name, f in FORMATS.items())])
+    return _columns([parquet, *((name, f.suffix, f.description) for name, f in FORMATS.items())])
 
 
 def tables() -> str:
     """The tables of `gradstat tables`."""
     from gradstat.constants.catalogue import tables as known
 
-    return _columns([(name, table.words, f"{len(table.entries)} entries") for name, table in known().items()])
+    return _columns([(name, table.description, f"{len(table.entries)} entries") for name, table in known().items()])
 
 
 def plots() -> str:
     """The pictures of `gradstat plot`, and what they are drawn from."""
     from gradstat.plots.kinds import PLOTS
 
-    return _columns([(name, plot.words, f"from {' or '.join(plot.takes)}") for name, plot in PLOTS.items()])
+    return _columns([(name, plot.description, f"from {' or '.join(plot.takes)}") for name, plot in PLOTS.items()])
 
 
 @dataclass(frozen=True)
 class Listing:
     """Something that can be listed: one line about it, and its text."""
 
-    words: str
+    description: str
     text: Callable[[], str]
 
 
@@ -123,7 +123,7 @@ LISTINGS: dict[str, Listing] = {
 
 def listings() -> str:
     """What can be listed."""
-    return _columns([(name, listing.words) for name, listing in LISTINGS.items()])
+    return _columns([(name, listing.description) for name, listing in LISTINGS.items()])
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> str:

@@ -129,7 +129,7 @@ def _compute(
     def keep(task: "Task", answer: dict[str, Any]) -> None:
         parts.write(task, answer)
         answers[task] = answer
-        report(f"{task.network}, {task.scheme}, {task.words}")
+        report(f"{task.network}, {task.scheme}, {task.description}")
 
     with Pool(experiment, workers) as pool:
         pool.run(left, keep)

@@ -28,7 +28,7 @@ class Column:
         return f"{self.direction}_{self.statistic}"
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """`1/σ[y]`."""
         return definition(self.statistic, self.direction)
 
@@ -49,7 +49,7 @@ class ConstantTable:
     """A table: what its host calls it, its entries and columns; `across` where the host runs entries along the top."""
 
     name: str
-    words: str
+    description: str
     columns: tuple[Column, ...]
     entries: tuple[Entry, ...]
     across: bool = False
@@ -150,7 +150,7 @@ def _pytorch() -> tuple[Entry, ...]:
         found.append(Entry(names.get(layer.name, layer.name), layer.name))
         for parameter in layer.parameters:  # the variants of a formula, as gelu's tanh
             if isinstance(parameter.default, str):
-                others = [word for word in parameter.domain.words.split('"')[1::2] if word != parameter.default]
+                others = [word for word in parameter.domain.description.split('"')[1::2] if word != parameter.default]
                 found += [Entry(f"{layer.name}({word})", layer.name, {parameter.name: word}) for word in others]
     return tuple(found)
 

@@ -49,7 +49,7 @@ class Gain:
 
 def definition(statistic: str, direction: str) -> str:
     """The words of a statistic, of y or dx."""
-    return re.sub(r"(?<![a-z])v(?![a-z])", DIRECTIONS[direction], STATISTICS[statistic].words)
+    return re.sub(r"(?<![a-z])v(?![a-z])", DIRECTIONS[direction], STATISTICS[statistic].description)
 
 
 def gains(case: Case, statistics: Sequence[str] = DEFAULT, jobs: int = 0) -> list[Gain]:
@@ -85,7 +85,7 @@ def as_table(case: Case, found: Sequence[Gain]) -> str:
     lines = [f"{case.title}, x ~ {case.x.label()}, dy ~ {case.dy.label()}", head.rstrip()]
     for name in names:
         values = "  ".join(cells[name, d].ljust(w) for d, w in zip(DIRECTIONS, widths, strict=True))
-        lines.append(f"{name:18}{values}  {STATISTICS[name].words}".rstrip())
+        lines.append(f"{name:18}{values}  {STATISTICS[name].description}".rstrip())
     if any(g.error for g in found):
         lines.append(f"± is one standard error of {SAMPLES:,} draws; numbers without it are exact")
     return "\n".join(lines) + "\n"

@@ -36,7 +36,7 @@ class ConstantFormat:
     """One way to write tables; `suffix` chooses it for files."""
 
     suffix: str
-    words: str
+    description: str
     render: Callable[[Sequence[Computed]], str]
 
 
@@ -56,7 +56,7 @@ def as_markdown(computed: Sequence[Computed]) -> str:
         head, *rows = _cells(c, str, _heading)
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
         body = "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
-        parts.append(f"## {c.table.words}\n\n{body}")
+        parts.append(f"## {c.table.description}\n\n{body}")
     return "\n".join(parts) + "\n" + "; ".join(source(computed)) + "\n"
 
 
@@ -65,7 +65,7 @@ def as_latex(computed: Sequence[Computed]) -> str:
     lines = ["% " + line for line in source(computed)] + [r"% \usepackage{booktabs}"]
     for c in computed:
         head, *rows = _cells(c, _tex, _tex_heading)
-        lines += ["", f"% {c.table.name}: {c.table.words}", rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}"]
+        lines += ["", f"% {c.table.name}: {c.table.description}", rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}"]
         lines += [r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
         lines += [" & ".join(row) + r" \\" for row in rows]
         lines += [r"\bottomrule", r"\end{tabular}"]
@@ -93,8 +93,8 @@ def as_json(computed: Sequence[Computed]) -> str:
         "source": source(computed),
         "tables": {
             c.table.name: {
-                "words": c.table.words,
-                "columns": {column.key: column.words for column in c.table.columns},
+                "words": c.table.description,
+                "columns": {column.key: column.description for column in c.table.columns},
                 "constants": {entry.name: _json_entry(c, entry, row) for entry, row in c.lines()},
             }
             for c in computed
@@ -107,9 +107,9 @@ def as_python(computed: Sequence[Computed]) -> str:
     """A module of dictionaries: TABLE_DIRECTION_STATISTIC = {name: literal}."""
     lines = ['"""Constants of neural-network layers; generated, do not edit.', "", *source(computed), '"""']
     for c in computed:
-        lines += ["", f"# {c.table.name}: {c.table.words}"]
+        lines += ["", f"# {c.table.name}: {c.table.description}"]
         for index, column in enumerate(c.table.columns):
-            lines.append(f"{identifier(c.table.name, column.key)} = {{  # {column.words}")
+            lines.append(f"{identifier(c.table.name, column.key)} = {{  # {column.description}")
             for entry, row in c.lines():
                 error = f"  # ± {row[index].error:.1g}" if row[index].error else ""
                 lines.append(f"    {json.dumps(entry.name, ensure_ascii=False)}: {row[index].literal},{error}")
@@ -123,9 +123,9 @@ def as_c(computed: Sequence[Computed]) -> str:
     lines = ["/* Constants of neural-network layers; generated, do not edit."]
     lines += [f" * {line}" for line in source(computed)] + [" */", f"#ifndef {guard}", f"#define {guard}"]
     for c in computed:
-        lines += ["", f"/* {c.table.name}: {c.table.words} */"]
+        lines += ["", f"/* {c.table.name}: {c.table.description} */"]
         for index, column in enumerate(c.table.columns):
-            lines += ["", f"/* {column.words} */"]
+            lines += ["", f"/* {column.description} */"]
             for entry, row in c.lines():
                 name = identifier("gradstat", c.table.name, entry.name, column.key)
                 value = row[index].literal
@@ -209,7 +209,7 @@ def _number(gain: Gain) -> str:
 
 
 def _heading(column: Column) -> str:
-    return f"{column.direction} {column.statistic}, {column.words}"
+    return f"{column.direction} {column.statistic}, {column.description}"
 
 
 def _tex_heading(column: Column) -> str:

@@ -23,7 +23,7 @@ class Estimator:
     """How draws are chosen and divided into blocks, and how the nodes of a tree become estimates."""
 
     name: str
-    words: str
+    description: str
     nested: bool  # the draws of a shorter run are the first of a longer one, and errors fall as n^-1/2
     blocks: Callable[[Group, int], Blocks]  # of all draws where so many are asked for
     kernel: Kernel  # what samples a block
@@ -38,7 +38,7 @@ class Estimator:
 
 MC = Estimator(
     name="mc",
-    words="independent draws; errors fall as n^-1/2",
+    description="independent draws; errors fall as n^-1/2",
     nested=True,
     blocks=lambda group, samples: group.blocks(samples),
     kernel=run_block,
@@ -48,7 +48,7 @@ MC = Estimator(
 )
 RQMC = Estimator(
     name="rqmc",
-    words="32 to 63 independent scramblings of 2^k Sobol points; errors fall up to as n^-1",
+    description="32 to 63 independent scramblings of 2^k Sobol points; errors fall up to as n^-1",
     nested=False,
     blocks=rqmc.blocks,
     kernel=run_points,

@@ -56,7 +56,7 @@ def prelu(x: Value, weight: float = 0.25) -> Pair:
 @activation(
     formula="min(max(x, min_val), max_val)",
     kinks=lambda min_val, max_val: (min_val, max_val),
-    together=Domain("min_val at most max_val", lambda params: params["min_val"] <= params["max_val"]),
+    constraint=Domain("min_val at most max_val", lambda params: params["min_val"] <= params["max_val"]),
     aliases=("hard_tanh",),
 )
 def hardtanh(x: Value, min_val: float = -1.0, max_val: float = 1.0) -> Pair:

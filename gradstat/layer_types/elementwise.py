@@ -31,7 +31,7 @@ def activation(
     kinks: Kinks = (),
     domains: Mapping[str, Domain] | None = None,
     variants: tuple[str, Mapping[str, Formula | None]] | None = None,
-    together: Domain = ANYTHING,
+    constraint: Domain = ANYTHING,
     torch: str | None = None,
     source: str = "",
     aliases: tuple[str, ...] = (),
@@ -41,7 +41,7 @@ def activation(
 
     kinks: where the formula or a derivative of it jumps, a tuple or a function of the parameters.
     domains: what each parameter may be (a finite number where nothing is said).
-    together: what the parameters must satisfy among each other.
+    constraint: what the parameters must satisfy among each other.
     variants: (parameter, {word: formula}) where a word chooses the formula; None stands for the decorated one.
     torch: PyTorch's name, where it is not `torch.nn.functional.` and the name; "" where PyTorch has none.
     source: who defines it, where PyTorch does not.
@@ -56,7 +56,7 @@ def activation(
             kinks=kinks,
             domains=domains or {},
             variants=variants,
-            together=together,
+            constraint=constraint,
             torch=f"torch.nn.functional.{name}" if torch is None else torch,
             source=source,
             aliases=aliases,
@@ -75,7 +75,7 @@ def elementwise(
     kinks: Kinks,
     domains: Mapping[str, Domain],
     variants: tuple[str, Mapping[str, Formula | None]] | None,
-    together: Domain,
+    constraint: Domain,
     torch: str,
     source: str,
     aliases: tuple[str, ...],
@@ -109,7 +109,7 @@ def elementwise(
         referee=referee,
         referee_words="quadrature",
         parameters=numbers + words,
-        together=together,
+        constraint=constraint,
         aliases=aliases,
         constants=constants,
         kinks=kinks_of,

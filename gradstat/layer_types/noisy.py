@@ -82,7 +82,7 @@ RRELU = Layer(
         Parameter("upper", 1.0 / 3.0, REAL),
         Parameter("training", True, FLAG),
     ),
-    together=Domain("lower ≤ upper", lambda params: params["lower"] <= params["upper"]),
+    constraint=Domain("lower ≤ upper", lambda params: params["lower"] <= params["upper"]),
     shape=lambda params: Shape(noise=1),
     constants=constants,
 )

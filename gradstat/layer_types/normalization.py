@@ -167,7 +167,7 @@ def vector(
     referee: Referee,
     constants: Callable[[Params], tuple[float, ...]],
     parameters: tuple[Parameter, ...],
-    words: str,
+    description: str,
     aliases: tuple[str, ...] = (),
 ) -> Layer:
     """The record of one layer from n inputs to n outputs."""
@@ -179,7 +179,7 @@ def vector(
         kernel=lambda params: kernel,
         elementwise=False,
         referee=referee,
-        referee_words=words,
+        referee_words=description,
         parameters=parameters,
         aliases=aliases,
         shape=lambda params: Shape.pooled(params["n"], params["n"]),

@@ -20,11 +20,11 @@ ALL = "all"
 class Domain:
     """A set of allowed parameter values: its words, and its test."""
 
-    words: str
+    description: str
     contains: Callable[[Any], bool]
 
     def __and__(self, other: "Domain") -> "Domain":
-        return Domain(f"{self.words}, {other.words}", lambda v: self.contains(v) and other.contains(v))
+        return Domain(f"{self.description}, {other.description}", lambda v: self.contains(v) and other.contains(v))
 
 
 ANYTHING = Domain("anything", lambda v: True)
@@ -118,12 +118,14 @@ class Layer:
     referee: Referee = no_referee
     referee_words: str = "none"
     parameters: tuple[Parameter, ...] = ()
-    together: Domain = ANYTHING  # what all parameters must satisfy among each other, as a mapping
+    constraint: Domain = ANYTHING  # what all parameters must satisfy among each other, as a mapping
     aliases: tuple[str, ...] = ()
     shape: Callable[[Params], Shape] = unit_shape
     constants: Callable[[Params], tuple[float, ...]] = all_values
     kinks: Callable[[Params], tuple[float, ...]] = field(default=lambda params: ())
-    below_zero: Callable[[Params], str] = field(default=lambda params: "")  # why x must not be negative; "": it may
+    negative_input_error: Callable[[Params], str] = field(
+        default=lambda params: ""
+    )  # why x must not be negative; "": it may
     source: str = ""  # who defines it, where PyTorch does not
     growth: str = "polynomial"  # of y in x; decides what the tail test promises
 
@@ -137,13 +139,13 @@ class Layer:
         for parameter in self.parameters:
             value = given.get(parameter.name, parameter.default)
             if not parameter.domain.contains(value):
-                allowed = parameter.domain.words
+                allowed = parameter.domain.description
                 found = reprlib.repr(value)
                 raise UsageError(f"{self.name}: {parameter.name} = {found} is impossible; allowed: {allowed}")
             values[parameter.name] = value
-        if not self.together.contains(values):
+        if not self.constraint.contains(values):
             words = ", ".join(f"{name} = {value!r}" for name, value in values.items())
-            raise UsageError(f"{self.name}: {words} is impossible; allowed: {self.together.words}")
+            raise UsageError(f"{self.name}: {words} is impossible; allowed: {self.constraint.description}")
         return values
 
 

@@ -48,7 +48,7 @@ def activation(
             kinks=kinks,
             domains=domains or {},
             variants=None,
-            together=ANYTHING,
+            constraint=ANYTHING,
             torch=torch,
             source=source,
             aliases=(),

@@ -71,7 +71,7 @@ class Case:
     def check(self) -> None:
         """UsageError for parameters that are impossible, and where x can be negative and the layer makes NaN of it."""
         _ = self.shape  # settles the parameters and checks how they go together
-        reason = self.layer.below_zero(self.params)
+        reason = self.layer.negative_input_error(self.params)
         if reason and lowest(self.x) < 0.0:
             uniform = f'input = {{ distribution = "uniform", mean = {2.0 * self.x.std:g}, std = {self.x.std:g} }}'
             raise UsageError(f"{self.layer.name}: {reason}, or x that is never negative: {uniform}")

@@ -15,7 +15,7 @@ REFEREE = 1e-13  # what quadrature promises; closed forms do better
 class Statistic:
     """f(base), where base is a quantity that is sampled with a standard error."""
 
-    words: str
+    description: str
     base: str
     f: Function = lambda v: v
     slope: Function = lambda v: 1.0

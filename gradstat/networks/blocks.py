@@ -39,7 +39,7 @@ class BlockKind:
     """
 
     name: str
-    words: str
+    description: str
     parameters: tuple[Parameter, ...] = ()
     build: Callable[[Params, Features], Operation] | None = None
     others: bool = field(default=False)
@@ -58,7 +58,7 @@ class BlockKind:
                     if parameter.name in given
                     else (f"{parameter.name} is missing")
                 )
-                raise UsageError(f"{self.name}: {found}; allowed: {parameter.domain.words}")
+                raise UsageError(f"{self.name}: {found}; allowed: {parameter.domain.description}")
         return {parameter.name: parameter.default for parameter in self.parameters} | dict(given)
 
 

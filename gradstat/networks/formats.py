@@ -30,7 +30,7 @@ class Format:
     """One way to write experiments; `suffix` chooses it for -o."""
 
     suffix: str
-    words: str
+    description: str
     render: Callable[[Outcomes, Screen, Sequence[Path]], str]
 
 

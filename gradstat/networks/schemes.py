@@ -35,7 +35,7 @@ class Scheme:
     """One way to scale a network. Layers without weights become y = (f(x) − E[f])/divisor where `centred`."""
 
     name: str
-    words: str
+    description: str
     spread: Callable[[Fans], float]  # σ of one weight
     normalized: str = ""  # what the weights are made to have exactly, instead of on average: rows, columns, both
     centred: bool = False

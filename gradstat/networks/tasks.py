@@ -32,7 +32,7 @@ class Task:
         return f"{self.architecture:03d}-{self.scheme}-{what}"
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """`network 3`, counted from 1."""
         return "prediction" if self.number == PREDICTION else f"network {self.number + 1}"
 

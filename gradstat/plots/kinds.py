@@ -43,7 +43,7 @@ class Request:
 class Plot:
     """One kind of picture: its words, the module that draws it, what it takes, and its defaults."""
 
-    words: str
+    description: str
     module: str
     takes: tuple[str, ...]
     samples: int = 0  # draws where -n is left out; 0: it samples nothing

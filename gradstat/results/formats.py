@@ -34,7 +34,7 @@ class Format:
     """One way to write a result; `suffix` chooses it for -o."""
 
     suffix: str
-    words: str
+    description: str
     render: Callable[["Result", Screen], str]
 
 

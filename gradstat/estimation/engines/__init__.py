@@ -84,7 +84,7 @@ def _dask(address: str, jobs: int) -> Iterator[tuple[Engine, int]]:
 class EngineSpec:
     """Where to sample: words about it, and how it is opened with an address and a number of jobs."""
 
-    words: str
+    description: str
     opened: Callable[[str, int], Opened]
 
 

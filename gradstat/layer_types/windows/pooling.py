@@ -172,7 +172,7 @@ def norm_referee(params: Params, axes: Axes, row: Row, x: Input, dy: Upstream) -
     return Exact(0.0, var, size, size)
 
 
-def norm_below_zero(params: Params) -> str:
+def norm_negative_input_error(params: Params) -> str:
     """Only 1 and even powers are defined for every sum of powers of negative numbers."""
     p = params["norm_type"]
     if p == 1 or p % 2 == 0:
@@ -244,7 +244,7 @@ def norm_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tu
         parameters=_parameters(parameters),
         shape=lambda params: shape_of(lay_out(params), params["size"] is not None),
         constants=lambda params: norm_constants(params, lay_out(params)),
-        below_zero=norm_below_zero,
+        negative_input_error=norm_negative_input_error,
     )
 
 
