@@ -16,14 +16,13 @@ from gradstat.estimation.significance import z_bound
 from gradstat.layer_types.branches import BRANCHES, MAXOUT
 from gradstat.layer_types.exact import ratios
 from gradstat.layer_types.gates import GATES, GLU, REGLU
-from gradstat.layer_types.noisy import NOISY, RRELU
 from gradstat.layer_types.normalization import VECTORS
 from gradstat.layer_types.record import BACKWARD, FORWARD, Exact, Layer
 from gradstat.layer_types.registry import LAYERS, Case, find
-from gradstat.layer_types.stochastic import ALPHA_DROPOUT, DROPOUTS
+from gradstat.layer_types.stochastic import ALPHA_DROPOUT, RRELU, STOCHASTIC
 from tests.naive_vectors import NAIVE
 
-TABLES = (*GATES, *VECTORS, *BRANCHES, *DROPOUTS, *NOISY)
+TABLES = (*GATES, *VECTORS, *BRANCHES, *STOCHASTIC)
 
 # Parameters worth testing beyond the defaults.
 OTHERS: dict[str, list[dict[str, Any]]] = {

@@ -8,23 +8,20 @@ from typing import Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError, unknown
-from gradstat.layer_types import (
-    smooth,  # noqa: F401  (fill ACTIVATIONS)
-)
+from gradstat.layer_types import activations  # noqa: F401  (fills ACTIVATIONS)
 from gradstat.layer_types.branches import BRANCHES
 from gradstat.layer_types.elementwise import ACTIVATIONS
 from gradstat.layer_types.exact.distributions import lowest
 from gradstat.layer_types.gates import GATES
 from gradstat.layer_types.linear.convolution import CONVOLUTIONS
 from gradstat.layer_types.linear.dense import LINEAR
-from gradstat.layer_types.noisy import NOISY
 from gradstat.layer_types.normalization import VECTORS
 from gradstat.layer_types.record import Exact, Layer, Params, Row, Shape
-from gradstat.layer_types.stochastic import DROPOUTS
+from gradstat.layer_types.stochastic import STOCHASTIC
 from gradstat.layer_types.windows.pooling import POOLING
 
 LAYERS: dict[str, Layer] = ACTIVATIONS | {
-    layer.name: layer for layer in (*NOISY, *POOLING, *GATES, *VECTORS, *BRANCHES, *DROPOUTS, LINEAR, *CONVOLUTIONS)
+    layer.name: layer for layer in (*POOLING, *GATES, *VECTORS, *BRANCHES, *STOCHASTIC, LINEAR, *CONVOLUTIONS)
 }
 
 
