@@ -70,7 +70,7 @@ class Convolution:
     def connections(self) -> Connections:
         """Every output of a window joined to every input of its group that the window reads, and back if transposed."""
         windows = geometry.windows_of(self.axes)
-        joined = [
+        edges = [
             (*self.slots(out, in_, window, slot), self.weight(out, in_, tap))
             for out in range(self.n_out)
             for window, taps in enumerate(windows)
@@ -78,9 +78,9 @@ class Convolution:
             for tap, slot in taps
         ]
         shape = self.shape()
-        return Connections(shape.n_out, joined, self.factors(), self.sets(), shape.grid)
+        return Connections(shape.n_out, edges, self.factors(), self.norm_groups(), shape.grid)
 
-    def sets(self) -> list[int] | None:
+    def norm_groups(self) -> list[int] | None:
         """Of every weight the set it is normalized in: its output or input channel, and its tap where `per_tap`."""
         if self.params["normalize"] == "none":
             return None

@@ -81,9 +81,9 @@ def features(params: Params) -> tuple[int, int]:
 def connections(params: Params) -> Connections:
     """Every input is joined to every output."""
     n_in, n_out = features(params)
-    joined = [(out, in_, out * n_in + in_) for out in range(n_out) for in_ in range(n_in)]
-    sets = {"fan_in": [out for out, _, _ in joined], "fan_out": [in_ for _, in_, _ in joined], "none": None}
-    return Connections(n_out, joined, (1.0,) * len(joined), sets[params["normalize"]])
+    edges = [(out, in_, out * n_in + in_) for out in range(n_out) for in_ in range(n_in)]
+    sets = {"fan_in": [out for out, _, _ in edges], "fan_out": [in_ for _, in_, _ in edges], "none": None}
+    return Connections(n_out, edges, (1.0,) * len(edges), sets[params["normalize"]])
 
 
 def constants(params: Params) -> tuple[float, ...]:

@@ -63,38 +63,38 @@ class Connections:
     """A linear map: which weight joins which output to which input, and what the weights are normalized over."""
 
     n_out: int
-    joined: Sequence[tuple[int, int, int]]  # output slot, input slot, weight
+    edges: Sequence[tuple[int, int, int]]  # output slot, input slot, weight
     factors: Sequence[float]  # of every weight, after it is normalized
-    sets: Sequence[int] | None  # of every weight: the set that is divided by its norm; None: as drawn
+    norm_groups: Sequence[int] | None  # of every weight: the set that is divided by its norm; None: as drawn
     grid: tuple[int, ...] = ()  # the map of the inputs, where they have one
 
     @cached_property
-    def members(self) -> Counter[int]:
+    def group_sizes(self) -> Counter[int]:
         """The number of weights in every set."""
-        return Counter(self.sets or ())
+        return Counter(self.norm_groups or ())
 
     def flat(self, weight: int) -> float:
-        """A weight where all are alike: factor / √members."""
-        return self.factors[weight] / math.sqrt(self.members[self.sets[weight]] if self.sets else 1)
+        """A weight where all are alike: factor / √(weights of the group)."""
+        return self.factors[weight] / math.sqrt(self.group_sizes[self.norm_groups[weight]] if self.norm_groups else 1)
 
     def constants(self) -> tuple[float, ...]:
         """What `weights_kernel` receives."""
-        joined = [number for connection in self.joined for number in connection]
-        sets = [0] * len(self.factors) if self.sets is None else self.sets
-        counts = (len(sets), len(self.members), len(self.joined))
-        return tuple(map(float, (*counts, *sets, *self.factors, *joined)))
+        edges = [number for connection in self.edges for number in connection]
+        sets = [0] * len(self.factors) if self.norm_groups is None else self.norm_groups
+        counts = (len(sets), len(self.group_sizes), len(self.edges))
+        return tuple(map(float, (*counts, *sets, *self.factors, *edges)))
 
     def flat_constants(self) -> tuple[float, ...]:
         """What `average_kernel` receives where all weights are alike."""
         windows: list[list[tuple[int, float]]] = [[] for _ in range(self.n_out)]
-        for out, in_, weight in self.joined:
+        for out, in_, weight in self.edges:
             windows[out].append((in_, 1.0 / self.flat(weight)))
         return table([[i for i, _ in own] for own in windows], [divisor for own in windows for _, divisor in own])
 
     def terms(self, row: Row) -> list[list[tuple[int, int]]]:
         """Of every slot of a row: (slot on the other side, weight)."""
         found = defaultdict(list)
-        for out, in_, weight in self.joined:
+        for out, in_, weight in self.edges:
             here, there = (out, in_) if row.direction == FORWARD else (in_, out)
             found[here].append((there, weight))
         return [found[slot] for slot in row.slots]
@@ -118,14 +118,14 @@ class Connections:
         return pooled_normals(parts) if normal and all(map(self._whole, self.terms(row))) else pooled(parts)
 
     def _variance(self, terms: list[tuple[int, int]]) -> float:
-        """Σ E[w²], E[w²] = factor²/members."""
-        sets, factors = self.sets, self.factors
-        return math.fsum(factors[w] ** 2 / (self.members[sets[w]] if sets else 1) for _, w in terms)
+        """Σ E[w²], E[w²] = factor²/(weights of the group)."""
+        sets, factors = self.norm_groups, self.factors
+        return math.fsum(factors[w] ** 2 / (self.group_sizes[sets[w]] if sets else 1) for _, w in terms)
 
     def _whole(self, terms: list[tuple[int, int]]) -> bool:
         """True where every set is here with all its weights, and with one factor."""
-        if self.sets is None:
+        if self.norm_groups is None:
             return False
-        found = Counter(self.sets[weight] for _, weight in terms)
-        factors = {(self.sets[weight], self.factors[weight]) for _, weight in terms}
-        return len(factors) == len(found) and all(self.members[own] == count for own, count in found.items())
+        found = Counter(self.norm_groups[weight] for _, weight in terms)
+        factors = {(self.norm_groups[weight], self.factors[weight]) for _, weight in terms}
+        return len(factors) == len(found) and all(self.group_sizes[own] == count for own, count in found.items())

@@ -110,7 +110,7 @@ def max_referee(axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
     """Order statistics, for independent x: the largest of each window; the windows that each input wins."""
     windows = slots_of(axes)
     if x.correlation:
-        return handed_on([1.0] * len(windows), axes, row, dy)
+        return pass_through_referee([1.0] * len(windows), axes, row, dy)
     if row.direction == FORWARD:
         return maxima([len(windows[slot]) for slot in row.slots], x)
     sets = [frozenset(window) for window in windows]
@@ -130,7 +130,7 @@ def weighted_referee(weights: Weights, axes: Axes, row: Row, x: Input, dy: Upstr
     return of_upstream(list(outputs.values()), dy)
 
 
-def handed_on(scales: list[float], axes: Axes, row: Row, dy: Upstream) -> Exact | None:
+def pass_through_referee(scales: list[float], axes: Axes, row: Row, dy: Upstream) -> Exact | None:
     """Layers that hand the whole of each dy on, Σ (∂y/∂x)² = a over a window, whatever x is: only the pooled row.
 
     With independent dy its variance is Σa/positions; on a map without border one window belongs to each cell.
@@ -156,7 +156,7 @@ def norm_referee(params: Params, axes: Axes, row: Row, x: Input, dy: Upstream) -
     if params["norm_type"] != 2:
         return None
     if x.correlation:
-        return handed_on(scales, axes, row, dy)
+        return pass_through_referee(scales, axes, row, dy)
     standard = x.distribution == "normal" and x.mean == 0.0
     if row.direction == FORWARD:
         parts = [(len(windows[slot]), x.std * math.sqrt(scales[slot])) for slot in row.slots]
