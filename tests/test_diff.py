@@ -13,7 +13,7 @@ from gradstat.estimation.run import run
 from gradstat.layer_types.from_config import cases
 from gradstat.results.diff import Comparison, Score, compare
 from gradstat.results.provenance import provenance
-from gradstat.results.rows import table
+from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result, write
 
 LAYERS = ({"name": "relu"}, {"name": "sigmoid"})
@@ -23,7 +23,7 @@ Layers = tuple[dict[str, Any], ...]
 def sampled(seed: int = 1, samples: int = 20_000, layers: Layers = LAYERS) -> Result:
     config = RunConfig.model_validate({"seed": seed, "samples": samples, "layer": list(layers)})
     lines = run(cases(config), samples, seed, 1)
-    return Result(table(lines, seed, "mc"), provenance(config, 1, 0.0))
+    return Result(to_arrow(lines, seed, "mc"), provenance(config, 1, 0.0))
 
 
 def changed(result: Result, column: str, value: Any, row: int = 0) -> Result:

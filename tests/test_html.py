@@ -15,7 +15,7 @@ from gradstat.estimation.run import run
 from gradstat.layer_types.from_config import cases
 from gradstat.results.html import as_html, z_strip
 from gradstat.results.provenance import provenance
-from gradstat.results.rows import table
+from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result, write
 
 EVIL = "</script><script>alert(1)</script>\"'&<b>"
@@ -45,7 +45,7 @@ def result() -> Result:
     ]
     config = RunConfig.model_validate({"samples": 4096, "layer": layers})
     lines = run(cases(config), 4096, config.seed, jobs=1)
-    return Result(table(lines, config.seed, "mc"), provenance(config, 1, 0.1) | {EVIL: EVIL})
+    return Result(to_arrow(lines, config.seed, "mc"), provenance(config, 1, 0.1) | {EVIL: EVIL})
 
 
 class Page(HTMLParser):

@@ -12,7 +12,7 @@ from gradstat.estimation.significance import z_bound
 from gradstat.layer_types.record import BACKWARD, FORWARD
 from gradstat.layer_types.registry import LAYERS, Case, find
 from gradstat.layer_types.windows import pooling
-from gradstat.layer_types.windows.kernels import power_kernel, table
+from gradstat.layer_types.windows.kernels import power_kernel, window_table
 from gradstat.numerics.draws import LANES
 from tests.layer_cases import SMALL_CASES, Array, name_of, numbers, run_compiled, run_plain
 from tests.naive_layers import NAIVE
@@ -167,7 +167,7 @@ def test_windows_may_overlap_and_run_backwards() -> None:
     windows, none = [(0, 1), (1, 2), (1, 0)], np.empty((0, 50))
     for kernel, numbers_of_it in ((pooling.max_kernel, ()), (pooling.average_kernel, (2.0,) * 6)):
         y, dx = np.full((3, 50), np.nan), np.full((3, 50), np.nan)
-        kernel(np.array(table(windows, numbers_of_it)), x, dy, none, y, dx)
+        kernel(np.array(window_table(windows, numbers_of_it)), x, dy, none, y, dx)
         expected = np.zeros((3, 50))
         for lane in range(50):
             for window, slots in enumerate(windows):

@@ -27,7 +27,7 @@ from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
 from gradstat.layer_types.registry import Case, find
 from gradstat.plots.kinds import PLOTS, Request
 from gradstat.results.provenance import provenance
-from gradstat.results.rows import table
+from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result, write
 
 needs_matplotlib = pytest.mark.skipif(
@@ -45,7 +45,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     layers = [{"name": "relu"}, {"name": "max_pool2d", **STRIDED}]
     config = RunConfig.model_validate({"seed": SEED, "samples": 4096, "layer": layers})
     lines = runs.run(cases(config), 4096, SEED, jobs=1)
-    write(Result(table(lines, SEED, "mc"), provenance(config, 1, 0.1)), folder / "result.parquet")
+    write(Result(to_arrow(lines, SEED, "mc"), provenance(config, 1, 0.1)), folder / "result.parquet")
     columns = {"id": ["a-1", "b<2>", "c", "d"], "source_z": [0.5, -300.0, None, 3.9]}
     columns |= {"verdict": ["confirmed", "refuted", "undecided", "imprecise"]}  # type: ignore[dict-item]
     pq.write_table(pa.table(columns), folder / "verification.parquet")

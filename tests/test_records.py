@@ -28,7 +28,7 @@ from gradstat.results import schema, store
 from gradstat.results.formats import FORMATS, Screen, check_suffix, save, suffixes
 from gradstat.results.overview import overview
 from gradstat.results.provenance import provenance
-from gradstat.results.rows import table
+from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result, read, write
 from gradstat.text.files import check_writable, replacing
 from gradstat.text.tables import aligned, grid
@@ -56,7 +56,7 @@ def lines() -> list[ResultRow]:
 
 @pytest.fixture(scope="module")
 def result(lines: list[ResultRow]) -> Result:
-    return Result(table(lines, SEED, "mc"), provenance(CONFIG, 2, 1.25))
+    return Result(to_arrow(lines, SEED, "mc"), provenance(CONFIG, 2, 1.25))
 
 
 def numbers(row: dict[str, Any]) -> dict[str, Any]:
@@ -354,7 +354,7 @@ def test_table_fits_the_terminal(width: int, color: bool, result: Result) -> Non
 
 def test_columns_that_tell_nothing_are_left_out(lines: list[ResultRow], result: Result) -> None:
     assert overview(result).columns == ("layer", "quantity", "printed", "estimate", "exact", "z")
-    bare = Result(table([replace(line, exact=None) for line in lines], SEED, "mc"), {})
+    bare = Result(to_arrow([replace(line, exact=None) for line in lines], SEED, "mc"), {})
     assert overview(bare).columns == ("layer", "quantity", "estimate")
     split = [row | {"cell": "(0, 1)"} for row in result.rows()]
     cells = Result(pa.Table.from_pylist(split, schema=schema.SCHEMA), {})

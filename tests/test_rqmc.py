@@ -44,7 +44,7 @@ from gradstat.numerics.sobol import DIMENSIONS
 from gradstat.results.diff import compare
 from gradstat.results.formats import Screen, as_table
 from gradstat.results.provenance import provenance
-from gradstat.results.rows import table
+from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result
 from gradstat.runs.nodes import question
 from gradstat.runs.shards import marked, merge
@@ -318,7 +318,7 @@ def result(samples: int = 2**12) -> Result:
     """A file of a run of relu."""
     config = RunConfig.model_validate({"estimator": "rqmc", "samples": samples, "layer": [{"name": "relu"}]})
     found = run([CASES["relu"]], samples, config.seed, 1, estimator=RQMC)
-    return Result(table(found, config.seed, "rqmc"), provenance(config, 1, 0.0))
+    return Result(to_arrow(found, config.seed, "rqmc"), provenance(config, 1, 0.0))
 
 
 def shard(index: int, of: int, samples: int = 2**22) -> Result:
@@ -327,7 +327,7 @@ def shard(index: int, of: int, samples: int = 2**22) -> Result:
     cases = [CASES["relu"]]
     planned = plan(cases, groups(cases, RQMC.kernel), samples, config.seed, 1, threads, RQMC)
     parts = execute([segment.shard(index, of) for segment in planned], config.seed, 1, threads)
-    own = Result(table(result_rows(cases, parts, RQMC), config.seed, "rqmc"), provenance(config, 1, 0.0))
+    own = Result(to_arrow(result_rows(cases, parts, RQMC), config.seed, "rqmc"), provenance(config, 1, 0.0))
     return marked(own, question(cases, config.seed, "rqmc"), (index, of), parts)
 
 
@@ -384,7 +384,7 @@ def test_text_says_what_the_error_is_made_of() -> None:
 def test_diff_knows_how_little_32_randomizations_tell() -> None:
     """The same difference is worth less where few numbers gave its error; estimators are compared by z-scores."""
     one, mc = result(), run([CASES["relu"]], 2**12, 7, 1)
-    other = Result(table(mc, 7, "mc"), one.provenance)
+    other = Result(to_arrow(mc, 7, "mc"), one.provenance)
     comparison = compare(one, other)
     assert (comparison.scored, comparison.bytewise, comparison.agree) == (2, 0, True)
     a, b = one.rows()[0], other.rows()[0]

@@ -20,7 +20,7 @@ from gradstat.estimation.precision import Target
 from gradstat.estimation.run import execute, plan, result_rows
 from gradstat.layer_types.from_config import cases
 from gradstat.results.provenance import provenance
-from gradstat.results.rows import table
+from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result, read, write
 from gradstat.runs.folder import seal, unseal
 from gradstat.runs.nodes import decode, encode, question
@@ -41,7 +41,7 @@ def sampled(wanted: RunConfig, place: tuple[int, int] | None = None) -> Result:
     if place:
         planned = [segment.shard(*place) for segment in planned]
     parts = execute(planned, wanted.seed, 1, threads)
-    result = Result(table(result_rows(questions, parts), wanted.seed, "mc"), provenance(wanted, 1, 0.0))
+    result = Result(to_arrow(result_rows(questions, parts), wanted.seed, "mc"), provenance(wanted, 1, 0.0))
     return marked(result, question(questions, wanted.seed, "mc"), place, parts) if place else result
 
 

@@ -210,11 +210,11 @@ def test_the_right_print() -> None:
     assert judge(claim_of("0.21"), Measured(math.nan, math.inf, exact=False)).should_print is None
 
 
-def plain_holm(p_values: list[float], spend: float, family: int) -> list[bool]:
-    """Holm 1979: p₍ⱼ₎ against spend/(family − j + 1), up to the first that fails."""
+def plain_holm(p_values: list[float], alpha: float, family: int) -> list[bool]:
+    """Holm 1979: p₍ⱼ₎ against alpha/(family − j + 1), up to the first that fails."""
     rejected = [False] * len(p_values)
     for j, (p, index) in enumerate(sorted((p, i) for i, p in enumerate(p_values))):
-        if p >= spend / (family - j):
+        if p >= alpha / (family - j):
             break
         rejected[index] = True
     return rejected
@@ -224,12 +224,12 @@ def test_holm_is_holm() -> None:
     numbers = random.Random(4)
     for _ in range(300):
         m = numbers.randint(1, 12)
-        family, spend = m + numbers.randint(0, 3), 10 ** numbers.uniform(-8, -1)
-        scores = [quantile(min(1.0, spend * 10 ** numbers.uniform(-2, 1))) for _ in range(m)]
+        family, alpha = m + numbers.randint(0, 3), 10 ** numbers.uniform(-8, -1)
+        scores = [quantile(min(1.0, alpha * 10 ** numbers.uniform(-2, 1))) for _ in range(m)]
         p_values = [2.0 * NormalDist().cdf(-score) for score in scores]
-        tests = holm(scores, spend, family)
-        assert [test.rejected for test in tests] == plain_holm(p_values, spend, family)
-        assert all(test.rejected == (score > test.reach) for score, test in zip(scores, tests, strict=True))
+        tests = holm(scores, alpha, family)
+        assert [test.rejected for test in tests] == plain_holm(p_values, alpha, family)
+        assert all(test.rejected == (score > test.critical_z) for score, test in zip(scores, tests, strict=True))
 
 
 def test_all_looks_together_spend_no_more_than_one_share() -> None:
@@ -278,7 +278,7 @@ def first_verdicts(claims: list[Claim], samples: dict[Any, Any]) -> list[Outcome
     values = [sampled.measure(claim, samples) for claim in claims]
     tests = sampled.test_look(claims, values, 0, (len(claims), len(claims)), FAMILY_WISE)
     return [
-        judge(claim, replace(value, bound=test.reach * value.error))
+        judge(claim, replace(value, bound=test.critical_z * value.error))
         for claim, value, test in zip(claims, values, tests, strict=True)
     ]
 

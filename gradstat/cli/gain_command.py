@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradstat.cli.app import emit
-from gradstat.cli.options import Jobs, Name, assumption_options, debug_option, document, table
+from gradstat.cli.options import Jobs, Name, assumption_options, debug_option, document, parse_pairs
 from gradstat.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _case(layer: dict[str, Any], parameters: Sequence[str], x: str | None, dy: s
     from gradstat.layer_types.from_config import cases_of
 
     try:
-        config = RunConfig.model_validate(document([table(parameters) | layer], x, dy))
+        config = RunConfig.model_validate(document([parse_pairs(parameters) | layer], x, dy))
         (case,) = cases_of(config.layer[0], config)
     except ValidationError as error:
         raise UsageError(explain(error)[1].removeprefix("layer 1: ")) from None

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from gradstat.cli.app import say
-from gradstat.cli.judgement import judge
+from gradstat.cli.exit_status import exit_code_for
 from gradstat.cli.options import PATH, output_options
 from gradstat.errors import UsageError
 
@@ -30,4 +30,4 @@ def command(parts: tuple[Path, ...], output: tuple[Path, ...], format_name: str,
     for note in merged.notes:
         say(note)
     deliver(merged.result, output, format_name, quiet)
-    return judge(merged.lines, Target.of(merged.config))
+    return exit_code_for(merged.lines, Target.of(merged.config))

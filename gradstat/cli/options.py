@@ -151,11 +151,11 @@ def assumption_options(command: Command) -> Command:
 def document(layers: Sequence[dict[str, Any]], x: str | None, dy: str | None) -> dict[str, Any]:
     """The configuration that these layers, --input and --upstream stand for."""
     assumed = {"input": x, "upstream": dy}
-    tables = {name: table(text.split(","), f"--{name} ") for name, text in assumed.items() if text}
+    tables = {name: parse_pairs(text.split(","), f"--{name} ") for name, text in assumed.items() if text}
     return {"layer": list(layers), **tables}
 
 
-def table(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
+def parse_pairs(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
     """`beta=2` and its like as a table; values are TOML, or bare words."""
     from gradstat.toml_file import parse_override
 

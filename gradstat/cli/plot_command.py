@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradstat.cli.app import say
-from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, assumption_options, debug_option, document, table
+from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, assumption_options, debug_option, document, parse_pairs
 from gradstat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _cases(words: Sequence[str], expressions: Sequence[str], x: str | None, dy: 
         elif not tables:
             raise UsageError(f"{word}: a parameter follows its layer, as leaky_relu {word}")
         else:
-            tables[-1] |= table([word])
+            tables[-1] |= parse_pairs([word])
     tables += [{"expression": formula} for formula in expressions]
     if tables:
         try:

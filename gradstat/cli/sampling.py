@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gradstat.cli.exit_status import exit_code_for
 from gradstat.cli.interrupts import at_once, deaf
-from gradstat.cli.judgement import judge
 from gradstat.cli.progress import Progress
 from gradstat.config import RunConfig
 from gradstat.errors import Interrupted
@@ -46,7 +46,7 @@ def _sample(job: Job, listener: Progress, deliver: "Callable[[Result], None]", s
         from gradstat.estimation.precision import Target
         from gradstat.estimation.run import available_cpus, execute, plan, result_rows
         from gradstat.results.provenance import provenance
-        from gradstat.results.rows import table
+        from gradstat.results.rows import to_arrow
         from gradstat.results.store import Result
         from gradstat.runs.checkpoints import checkpoint
         from gradstat.runs.nodes import question
@@ -69,10 +69,10 @@ def _sample(job: Job, listener: Progress, deliver: "Callable[[Result], None]", s
             listener.note(f"kept what was finished {checkpointer.saves} times, in {checkpointer.seconds:.3f} s")
         rows = result_rows(questions, snapshots, estimator)
         seconds = time.perf_counter() - start
-        result = Result(table(rows, config.seed, config.estimator), provenance(config, jobs, seconds))
+        result = Result(to_arrow(rows, config.seed, config.estimator), provenance(config, jobs, seconds))
         deliver(marked(result, asked, job.shard, snapshots) if job.shard else result)
         checkpointer.forget(planned)
-    return judge(rows, None if job.shard else target)
+    return exit_code_for(rows, None if job.shard else target)
 
 
 @contextmanager

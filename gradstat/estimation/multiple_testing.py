@@ -18,15 +18,15 @@ AGREEMENT, REFUTING, CONFIRMING = 0.5, 0.25, 0.25  # shares of it
 
 
 @dataclass(frozen=True)
-class Test:
+class HolmDecision:
     """Whether a hypothesis is rejected, and the number of standard errors that it was held against."""
 
     rejected: bool
-    reach: float
+    critical_z: float
 
 
 def level(share: float, look: int, family_wise: float = FAMILY_WISE) -> float:
-    """What one look may spend."""
+    """What one look may alpha."""
     return family_wise * share / 2.0 ** (look + 1)
 
 
@@ -35,23 +35,23 @@ def quantile(probability: float) -> float:
     return -NormalDist().inv_cdf(probability / 2.0)
 
 
-def holm(scores: Sequence[float], spend: float, family: int) -> list[Test]:
+def holm(scores: Sequence[float], alpha: float, family: int) -> list[HolmDecision]:
     """Holm's step-down test of scores in standard errors, two-sided.
 
     family: hypotheses not rejected so far, at least as many as there are scores. The largest score is held against
-    spend/family, the next against spend/(family − 1), and so on until the first that does not reach its bound; the
+    alpha/family, the next against alpha/(family − 1), and so on until the first that does not critical_z its bound; the
     bound of that one is the bound of all below it.
     """
-    tests: dict[int, Test] = {}
+    tests: dict[int, HolmDecision] = {}
     rejected = 0
     for index in sorted(range(len(scores)), key=lambda i: -scores[i]):
-        reach = quantile(spend / (family - rejected))
-        passed = rejected == len(tests) and scores[index] > reach
-        tests[index] = Test(passed, reach)
+        critical_z = quantile(alpha / (family - rejected))
+        passed = rejected == len(tests) and scores[index] > critical_z
+        tests[index] = HolmDecision(passed, critical_z)
         rejected += passed
     return [tests[index] for index in range(len(scores))]
 
 
-def bonferroni(spend: float, tests: int) -> float:
+def bonferroni(alpha: float, tests: int) -> float:
     """Standard errors that all of so many values stay within."""
-    return quantile(spend / max(tests, 1))
+    return quantile(alpha / max(tests, 1))

@@ -12,7 +12,7 @@ from gradstat.layer_types.record import Exact
 from gradstat.results.schema import ACCUMULATORS, SCHEMA
 
 
-def table(lines: Sequence[ResultRow], seed: int, estimator: str) -> pa.Table:
+def to_arrow(lines: Sequence[ResultRow], seed: int, estimator: str) -> pa.Table:
     """One row per line, with the columns of the result file."""
     return pa.Table.from_pylist([_row(line, seed, estimator) for line in lines], schema=SCHEMA)
 

@@ -20,7 +20,7 @@ from gradstat.estimation.run import ResultRow, result_rows
 from gradstat.estimation.segments import SegmentSnapshot
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.registry import Case
-from gradstat.results.rows import table
+from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result
 from gradstat.runs.folder import run_id, seal, unseal
 from gradstat.runs.nodes import decode, encode
@@ -86,7 +86,7 @@ def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
     snapshots = [snapshot for shard in ordered for snapshot in shard.snapshots]
     _check_complete(snapshots, questions, ordered[0].path)
     found = result_rows(questions, snapshots, estimator_of(config.estimator))
-    result = Result(table(found, config.seed, config.estimator), _provenance(ordered))
+    result = Result(to_arrow(found, config.seed, config.estimator), _provenance(ordered))
     return Merged(result, found, config, notes)
 
 

@@ -17,7 +17,7 @@ from gradstat.layer_types.record import ALL, Row
 from gradstat.layer_types.registry import Case, find
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.toml_file import read_toml
-from gradstat.verification.rounding_interval import Printed, evaluate, parse
+from gradstat.verification.rounding_interval import RoundingInterval, evaluate, parse
 
 MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
 VERDICTS = ("confirmed", "imprecise", "refuted", "undecided")
@@ -95,7 +95,7 @@ class Claim:
         return key_of(self.case, self.row)
 
     @cached_property
-    def printed(self) -> Printed:
+    def printed(self) -> RoundingInterval:
         """The printed value and the interval it stands for."""
         return parse(self.config.value)
 

@@ -131,12 +131,12 @@ def save(outcomes: Sequence[Outcome], path: Path) -> None:
     kind = kind_of(path)
     with replacing(path) as temporary:
         if kind == "parquet":
-            table(outcomes).to_parquet(temporary, index=False)
+            to_frame(outcomes).to_parquet(temporary, index=False)
         else:
             temporary.write_text(REPORTS[kind](outcomes, Screen()), encoding="utf-8")
 
 
-def table(outcomes: Sequence[Outcome]) -> "pd.DataFrame":
+def to_frame(outcomes: Sequence[Outcome]) -> "pd.DataFrame":
     """The outcomes with one column per field of `record`."""
     import pandas as pd
 

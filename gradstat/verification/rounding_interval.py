@@ -31,7 +31,7 @@ OPERATORS = {
 
 
 @dataclass(frozen=True)
-class Printed:
+class RoundingInterval:
     """A printed value and the interval it stands for, ends included: both roundings of a tie are right."""
 
     text: str
@@ -46,7 +46,7 @@ class Printed:
         return float((self.high - self.low) / 2)
 
 
-def parse(text: str) -> Printed:
+def parse(text: str) -> RoundingInterval:
     """`0.2123` → [0.21225, 0.21235]; `sqrt(1/2)` and `5/3` → their value to 10⁻¹² relative. UsageError otherwise."""
     stripped = text.strip()
     if DECIMAL.fullmatch(stripped) and len(stripped) <= LONGEST:
@@ -55,10 +55,10 @@ def parse(text: str) -> Printed:
         if abs(decimals) > LARGEST or number.adjusted() > LARGEST:
             raise UsageError(f"value {stripped} is beyond 10**±{LARGEST}")
         middle, half = Fraction(number), Fraction(10) ** -decimals / 2
-        return Printed(stripped, float(number) + 0.0, middle - half, middle + half, decimals)
+        return RoundingInterval(stripped, float(number) + 0.0, middle - half, middle + half, decimals)
     middle = Fraction(_exactly(stripped))
     slack = (abs(middle) or 1) * TOLERANCE
-    return Printed(stripped, float(middle), middle - slack, middle + slack)
+    return RoundingInterval(stripped, float(middle), middle - slack, middle + slack)
 
 
 def evaluate(text: str) -> float:

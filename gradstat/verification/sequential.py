@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gradstat.errors import GradstatError
-from gradstat.estimation.multiple_testing import AGREEMENT, CONFIRMING, REFUTING, Test, bonferroni, holm, level
+from gradstat.estimation.multiple_testing import AGREEMENT, CONFIRMING, REFUTING, HolmDecision, bonferroni, holm, level
 from gradstat.estimation.significance import SOURCE_BOUND
 from gradstat.layer_types.registry import Case
 from gradstat.layer_types.statistics import STATISTICS, exact_bases
@@ -22,7 +22,7 @@ GROWTH = 4  # from look to look
 TAILS = 1e-3  # kurtosis/n beyond which a mean of n squares is not normal enough to be judged by its standard error
 ROUNDING = 1e-12  # of a row's own scale
 HOEFFDING = 0.56  # √(ln(2/p)/2n) for p ≤ 10⁻⁶, in multiples of the normal quantile/√n
-HOPE = 5.0  # standard errors by which an estimate may yet move
+FUTILITY_MARGIN = 5.0  # standard errors by which an estimate may yet move
 
 Samples = Mapping[Any, Any]  # key of a row → its estimates
 
@@ -52,10 +52,10 @@ def sample(
     return {key_of(line.case, line.row): line.estimates for line in lines}
 
 
-def check_agreement(lines: "Sequence[ResultRow]", spend: float) -> None:
+def check_agreement(lines: "Sequence[ResultRow]", alpha: float) -> None:
     """Every exactly known quantity against its estimate; Bonferroni over all of them."""
     scores = [(line, name, z) for line in lines for name, z in z_scores(line).items()]
-    bound = bonferroni(spend, len(scores))
+    bound = bonferroni(alpha, len(scores))
     for line, name, z in sorted(scores, key=lambda score: -abs(score[2])):
         if not abs(z) <= bound:
             raise RefereesDisagree(
@@ -110,10 +110,10 @@ def judge_looks(
         families = (len(claims) - confirmed, len(claims) - (len(settled) - confirmed))
         tests = test_look(still_open, values, look, families, family_wise)
         for claim, value, test in zip(still_open, values, tests, strict=True):
-            outcome = judge(claim, replace(value, bound=test.reach * value.error))
+            outcome = judge(claim, replace(value, bound=test.critical_z * value.error))
             if outcome.verdict != UNDECIDED:
                 outcomes[claim.id] = outcome
-            elif value.n >= max_samples or hopeless(claim, value, test.reach, max_samples):
+            elif value.n >= max_samples or futile(claim, value, test.critical_z, max_samples):
                 outcomes[claim.id] = replace(outcome, detail=f"{max_samples:,} draws cannot decide it")
         still_open = [claim for claim in still_open if claim.id not in outcomes]
         look += 1
@@ -125,7 +125,7 @@ def judge_looks(
 
 def test_look(
     claims: Sequence[Claim], values: Sequence[Measured], look: int, families: tuple[int, int], family_wise: float
-) -> list[Test]:
+) -> list[HolmDecision]:
     """Holm's test in each of two families: values inside their interval may confirm, values outside may refute."""
     found = [score(claim, value) for claim, value in zip(claims, values, strict=True)]
     confirming = holm([max(s, 0.0) for s in found], level(CONFIRMING, look, family_wise), families[0])
@@ -151,10 +151,10 @@ def score(claim: Claim, value: Measured) -> float:
     return -min(distances) / value.error
 
 
-def hopeless(claim: Claim, value: Measured, reach: float, max_samples: int) -> bool:
+def futile(claim: Claim, value: Measured, critical_z: float, max_samples: int) -> bool:
     """True where no more than `max_samples` draws will bring the bound below what the printed digits ask for."""
     if not math.isfinite(value.error):
         return math.isnan(value.error)
-    last = reach * value.error * math.sqrt(value.n / max_samples)
-    away = abs(value.value - claim.printed.value) + HOPE * value.error
+    last = critical_z * value.error * math.sqrt(value.n / max_samples)
+    away = abs(value.value - claim.printed.value) + FUTILITY_MARGIN * value.error
     return 0.5 * claim.printed.half_width < last and away < last + claim.printed.half_width

@@ -11,9 +11,9 @@ from fractions import Fraction
 
 from gradstat.estimation.significance import SOURCE_BOUND
 from gradstat.verification.claims import Claim
-from gradstat.verification.rounding_interval import Printed, rounded
+from gradstat.verification.rounding_interval import RoundingInterval, rounded
 
-HONEST = 2.0  # standard errors that half a unit of the last digit should cover
+PRINTED_SE_PER_HALF_UNIT = 2.0  # standard errors that half a unit of the last digit should cover
 TIE = Fraction(1, 2**51)  # of the value: two units in the last place of a float64
 
 INSIDE, OUTSIDE, OPEN = "inside", "outside", "open"
@@ -85,7 +85,7 @@ def verdict(claim: Claim, measured: Measured) -> str:
     return REFUTED if away - slack > SOURCE_BOUND * error else UNDECIDED
 
 
-def position(printed: Printed, measured: Measured) -> str:
+def position(printed: RoundingInterval, measured: Measured) -> str:
     """Where [value − bound, value + bound] lies relative to the interval of the printed value.
 
     A value known exactly that float64 cannot tell from an end of the interval is a tie: both roundings are right.
@@ -100,7 +100,7 @@ def position(printed: Printed, measured: Measured) -> str:
     return OUTSIDE if value + bound < printed.low or value - bound > printed.high else OPEN
 
 
-def detectable(printed: Printed, measured: Measured) -> float:
+def detectable(printed: RoundingInterval, measured: Measured) -> float:
     """The smallest error of a printed number that is sure to be seen.
 
     Half a unit of its last digit, which rounding may take, and our bound: once where our value is what it is, twice
@@ -117,7 +117,7 @@ def source_error(claim: Claim, measured: Measured) -> float | None:
     return measured.unit_error / math.sqrt(obtained.samples)
 
 
-def should_print(printed: Printed, measured: Measured) -> str | None:
+def should_print(printed: RoundingInterval, measured: Measured) -> str | None:
     """Our value at as many decimals as were printed, or at as many of them as our bound allows."""
     if printed.decimals is None:
         return f"{measured.value:.10g}" if measured.exact else None
@@ -130,9 +130,9 @@ def should_print(printed: Printed, measured: Measured) -> str | None:
     return None
 
 
-def draws_needed(printed: Printed, measured: Measured) -> int | None:
+def draws_needed(printed: RoundingInterval, measured: Measured) -> int | None:
     """Draws after which half a unit of the last printed digit is two standard errors; None where none would do."""
     if printed.decimals is None or measured.unit_error is None:
         return None
-    root = HONEST * measured.unit_error / printed.half_width
+    root = PRINTED_SE_PER_HALF_UNIT * measured.unit_error / printed.half_width
     return max(1, math.ceil(root * root)) if root < 1e100 else None

@@ -16,7 +16,7 @@ import numpy as np
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact.closed_forms import Terms, of_inputs, of_upstream, pooled, pooled_normals, second_moment
 from gradstat.layer_types.record import FORWARD, Exact, Row
-from gradstat.layer_types.windows.kernels import table
+from gradstat.layer_types.windows.kernels import window_table
 
 NORMALIZE = ("fan_in", "fan_out", "none")
 LARGEST = 4096  # weights of one draw: 1024 lanes of them take 32 MB
@@ -89,7 +89,9 @@ class Connections:
         windows: list[list[tuple[int, float]]] = [[] for _ in range(self.n_out)]
         for out, in_, weight in self.edges:
             windows[out].append((in_, 1.0 / self.flat(weight)))
-        return table([[i for i, _ in own] for own in windows], [divisor for own in windows for _, divisor in own])
+        return window_table(
+            [[i for i, _ in own] for own in windows], [divisor for own in windows for _, divisor in own]
+        )
 
     def terms(self, row: Row) -> list[list[tuple[int, int]]]:
         """Of every slot of a row: (slot on the other side, weight)."""

@@ -13,7 +13,7 @@ import numpy as np
 from gradstat.numerics import elementary as el
 
 
-def table(windows: Sequence[Sequence[int]], numbers: Sequence[float] = ()) -> tuple[float, ...]:
+def window_table(windows: Sequence[Sequence[int]], numbers: Sequence[float] = ()) -> tuple[float, ...]:
     """The constants of a kernel: W, W + 1 places, the slots, and the kernel's own numbers."""
     places = [len(windows) + 2]
     for slots in windows:

@@ -29,7 +29,7 @@ from gradstat.layer_types.record import (
 )
 from gradstat.layer_types.windows import geometry
 from gradstat.layer_types.windows.geometry import Axes, sizes
-from gradstat.layer_types.windows.kernels import average_kernel, length_kernel, max_kernel, power_kernel, table
+from gradstat.layer_types.windows.kernels import average_kernel, length_kernel, max_kernel, power_kernel, window_table
 
 PER_TAP = Domain('false, true (1/windows, post III) or "root" (1/√windows)', lambda v: v in (False, True, "root"))
 LayOut = Callable[[Params], Axes]
@@ -183,7 +183,7 @@ def norm_negative_input_error(params: Params) -> str:
 def norm_constants(params: Params, axes: Axes) -> tuple[float, ...]:
     """The windows, a of each, and p where it is not 2."""
     p = float(params["norm_type"])
-    return table(slots_of(axes), (*norm_scales(axes), *(() if p == 2.0 else (p,))))
+    return window_table(slots_of(axes), (*norm_scales(axes), *(() if p == 2.0 else (p,))))
 
 
 def max_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Domain]]) -> Layer:
@@ -199,7 +199,7 @@ def max_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tup
         referee_words="order statistics",
         parameters=_parameters(parameters),
         shape=lambda params: shape_of(lay_out(params), params["size"] is not None),
-        constants=lambda params: table(slots_of(lay_out(params))),
+        constants=lambda params: window_table(slots_of(lay_out(params))),
         aliases=(f"global_{name.removeprefix('adaptive_')}",) if "output_size" in parameters else (),
     )
 
@@ -212,7 +212,9 @@ def average_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str,
 
     def constants(params: Params) -> tuple[float, ...]:
         taps = weights(params)
-        return table([[slot for slot, _ in own] for own in taps], [divisor for own in taps for _, divisor in own])
+        return window_table(
+            [[slot for slot, _ in own] for own in taps], [divisor for own in taps for _, divisor in own]
+        )
 
     return Layer(
         name=name,

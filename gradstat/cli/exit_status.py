@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gradstat.estimation.run import ResultRow
 
 
-def judge(lines: "Sequence[ResultRow]", target: "Target | None") -> int:
+def exit_code_for(lines: "Sequence[ResultRow]", target: "Target | None") -> int:
     """A line on stderr for every number that is none, too far from its exact value, or not precise enough; the code."""
     return agreement(lines) or (precision(lines, target) if target else Exit.DONE)
 

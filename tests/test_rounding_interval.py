@@ -1,4 +1,4 @@
-"""Printed numbers: their intervals in exact arithmetic, and what is not a number."""
+"""RoundingInterval numbers: their intervals in exact arithmetic, and what is not a number."""
 
 import math
 import time
