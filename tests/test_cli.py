@@ -20,7 +20,7 @@ import pytest
 from gradstat import __version__
 from gradstat.cli import app as cli
 from gradstat.cli.app import COMMANDS, explain, start
-from gradstat.cli.interrupts import at_once
+from gradstat.cli.interrupts import exit_on_interrupt
 from gradstat.errors import CheckFailed, Exit, PrecisionNotReached, UnreadableFile, UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -429,11 +429,11 @@ def test_what_ignores_interrupts_goes_on_ignoring_them() -> None:
     """As a command that a shell has put into the background."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with at_once():
+        with exit_on_interrupt():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
-    with at_once():
+    with exit_on_interrupt():
         assert signal.getsignal(signal.SIGINT) is not before
 
 

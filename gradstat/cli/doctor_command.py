@@ -3,7 +3,7 @@
 import click
 
 from gradstat.cli.app import emit, say
-from gradstat.cli.interrupts import at_once
+from gradstat.cli.interrupts import exit_on_interrupt
 from gradstat.cli.options import debug_option
 from gradstat.errors import Exit
 
@@ -14,7 +14,7 @@ DRAWS = 2**20
 @debug_option
 def command() -> int:
     """Check this installation: versions, kernel cache, and one known number."""
-    with at_once():
+    with exit_on_interrupt():
         return examine()
 
 

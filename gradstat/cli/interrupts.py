@@ -12,7 +12,7 @@ from gradstat.errors import Exit
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
+def exit_on_interrupt() -> Iterator[None]:
     """While this lasts, Ctrl-C ends the process there and then; nothing may be half written meanwhile.
 
     LLVM calls back into Python, where an exception is lost with a traceback, or leaves a half-built module whose
@@ -23,7 +23,7 @@ def at_once() -> Iterator[None]:
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
+def ignore_interrupts() -> Iterator[None]:
     """While this lasts, Ctrl-C is not heard: what is finished is being written down."""
     with _handled(signal.SIG_IGN):
         yield

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradstat.cli.exit_status import exit_code_for
-from gradstat.cli.interrupts import at_once, deaf
+from gradstat.cli.interrupts import exit_on_interrupt, ignore_interrupts
 from gradstat.cli.progress import Progress
 from gradstat.config import RunConfig
 from gradstat.errors import Interrupted
@@ -39,7 +39,7 @@ def sample(job: Job, listener: Progress, deliver: "Callable[[Result], None]") ->
 
 def _sample(job: Job, listener: Progress, deliver: "Callable[[Result], None]", stack: ExitStack) -> int:
     config, questions = job.config, job.questions
-    with at_once():
+    with exit_on_interrupt():
         from gradstat.estimation.engines import engine_of
         from gradstat.estimation.estimators import estimator_of
         from gradstat.estimation.groups import groups
@@ -86,7 +86,7 @@ def checkpointing(checkpointer: "Checkpoint", job: Job, listener: Progress) -> "
         listener.close()
         stopped = isinstance(error, KeyboardInterrupt)
         if stopped or checkpointer.lasted:
-            with deaf():
+            with ignore_interrupts():
                 checkpointer.save()
         if stopped:
             raise Interrupted("interrupted", _how_to_go_on(checkpointer, listener)) from None
