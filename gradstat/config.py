@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gradstat.errors import UsageError, closest, quoted
-from gradstat.toml_file import Override, put, read_toml, toml
+from gradstat.toml_file import Override, apply_override, read_toml, toml
 
 LARGEST_SEED = 2**64 - 1
 FEWEST, MOST = 2, 10**15
@@ -59,7 +59,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def shown(text: str) -> str:
+def single_line(text: str) -> str:
     """A text that reports show: one line, and nothing in it that steers a terminal. ValueError otherwise."""
     line = one_line(text)
     if not line.isprintable() or len(line) > LONGEST_TEXT:
@@ -68,7 +68,7 @@ def shown(text: str) -> str:
 
 
 LONGEST_TEXT = 2000
-Text = Annotated[str, AfterValidator(shown)]
+Text = Annotated[str, AfterValidator(single_line)]
 TEXT = f"text in quotes, up to {LONGEST_TEXT} characters, no control characters"
 Printed = Literal["forward_mean", "forward_std", "backward_mean", "backward_std"]
 
@@ -131,12 +131,12 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
     """The configuration in `path` with the overrides put over it, the last one winning."""
     document = read_toml(path)
     for override in overrides:
-        put(document, override)
-    settle(document, [override.key for override in overrides], path)
+        apply_override(document, override)
+    resolve_target(document, [override.key for override in overrides], path)
     try:
         return RunConfig.model_validate(document)
     except ValidationError as error:
-        key, message = explain(error)
+        key, message = describe_error(error)
         blame = [o.typed for o in overrides if f"{o.key}.".startswith(f"{key}.") or f"{key}.".startswith(f"{o.key}.")]
         raise UsageError(f"{blame[-1] if blame else path}: {message}") from None
 
@@ -144,7 +144,7 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
 TARGETS = ("rel_error", "target_error")
 
 
-def settle(document: dict[str, Any], given: Sequence[str], path: Path) -> None:
+def resolve_target(document: dict[str, Any], given: Sequence[str], path: Path) -> None:
     """A number of draws and a target exclude each other; what an option gives displaces what the file says."""
     if "samples" not in given and any(key in given for key in TARGETS):
         document.pop("samples", None)
@@ -167,7 +167,7 @@ _TABLES: dict[str | int, type[BaseModel]] = {"layer": LayerConfig, "input": Inpu
 _ALTERNATIVES = ("float", "int", "str")  # pydantic names the one of several types that it tried
 
 
-def explain(error: ValidationError, model: type[BaseModel] = RunConfig) -> tuple[str, str]:
+def describe_error(error: ValidationError, model: type[BaseModel] = RunConfig) -> tuple[str, str]:
     """The first mistake of a table of this model: its dotted key, and what was found and what is allowed."""
     # Unknown keys first: a misspelt key is often also why another one is missing.
     mistake = min(error.errors(include_url=False), key=lambda details: details["type"] != "extra_forbidden")

@@ -59,7 +59,7 @@ def parse_override(text: str) -> Override:
     return Override(key, document["value"] if len(document) == 1 else value, f"--set {text}")
 
 
-def put(document: dict[str, Any], override: Override) -> None:
+def apply_override(document: dict[str, Any], override: Override) -> None:
     """Set a dotted key, making the tables on its way."""
     *tables, last = override.key.split(".")
     for table in tables:

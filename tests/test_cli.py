@@ -19,7 +19,7 @@ import pytest
 
 from gradstat import __version__
 from gradstat.cli import app as cli
-from gradstat.cli.app import COMMANDS, explain, start
+from gradstat.cli.app import COMMANDS, describe_error, start
 from gradstat.cli.interrupts import exit_on_interrupt
 from gradstat.errors import CheckFailed, Exit, PrecisionNotReached, UnreadableFile, UsageError
 
@@ -212,7 +212,7 @@ def test_debug_adds_a_traceback(gradstat: Command) -> None:
     ],
 )
 def test_every_error_has_its_code(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert explain(error) == code
+    assert describe_error(error) == code
     assert capsys.readouterr().err.count("\n") == (code != 0)
 
 

@@ -25,7 +25,7 @@ from gradstat.estimation.run import ResultRow, run
 from gradstat.layer_types.from_config import cases
 from gradstat.numerics import moments
 from gradstat.results import schema, store
-from gradstat.results.formats import FORMATS, Screen, check_suffix, save, suffixes
+from gradstat.results.formats import FORMATS, Terminal, check_suffix, save, suffixes
 from gradstat.results.overview import overview
 from gradstat.results.provenance import provenance
 from gradstat.results.rows import to_arrow
@@ -281,7 +281,7 @@ def test_every_suffix_is_written(result: Result, tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path)) == len(suffixes()) == len(FORMATS) + 1
     for entry in FORMATS.values():
         text = (tmp_path / f"a{entry.suffix}").read_text(encoding="utf-8")
-        assert text == entry.render(result, Screen())
+        assert text == entry.render(result, Terminal())
         assert text.endswith("\n")
 
 
@@ -291,11 +291,11 @@ def test_every_suffix_is_written(result: Result, tmp_path: Path) -> None:
 def test_show_gives_the_text_of_run(result: Result, tmp_path: Path) -> None:
     write(result, tmp_path / "a.parquet")
     for entry in FORMATS.values():
-        assert entry.render(read(tmp_path / "a.parquet"), Screen()) == entry.render(result, Screen())
+        assert entry.render(read(tmp_path / "a.parquet"), Terminal()) == entry.render(result, Terminal())
 
 
 def test_csv_reads_back_exactly(result: Result) -> None:
-    text = FORMATS["csv"].render(result, Screen())
+    text = FORMATS["csv"].render(result, Terminal())
     for found, row in zip(csv.DictReader(io.StringIO(text)), result.rows(), strict=True):
         assert list(found) == schema.SHOWN
         for name in schema.SHOWN:
@@ -306,7 +306,7 @@ def test_json_is_valid_and_exact(result: Result) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    document = json.loads(FORMATS["json"].render(result, Screen()), parse_constant=refuse)
+    document = json.loads(FORMATS["json"].render(result, Terminal()), parse_constant=refuse)
     assert document["provenance"] == result.provenance
     for found, row in zip(document["rows"], result.rows(), strict=True):
         assert found["params"] == json.loads(row["params"])
@@ -315,14 +315,14 @@ def test_json_is_valid_and_exact(result: Result) -> None:
 
 def test_json_knows_neither_nan_nor_infinity(result: Result) -> None:
     odd = [row | {"skewness": math.nan, "z_std": math.inf} for row in result.rows()]
-    text = FORMATS["json"].render(Result(pa.Table.from_pylist(odd, schema=schema.SCHEMA), {}), Screen())
+    text = FORMATS["json"].render(Result(pa.Table.from_pylist(odd, schema=schema.SCHEMA), {}), Terminal())
     assert json.loads(text)["rows"][0]["skewness"] is json.loads(text)["rows"][0]["z_std"] is None
     assert "NaN" not in text
     assert "Infinity" not in text
 
 
 def test_markdown_has_as_many_cells_in_every_line(result: Result) -> None:
-    *rows, blank, notes, end = FORMATS["md"].render(result, Screen()).split("\n")
+    *rows, blank, notes, end = FORMATS["md"].render(result, Terminal()).split("\n")
     assert (blank, end) == ("", "")
     assert "draws per layer" in notes
     cells = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
@@ -331,7 +331,7 @@ def test_markdown_has_as_many_cells_in_every_line(result: Result) -> None:
 
 
 def test_table_is_never_cut_or_wrapped_in_a_pipe(result: Result) -> None:
-    text = FORMATS["table"].render(result, Screen())
+    text = FORMATS["table"].render(result, Terminal())
     assert "\x1b" not in text
     view = overview(result)
     for row in view.rows:
@@ -343,7 +343,7 @@ def test_table_is_never_cut_or_wrapped_in_a_pipe(result: Result) -> None:
 @pytest.mark.parametrize("color", [False, True])
 def test_table_fits_the_terminal(width: int, color: bool, result: Result) -> None:
     """Numbers are never cut; lines are no longer than the terminal from 66 columns on."""
-    text = FORMATS["table"].render(result, Screen(width, color))
+    text = FORMATS["table"].render(result, Terminal(width, color))
     assert ("\x1b[" in text) == color
     plain = re.sub(r"\x1b\[\d+m", "", text)
     body = plain.partition("draws per layer")[0].splitlines()[:-1]
@@ -373,7 +373,7 @@ def test_printed_numbers_stand_beside_their_own_case(result: Result) -> None:
 def test_result_without_rows_is_shown() -> None:
     empty = Result(schema.SCHEMA.empty_table(), {})
     for entry in FORMATS.values():
-        assert entry.render(empty, Screen())
+        assert entry.render(empty, Terminal())
 
 
 def test_shared_assumptions_stand_below_not_in_every_name() -> None:

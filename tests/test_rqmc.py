@@ -42,7 +42,7 @@ from gradstat.numerics import moments as m
 from gradstat.numerics.draws import PILOT, STREAM_VERSION
 from gradstat.numerics.sobol import DIMENSIONS
 from gradstat.results.diff import compare
-from gradstat.results.formats import Screen, as_table
+from gradstat.results.formats import Terminal, as_table
 from gradstat.results.provenance import provenance
 from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result
@@ -376,7 +376,7 @@ def test_a_target_is_reached_by_the_draws_that_growing_pilots_name(name: str) ->
 
 
 def test_text_says_what_the_error_is_made_of() -> None:
-    text = as_table(result(), Screen())
+    text = as_table(result(), Terminal())
     assert "± is one standard error, from the spread of 32 randomizations" in text
     assert "as a normal score" in text
 

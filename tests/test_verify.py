@@ -28,7 +28,7 @@ from gradstat.layer_types.record import FORWARD, Exact
 from gradstat.layer_types.registry import Case, find
 from gradstat.layer_types.statistics import exact_value
 from gradstat.numerics.draws import PILOT
-from gradstat.results.formats import Screen
+from gradstat.results.formats import Terminal
 from gradstat.verification import sequential as sampled
 from gradstat.verification.claims import Claim, ClaimConfig, key_of, load
 from gradstat.verification.matrix_claims import judge_matrix
@@ -434,7 +434,7 @@ def wrong_and_right() -> list[Outcome]:
 
 
 def test_junit_reads_back() -> None:
-    root = ElementTree.fromstring(REPORTS["junit"](wrong_and_right(), Screen()))
+    root = ElementTree.fromstring(REPORTS["junit"](wrong_and_right(), Terminal()))
     (suite,) = root.findall("testsuite")
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     wrong, right = suite.findall("testcase")
@@ -454,7 +454,7 @@ def unescaped(text: str) -> str:
 
 
 def test_github_annotations_read_back() -> None:
-    first, *rest = REPORTS["github"](wrong_and_right(), Screen()).splitlines()
+    first, *rest = REPORTS["github"](wrong_and_right(), Terminal()).splitlines()
     match = re.fullmatch(r"::error file=([^,:]*),line=(\d+),title=([^,:]*)::(.*)", first)
     assert match is not None
     assert (unescaped(match[1]), match[2], match[3]) == ("a,b:c% .toml", "7", "a.b")
@@ -464,7 +464,7 @@ def test_github_annotations_read_back() -> None:
 
 def test_github_annotations_are_capped() -> None:
     outcomes = verify([claim_of("0.38", id=f"c{i}") for i in range(60)], SEED, quick=True)
-    lines = REPORTS["github"](outcomes, Screen()).splitlines()
+    lines = REPORTS["github"](outcomes, Terminal()).splitlines()
     assert sum(line.startswith("::error") for line in lines) == 51
     assert "10 more claims" in lines[50]
 
@@ -501,7 +501,7 @@ def test_json_and_parquet_hold_the_same(tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_the_table_fits_the_screen(width: int) -> None:
-    lines = REPORTS["table"](list(quick().values()), Screen(width)).splitlines()
+    lines = REPORTS["table"](list(quick().values()), Terminal(width)).splitlines()
     assert max(map(len, lines)) <= width
     assert any("0.2123" in line and "0.2117" in line and "imprecise" in line for line in lines)
 

@@ -95,10 +95,10 @@ def start(arguments: Sequence[str]) -> int:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the first
         if "--debug" in arguments and not isinstance(error, click.ClickException | click.exceptions.Exit):
             traceback.print_exc()
-        return explain(error)
+        return describe_error(error)
 
 
-def explain(error: BaseException) -> int:
+def describe_error(error: BaseException) -> int:
     """One line on stderr for what went wrong; the exit code."""
     match error:
         case GradstatError():
@@ -115,7 +115,7 @@ def explain(error: BaseException) -> int:
         case BrokenPipeError():
             return Exit.DONE
         case OSError() if [place.name for place in traceback.extract_tb(error.__traceback__)][-1:] in WRITERS:
-            return explain(_unwritable(error))
+            return describe_error(_unwritable(error))
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             return say(f"{where}{error.strerror or error}; --debug shows where", Exit.INTERNAL)

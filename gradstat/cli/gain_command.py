@@ -81,12 +81,12 @@ def _bare(layer: str) -> "Case":
 def _case(layer: dict[str, Any], parameters: Sequence[str], x: str | None, dy: str | None) -> "Case":
     from pydantic import ValidationError
 
-    from gradstat.config import RunConfig, explain
+    from gradstat.config import RunConfig, describe_error
     from gradstat.layer_types.from_config import cases_of
 
     try:
         config = RunConfig.model_validate(document([parse_pairs(parameters) | layer], x, dy))
         (case,) = cases_of(config.layer[0], config)
     except ValidationError as error:
-        raise UsageError(explain(error)[1].removeprefix("layer 1: ")) from None
+        raise UsageError(describe_error(error)[1].removeprefix("layer 1: ")) from None
     return case

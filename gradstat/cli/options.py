@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from gradstat.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from gradstat.results.formats import Screen
+    from gradstat.results.formats import Terminal
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 MOST_JOBS = 1024
@@ -169,11 +169,11 @@ def parse_pairs(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
     return found
 
 
-def screen() -> "Screen":
+def terminal() -> "Terminal":
     """Where stdout goes: the terminal's width, and colors unless NO_COLOR is set; a pipe has neither."""
-    from gradstat.results.formats import Screen
+    from gradstat.results.formats import Terminal
 
     if sys.stdout is None or not sys.stdout.isatty():
-        return Screen()
+        return Terminal()
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return Screen(shutil.get_terminal_size().columns, not plain)
+    return Terminal(shutil.get_terminal_size().columns, not plain)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gradstat.cli.app import emit, say
-from gradstat.cli.options import screen
+from gradstat.cli.options import terminal
 from gradstat.errors import UsageError
 from gradstat.results.formats import FORMATS, check_suffix, save
 from gradstat.results.store import Result
@@ -34,7 +34,7 @@ def deliver(result: Result, outputs: Sequence[Path], format_name: str, quiet: bo
                 if verbose:
                     say(f"wrote {path}: {result.table.num_rows} rows, {path.stat().st_size:,} bytes")
     if not quiet or STDOUT in outputs:
-        emit(FORMATS[format_name].render(result, screen()))
+        emit(FORMATS[format_name].render(result, terminal()))
     for failure in failures[:-1]:
         say(str(failure))
     if failures:

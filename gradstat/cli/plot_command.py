@@ -110,7 +110,7 @@ def _cases(words: Sequence[str], expressions: Sequence[str], x: str | None, dy: 
     """Layers with the parameters that follow each, the layers of configurations, and expressions."""
     from pydantic import ValidationError
 
-    from gradstat.config import RunConfig, explain, load
+    from gradstat.config import RunConfig, describe_error, load
     from gradstat.layer_types.from_config import cases
 
     tables: list[dict[str, Any]] = []
@@ -129,7 +129,7 @@ def _cases(words: Sequence[str], expressions: Sequence[str], x: str | None, dy: 
         try:
             found += cases(RunConfig.model_validate(document(tables, x, dy)), "command line")
         except ValidationError as error:
-            raise UsageError(explain(error)[1]) from None
+            raise UsageError(describe_error(error)[1]) from None
     if len(found) > MOST_LAYERS:
         raise UsageError(f"{len(found)} layers do not fit into one picture; allowed: up to {MOST_LAYERS}")
     return found

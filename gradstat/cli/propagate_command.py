@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradstat.cli.app import emit, say
-from gradstat.cli.options import PATH, Jobs, Name, Seed, debug_option, screen
+from gradstat.cli.options import PATH, Jobs, Name, Seed, debug_option, terminal
 from gradstat.cli.progress import running_bar
 from gradstat.errors import Exit, UsageError
 from gradstat.text.files import check_writable
@@ -194,4 +194,4 @@ def _deliver(
         if path != STDOUT and path.suffix not in PICTURES:
             save(outcomes, path, pictures)
     if not quiet or STDOUT in output:
-        emit(FORMATS[name].render(outcomes, screen(), pictures))
+        emit(FORMATS[name].render(outcomes, terminal(), pictures))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradstat.cli.app import emit
-from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, debug_option, screen
+from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, debug_option, terminal
 from gradstat.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def command(
     for path in output:
         save(outcomes, path)
     if not quiet:
-        emit(REPORTS[format_name](outcomes, screen()))
+        emit(REPORTS[format_name](outcomes, terminal()))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if format_name == "github" and summary:
         append_github_summary(outcomes, Path(summary))

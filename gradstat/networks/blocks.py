@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gradstat.config import RunConfig, explain
+from gradstat.config import RunConfig, describe_error
 from gradstat.errors import UsageError
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Domain, Parameter, unknown, whole
@@ -70,7 +70,7 @@ def _activation(params: Params, source: Features) -> Operation:
     try:
         case = cases(RunConfig.model_validate({"layer": [table]}), "activation")[0]
     except ValidationError as error:
-        raise UsageError(f"activation: {explain(error)[1].removeprefix('layer 1: ')}") from None
+        raise UsageError(f"activation: {describe_error(error)[1].removeprefix('layer 1: ')}") from None
     except UsageError as error:
         raise UsageError(str(error).replace("activation: layer 1: ", "activation: ")) from None
     if not case.layer.elementwise:

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from gradstat.config import LARGEST_SEED, Strict, explain
+from gradstat.config import LARGEST_SEED, Strict, describe_error
 from gradstat.errors import UsageError
 from gradstat.networks.randomness import MOST_NETWORKS
 from gradstat.networks.schemes import SCHEMES, find
-from gradstat.toml_file import Override, put, read_toml
+from gradstat.toml_file import Override, apply_override, read_toml
 
 LARGEST = 2**16  # features along one dimension
 MOST_REPEATS = 10_000
@@ -66,11 +66,11 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> PropagateConfig:
     """The configuration in `path` with the overrides put over it; UsageError in one line for what is wrong."""
     document = read_toml(path)
     for override in overrides:
-        put(document, override)
+        apply_override(document, override)
     try:
         config = PropagateConfig.model_validate(document)
     except ValidationError as error:
-        key, message = explain(error, PropagateConfig)
+        key, message = describe_error(error, PropagateConfig)
         blame = [o.typed for o in overrides if key.partition(".")[0] == o.key.partition(".")[0]]
         raise UsageError(f"{blame[-1] if blame else path}: {message}") from None
     for name in config.schemes:
@@ -92,7 +92,7 @@ def networks_of(config: PropagateConfig) -> list[NetworkConfig]:
         try:
             network = NetworkConfig.model_validate(table)
         except ValidationError as error:
-            raise UsageError(f"network {number}: {explain(error, NetworkConfig)[1]}") from None
+            raise UsageError(f"network {number}: {describe_error(error, NetworkConfig)[1]}") from None
         if not network.stage:
             raise UsageError(f"network {number}: {NO_STAGE}")
         found.append(network)
@@ -106,5 +106,5 @@ def stages_of(network: NetworkConfig) -> list[StageConfig]:
         try:
             found.append(StageConfig.model_validate(table))
         except ValidationError as error:
-            raise UsageError(f"stage {number}: {explain(error, StageConfig)[1]}") from None
+            raise UsageError(f"stage {number}: {describe_error(error, StageConfig)[1]}") from None
     return found

@@ -16,7 +16,7 @@ from gradstat.networks.growth import Growth
 from gradstat.networks.outcome import COLUMNS, Outcome
 from gradstat.networks.page import page
 from gradstat.networks.summary import HEADER, cells, notes
-from gradstat.results.formats import Screen
+from gradstat.results.formats import Terminal
 from gradstat.text.files import replacing
 from gradstat.text.tables import grid
 
@@ -31,19 +31,19 @@ class Format:
 
     suffix: str
     description: str
-    render: Callable[[Outcomes, Screen, Sequence[Path]], str]
+    render: Callable[[Outcomes, Terminal, Sequence[Path]], str]
 
 
-def as_table(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) -> str:
+def as_table(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:
     """A line per architecture and scheme."""
     text = ""
     for outcome in outcomes:
-        text += grid(HEADER, [cells(combination) for combination in outcome.combinations], screen.width)
+        text += grid(HEADER, [cells(combination) for combination in outcome.combinations], terminal.width)
         text += "".join(f"{note}\n" for note in notes(outcome))
     return text
 
 
-def as_csv(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) -> str:
+def as_csv(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:
     """Every block, full precision."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ["configuration", *COLUMNS], lineterminator="\n")
@@ -54,7 +54,7 @@ def as_csv(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) ->
     return text.getvalue()
 
 
-def as_json(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) -> str:
+def as_json(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:
     """Every block with summary and provenance, full precision; null where there is no number."""
     documents = []
     for outcome in outcomes:
@@ -71,7 +71,7 @@ def as_json(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) -
     return json.dumps(documents, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def as_page(outcomes: Outcomes, screen: Screen, pictures: Sequence[Path] = ()) -> str:
+def as_page(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:
     """A page with pictures, findings and a table."""
     return page(outcomes, pictures)
 
@@ -98,7 +98,7 @@ def save(outcomes: Outcomes, path: Path, pictures: Sequence[Path] = ()) -> None:
         return
     entry = next(entry for entry in FORMATS.values() if entry.suffix == path.suffix)
     beside = [Path(os.path.relpath(picture, path.parent)) for picture in pictures]
-    text = entry.render(outcomes, Screen(), beside)
+    text = entry.render(outcomes, Terminal(), beside)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

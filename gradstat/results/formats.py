@@ -22,7 +22,7 @@ UNLIMITED = 10_000  # columns: nothing is wrapped in a file or a pipe
 
 
 @dataclass(frozen=True)
-class Screen:
+class Terminal:
     """Where text is shown: its width in columns, and whether it has colors."""
 
     width: int = UNLIMITED
@@ -35,10 +35,10 @@ class Format:
 
     suffix: str
     description: str
-    render: Callable[["Result", Screen], str]
+    render: Callable[["Result", Terminal], str]
 
 
-def as_table(result: "Result", screen: Screen) -> str:
+def as_table(result: "Result", terminal: Terminal) -> str:
     """Aligned columns, a layer's name once."""
     from gradstat.results.overview import overview
     from gradstat.text.tables import aligned, grid
@@ -50,10 +50,10 @@ def as_table(result: "Result", screen: Screen) -> str:
     ]
     rows = list(zip(*columns, strict=True))
     notes = "".join(f"{note}\n" for note in view.notes)
-    return grid(view.columns, rows, screen.width, dim=("exact", "z"), color=screen.color) + notes
+    return grid(view.columns, rows, terminal.width, dim=("exact", "z"), color=terminal.color) + notes
 
 
-def as_markdown(result: "Result", screen: Screen) -> str:
+def as_markdown(result: "Result", terminal: Terminal) -> str:
     """A pipe table."""
     from gradstat.results.overview import overview
 
@@ -64,7 +64,7 @@ def as_markdown(result: "Result", screen: Screen) -> str:
     return table + "\n" + "; ".join(view.notes) + "\n"
 
 
-def as_csv(result: "Result", screen: Screen) -> str:
+def as_csv(result: "Result", terminal: Terminal) -> str:
     """Every column but the raw accumulators, each number in the digits that read back to the same float."""
     import csv
 
@@ -77,7 +77,7 @@ def as_csv(result: "Result", screen: Screen) -> str:
     return buffer.getvalue()
 
 
-def as_json(result: "Result", screen: Screen) -> str:
+def as_json(result: "Result", terminal: Terminal) -> str:
     """{provenance, rows}: every column but the raw accumulators, params as an object, null where nothing is known."""
     from gradstat.results.schema import SHOWN
 
@@ -87,7 +87,7 @@ def as_json(result: "Result", screen: Screen) -> str:
     return json.dumps({"provenance": result.provenance, "rows": rows}, indent=1, allow_nan=False) + "\n"
 
 
-def as_html(result: "Result", screen: Screen) -> str:
+def as_html(result: "Result", terminal: Terminal) -> str:
     """One page with sortable tables and the z-scores as a picture."""
     from gradstat.results import html
 
@@ -125,7 +125,7 @@ def save(result: "Result", path: Path) -> None:
         write(result, path)
         return
     entry = next(entry for entry in FORMATS.values() if entry.suffix == path.suffix)
-    text = entry.render(result, Screen())
+    text = entry.render(result, Terminal())
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gradstat.config import RunConfig, explain
+from gradstat.config import RunConfig, describe_error
 from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimators import estimator_of
 from gradstat.estimation.run import ResultRow, result_rows
@@ -137,7 +137,9 @@ def _questions(shard: Shard) -> tuple[RunConfig, list[Case]]:
         config = RunConfig.model_validate(shard.result.provenance.get("configuration"))
         return config, cases(config, str(shard.path))
     except ValidationError as error:
-        raise UsageError(f"{shard.path}: its configuration is of another gradstat: {explain(error)[1]}") from None
+        raise UsageError(
+            f"{shard.path}: its configuration is of another gradstat: {describe_error(error)[1]}"
+        ) from None
 
 
 def _check_complete(snapshots: Sequence[SegmentSnapshot], questions: Sequence[Case], path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, explain
+from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
 from gradstat.errors import UsageError, quoted, unknown
 from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Row
@@ -158,7 +158,7 @@ def _read(path: Path) -> Iterator[Claim]:
             claim = Claim(ClaimConfig.model_validate(table), path, line)
             claim.check()
         except ValidationError as error:
-            raise UsageError(f"{path}:{line}: {_name(table)}{explain(error, ClaimConfig)[1]}") from None
+            raise UsageError(f"{path}:{line}: {_name(table)}{describe_error(error, ClaimConfig)[1]}") from None
         except UsageError as error:
             raise UsageError(f"{path}:{line}: {_name(table)}{error}") from None
         yield claim

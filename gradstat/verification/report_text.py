@@ -1,4 +1,4 @@
-"""Verdicts as text for people: one table for each source, as wide as the screen allows."""
+"""Verdicts as text for people: one table for each source, as wide as the terminal allows."""
 
 import textwrap
 from collections import Counter
@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
 from gradstat.layer_types.record import ALL
-from gradstat.results.formats import Screen
+from gradstat.results.formats import Terminal
 from gradstat.text.tables import NARROWEST, grid
 from gradstat.verification.claims import VERDICTS
 from gradstat.verification.verdicts import Outcome
 
 NOTHING = "–"
-SHORT = 18  # characters of a printed value on a screen; a file has it whole
+SHORT = 18  # characters of a printed value on a terminal; a file has it whole
 LARGE = 10**9  # from where a number of draws is told by its power of ten
 
-# Columns in their order; a narrow screen loses the DISPENSABLE ones, the first of them first.
+# Columns in their order; a narrow terminal loses the DISPENSABLE ones, the first of them first.
 COLUMNS: Mapping[str, Callable[[Outcome], str]] = {
     "claim": lambda o: o.claim.id,
     "quantity": lambda o: quantity(o),
@@ -37,18 +37,18 @@ LEGEND = (
 )
 
 
-def as_table(outcomes: Sequence[Outcome], screen: Screen) -> str:
+def as_table(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
     """A table for each source, then the counts."""
     parts = []
     for source, members in by_source(outcomes):
-        columns = table(members, screen.width)
+        columns = table(members, terminal.width)
         rows = list(zip(*columns.values(), strict=True))
-        heading = wrapped(source, screen.width)
-        parts.append(f"{heading}\n{grid(tuple(columns), rows, screen.width, color=screen.color)}")
-    return "\n".join([*parts, f"{wrapped(LEGEND, screen.width)}\n{wrapped(summary(outcomes), screen.width)}\n"])
+        heading = wrapped(source, terminal.width)
+        parts.append(f"{heading}\n{grid(tuple(columns), rows, terminal.width, color=terminal.color)}")
+    return "\n".join([*parts, f"{wrapped(LEGEND, terminal.width)}\n{wrapped(summary(outcomes), terminal.width)}\n"])
 
 
-def as_markdown(outcomes: Sequence[Outcome], screen: Screen) -> str:
+def as_markdown(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
     """A section for each source, with every value whole."""
     parts = [summary(outcomes)]
     for source, members in by_source(outcomes):
@@ -82,7 +82,7 @@ def table(outcomes: Sequence[Outcome], width: int | None) -> dict[str, list[str]
 
 
 def needed(cells: Mapping[str, Sequence[str]]) -> int:
-    """Columns of a screen that a table takes with its names wrapped."""
+    """Columns of a terminal that a table takes with its names wrapped."""
     widths = [max(len(name), *map(len, column)) + 2 for name, column in cells.items() if name != "claim"]
     return NARROWEST + sum(widths)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from gradstat.errors import UsageError, printable, unknown
-from gradstat.results.formats import Screen
+from gradstat.results.formats import Terminal
 from gradstat.text.files import replacing
 from gradstat.verification.report_text import as_markdown, as_table, draws, summary
 from gradstat.verification.verdicts import Outcome
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_ANNOTATIONS = 50  # GitHub shows ten of a kind per step and drops what comes later
 
-Report = Callable[[Sequence[Outcome], Screen], str]
+Report = Callable[[Sequence[Outcome], Terminal], str]
 
 
 def record(outcome: Outcome) -> dict[str, Any]:
@@ -56,12 +56,12 @@ def record(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def as_json(outcomes: Sequence[Outcome], screen: Screen) -> str:
+def as_json(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
     """A list of records, null where nothing is known."""
     return json.dumps([record(o) for o in outcomes], indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def as_junit(outcomes: Sequence[Outcome], screen: Screen) -> str:
+def as_junit(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
     """One test case per claim; a failure where the verdict is not the expected one."""
     failures = sum(not o.as_expected for o in outcomes)
     suite = ElementTree.Element("testsuite", name="gradstat verify", tests=str(len(outcomes)), failures=str(failures))
@@ -78,7 +78,7 @@ def as_junit(outcomes: Sequence[Outcome], screen: Screen) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def as_github(outcomes: Sequence[Outcome], screen: Screen) -> str:
+def as_github(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
     """`::error file=…,line=…` for each claim that is not as expected, at its own line, up to a limit."""
     wrong = [o for o in outcomes if not o.as_expected]
     lines = [
@@ -133,7 +133,7 @@ def save(outcomes: Sequence[Outcome], path: Path) -> None:
         if kind == "parquet":
             to_frame(outcomes).to_parquet(temporary, index=False)
         else:
-            temporary.write_text(REPORTS[kind](outcomes, Screen()), encoding="utf-8")
+            temporary.write_text(REPORTS[kind](outcomes, Terminal()), encoding="utf-8")
 
 
 def to_frame(outcomes: Sequence[Outcome]) -> "pd.DataFrame":
@@ -146,7 +146,7 @@ def to_frame(outcomes: Sequence[Outcome]) -> "pd.DataFrame":
 def append_github_summary(outcomes: Sequence[Outcome], path: Path) -> None:
     """Add the Markdown report to the file that GitHub shows on the page of a job."""
     with path.open("a", encoding="utf-8") as handle:
-        handle.write("## gradstat verify\n\n" + as_markdown(outcomes, Screen()))
+        handle.write("## gradstat verify\n\n" + as_markdown(outcomes, Terminal()))
 
 
 def _finite(value: float | None) -> float | None:
