@@ -21,7 +21,7 @@ from gradstat.layer_types.registry import LAYERS, Case
 from gradstat.results.store import Result, read
 from gradstat.runs import nodes
 from gradstat.runs.checkpoints import EVERY, FIRST, SPARING, Checkpoint
-from gradstat.runs.folder import HOME, Parts, run_id, seal, unseal
+from gradstat.runs.folder import HOME, RunFolder, run_id, seal, unseal
 from tests.launcher import Launcher
 from tests.soak import Soak, interrupts, main
 
@@ -283,7 +283,7 @@ def test_run_id_names_the_question_alone() -> None:
 
 def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(HOME, str(tmp_path / "elsewhere"))
-    found = Parts("abc", {})
+    found = RunFolder("abc", {})
     found.write("x", "1")
     assert (tmp_path / "elsewhere" / "abc" / "x.part").read_text() == seal("1")
     assert json.loads((tmp_path / "elsewhere" / "abc" / "question.json").read_text()) == {}
@@ -302,8 +302,8 @@ def test_saving_takes_at_most_one_percent(monkeypatch: pytest.MonkeyPatch, tmp_p
         saves.append(now[0])
 
     monkeypatch.setattr("gradstat.runs.checkpoints.time.monotonic", lambda: now[0])
-    checkpointer = Checkpoint(Parts("abc", {}), print)
-    monkeypatch.setattr(checkpointer.parts, "write", slow)
+    checkpointer = Checkpoint(RunFolder("abc", {}), print)
+    monkeypatch.setattr(checkpointer.folder, "write", slow)
     (group,) = groups([Case(LAYERS["relu"])])
     segment = Segment(group, (0,), group.blocks(1000), MC)
     checkpointer.finished(segment)

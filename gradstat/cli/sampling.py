@@ -80,7 +80,7 @@ def checkpointing(checkpointer: "Checkpoint", job: Job, listener: Progress) -> "
     """The snapshots of a run from begin to end; whatever stops it, what is finished is written first."""
     try:
         if checkpointer.open(job.fresh) and not job.quiet:
-            listener.tell(f"going on from what is kept in {checkpointer.parts.folder}; --fresh starts over")
+            listener.tell(f"going on from what is kept in {checkpointer.folder.folder}; --fresh starts over")
         yield checkpointer
     except BaseException as error:
         listener.close()
@@ -94,11 +94,11 @@ def checkpointing(checkpointer: "Checkpoint", job: Job, listener: Progress) -> "
             listener.tell(advice)
         raise
     finally:
-        checkpointer.parts.close()
+        checkpointer.folder.close()
 
 
 def _how_to_go_on(checkpointer: "Checkpoint", listener: Progress) -> str:
     if not checkpointer.holds:
         return ""
-    finished = f"what is finished{listener.fraction} is kept in {checkpointer.parts.folder}"
+    finished = f"what is finished{listener.fraction} is kept in {checkpointer.folder.folder}"
     return f"{finished}; the same command goes on from there"

@@ -14,7 +14,7 @@ from gradstat.estimation.merge_tree import MergeTree
 from gradstat.estimation.run import Checkpointer
 from gradstat.estimation.segments import Segment, SegmentSnapshot, snapshot
 from gradstat.estimation.tasks import Finished
-from gradstat.runs.folder import Parts, run_id
+from gradstat.runs.folder import RunFolder, run_id
 from gradstat.runs.nodes import decode, encode
 
 FIRST, EVERY = 5.0, 2.0  # seconds: a kill costs no more than this
@@ -25,14 +25,14 @@ Tell = Callable[[str], None]
 def checkpoint(question: Any, shard: tuple[int, int] | None, tell: Tell) -> "Checkpoint":
     """The checkpoint of a question. Shards have folders of their own: they run at the same time."""
     part = f"-{shard[0]}of{shard[1]}" if shard else ""
-    return Checkpoint(Parts(f"{run_id(question)}{part}", question), tell)
+    return Checkpoint(RunFolder(f"{run_id(question)}{part}", question), tell)
 
 
 class Checkpoint(Checkpointer):
     """The parts of one run."""
 
-    def __init__(self, parts: Parts, tell: Tell) -> None:
-        self.parts, self._tell = parts, tell
+    def __init__(self, parts: RunFolder, tell: Tell) -> None:
+        self.folder, self._tell = parts, tell
         self._found: dict[str, SegmentSnapshot] = {}
         self._unsaved: dict[str, tuple[Segment, MergeTree]] = {}
         self._names: list[str] = []
@@ -46,15 +46,15 @@ class Checkpoint(Checkpointer):
 
         UsageError where another process is at it now.
         """
-        if not self.parts.exists():
+        if not self.folder.exists():
             return False
         try:
-            self.parts.open()
-            for name in self.parts.names() if fresh else []:
-                self.parts.remove(name)
+            self.folder.open()
+            for name in self.folder.names() if fresh else []:
+                self.folder.remove(name)
         except OSError as error:  # parts can be read all the same: each is whole
             self._refuse(error)
-        for name in [] if fresh else self.parts.names():
+        for name in [] if fresh else self.folder.names():
             self._read(name)
         return bool(self._found)
 
@@ -66,7 +66,7 @@ class Checkpoint(Checkpointer):
     @property
     def holds(self) -> bool:
         """Whether there are parts to go on from."""
-        return bool(self.parts.exists() and self.parts.names())
+        return bool(self.folder.exists() and self.folder.names())
 
     def finished(self, segment: Segment) -> Sequence[Finished]:
         """The largest nodes on file that lie in the segment, no draw twice. The first call begins the run."""
@@ -98,7 +98,7 @@ class Checkpoint(Checkpointer):
         start = time.monotonic()
         try:
             for name, (segment, tree) in list(self._unsaved.items()):
-                self.parts.write(name, encode(self._run, snapshot(segment, tree)))
+                self.folder.write(name, encode(self._run, snapshot(segment, tree)))
                 del self._unsaved[name]
         except OSError as error:
             self._refuse(error)
@@ -115,23 +115,23 @@ class Checkpoint(Checkpointer):
         ]
         try:
             for name in (*map(self._name, segments), *shorter):
-                self.parts.remove(name)
+                self.folder.remove(name)
         except OSError as error:
             self._refuse(error)
         self._unsaved.clear()
 
     @property
     def _run(self) -> str:
-        return self.parts.folder.name
+        return self.folder.folder.name
 
     def _name(self, segment: Segment) -> str:
         return run_id([segment.case_indices, segment.blocks.samples])
 
     def _read(self, name: str) -> None:
         try:
-            self._found[name] = decode(self._run, self.parts.read(name))
+            self._found[name] = decode(self._run, self.folder.read(name))
         except ValueError as error:
-            self._tell(f"{self.parts.path(name)}: {error}; its draws are sampled again")
+            self._tell(f"{self.folder.path(name)}: {error}; its draws are sampled again")
 
     def _nodes(self, segment: Segment) -> Iterator[Finished]:
         """Those on file that belong to these cases and blocks and are about their centres."""
@@ -140,7 +140,7 @@ class Checkpoint(Checkpointer):
             if part.case_indices != segment.case_indices or not part.blocks.same_layout_as(segment.blocks):
                 continue
             if np.array(part.centres).tobytes() != centres:
-                self._tell(f"{self.parts.path(name)}: has other centres; its draws are sampled again")
+                self._tell(f"{self.folder.path(name)}: has other centres; its draws are sampled again")
                 continue
             yield from (node for node in part.nodes if segment.blocks.draws(node.node) == node.draws)
 
@@ -148,4 +148,4 @@ class Checkpoint(Checkpointer):
         if not self._refused:
             self._refused = True
             reason = error.strerror or str(error)
-            self._tell(f"warning: {self.parts.folder} cannot be used ({reason}): what is finished is not kept")
+            self._tell(f"warning: {self.folder.folder} cannot be used ({reason}): what is finished is not kept")

@@ -46,7 +46,7 @@ def unseal(text: str) -> str:
     return body
 
 
-class Parts:
+class RunFolder:
     """The folder of one question. OSError where the system refuses, UsageError where another process works in it."""
 
     def __init__(self, name: str, question: Any) -> None:
