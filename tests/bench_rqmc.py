@@ -15,8 +15,9 @@ import numpy as np
 
 from gradstat.estimation.estimators import MC, RQMC, Estimator
 from gradstat.estimation.run import ResultRow, run
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD, no_referee
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 
 DRAWS, SEEDS = 2**24, range(50)
 NUMPY_DRAWS = 2**19

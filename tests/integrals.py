@@ -9,8 +9,8 @@ import numpy as np
 from scipy import integrate, optimize, stats
 
 from gradstat.assumptions import DISTRIBUTIONS, Input, Upstream
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact, Row
-from gradstat.layer_types.registry import Case
 from tests.layer_cases import Array
 
 INPUTS = [Input(d, mean, std) for d in DISTRIBUTIONS for mean, std in ((0.0, 1.0), (0.7, 0.5), (-1.3, 2.0))]

@@ -9,8 +9,9 @@ import numpy as np
 
 from gradstat.errors import UsageError
 from gradstat.estimation.callbacks import callback_of
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Layer, Parameter
-from gradstat.layer_types.registry import LAYERS, Case
+from gradstat.layer_types.registry import LAYERS
 from gradstat.numerics.draws import LANES
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD
-from gradstat.layer_types.registry import Case
 from gradstat.layer_types.windows import geometry
 from tests import naive_vectors
 from tests import naive_windows as naive

@@ -15,10 +15,11 @@ import pytest
 from gradstat.config import load
 from gradstat.estimation.run import ResultRow, disagreements, run
 from gradstat.estimation.significance import z_bound
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.elementwise import elementwise
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import ANYTHING, BACKWARD, FORWARD, Layer, no_referee
-from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.registry import LAYERS, find
 from gradstat.numerics import elementary as el
 
 DRAWS, SEED = 2**20, 20160328

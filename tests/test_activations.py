@@ -10,9 +10,9 @@ from scipy import integrate, optimize
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.elementwise import ACTIVATIONS
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Row
-from gradstat.layer_types.registry import Case
 from gradstat.numerics.draws import LANES
 from tests.layer_cases import SMALL_CASES, run_compiled, run_plain
 from tests.naive_activations import NAIVE, reference

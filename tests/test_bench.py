@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gradstat.layer_types.registry import LAYERS, Case
+from gradstat.layer_types.case import Case
+from gradstat.layer_types.registry import LAYERS
 from tests.bench.spelled import SPELLED, max_pool
 
 X, DY = np.random.default_rng(20160328).standard_normal((2, 1000)) * [[2.0], [1.0]]

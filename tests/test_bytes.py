@@ -18,12 +18,14 @@ import pytest
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
+from gradstat.estimation.blocks import Block
 from gradstat.estimation.engines import Engine, threads
-from gradstat.estimation.groups import Block, Group
+from gradstat.estimation.groups import Group
 from gradstat.estimation.run import ResultRow, run
 from gradstat.estimation.tasks import Done, Task
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
-from gradstat.layer_types.registry import LAYERS, Case
+from gradstat.layer_types.registry import LAYERS
 from gradstat.numerics import moments as m
 from gradstat.numerics.draws import STREAM_VERSION
 from tests import kernels

@@ -20,8 +20,9 @@ from gradstat.estimation.estimates import Estimates, estimates
 from gradstat.estimation.groups import Group
 from gradstat.estimation.merge_tree import Accumulators
 from gradstat.estimation.run import PILOT_DRAWS, centres, sample
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD, Exact
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.numerics import moments as m
 from gradstat.numerics.draws import PILOT
 

@@ -11,9 +11,10 @@ import pytest
 from scipy import integrate, stats
 
 from gradstat.assumptions import Input, Upstream
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact.order_statistics import maximum
 from gradstat.layer_types.record import BACKWARD, FORWARD, Exact
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from tests.integrals import (
     INPUTS,
     UPSTREAMS,

@@ -15,7 +15,8 @@ from numba import types
 from numba.core.caching import IndexDataCacheFile
 
 from gradstat.estimation import callbacks
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.case import Case
+from gradstat.layer_types.registry import find
 from gradstat.numerics import jit
 from gradstat.numerics.draws import LANES
 from tests.layer_cases import run_compiled

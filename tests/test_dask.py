@@ -20,15 +20,17 @@ import gradstat
 from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.errors import GradstatError, UsageError
+from gradstat.estimation.blocks import Block
 from gradstat.estimation.engines import ENGINES, Engine, engine_of, ranges, threads
 from gradstat.estimation.engines.identity import check, identity
 from gradstat.estimation.engines.ranges import Ranges
-from gradstat.estimation.groups import Block, Group
+from gradstat.estimation.groups import Group
 from gradstat.estimation.merge_tree import Accumulators, MergeTree, Node
 from gradstat.estimation.run import run
 from gradstat.estimation.tasks import Done, Task
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
-from gradstat.layer_types.registry import LAYERS, Case
+from gradstat.layer_types.registry import LAYERS
 
 needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed: gradstat[dask]")
 

@@ -22,6 +22,7 @@ from gradstat.config import RunConfig, load
 from gradstat.errors import UsageError
 from gradstat.estimation.callbacks import callback_of
 from gradstat.estimation.run import disagreements, run
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.expression.derivative import LARGEST_PROGRAM, program
 from gradstat.layer_types.expression.emit import source
 from gradstat.layer_types.expression.functions import FUNCTIONS
@@ -29,7 +30,7 @@ from gradstat.layer_types.expression.grammar import DEEPEST, LONGEST, parse
 from gradstat.layer_types.expression.layer import check, expression_layer
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import BACKWARD, FORWARD, Row
-from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.registry import LAYERS, find
 from gradstat.numerics import elementary as el
 from gradstat.numerics.draws import LANES
 

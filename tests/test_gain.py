@@ -14,7 +14,8 @@ from mpmath import mp, mpf
 from gradstat.assumptions import Input
 from gradstat.cli.app import start
 from gradstat.constants.gain import DEFAULT, DIRECTIONS, Gain, as_python, gains
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.case import Case
+from gradstat.layer_types.registry import find
 
 DIGITS = 25
 MARKS = [-13, -8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8, 13]  # beyond 13 lies less than 10⁻³⁶

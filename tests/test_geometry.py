@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gradstat.errors import UsageError
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.layer_types.windows import geometry
 from tests import naive_windows as naive
 

@@ -11,9 +11,10 @@ import pytest
 
 from gradstat.config import LayerConfig, RunConfig, load
 from gradstat.errors import UsageError
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Layer
-from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.registry import LAYERS, find
 from tests.layer_cases import SMALL_CASES, name_of
 
 CASES = pytest.mark.parametrize("case", SMALL_CASES, ids=name_of)

@@ -9,8 +9,9 @@ import pytest
 from gradstat.assumptions import Input
 from gradstat.estimation.run import run
 from gradstat.estimation.significance import z_bound
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD
-from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.registry import LAYERS, find
 from gradstat.layer_types.windows import pooling
 from gradstat.layer_types.windows.kernels import power_kernel, window_table
 from gradstat.numerics.draws import LANES

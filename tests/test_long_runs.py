@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from gradstat.estimation.blocks import Blocks
 from gradstat.estimation.estimators import MC
-from gradstat.estimation.groups import Blocks, groups
+from gradstat.estimation.groups import groups
 from gradstat.estimation.merge_tree import MergeTree
 from gradstat.estimation.segments import Segment
-from gradstat.layer_types.registry import LAYERS, Case
+from gradstat.layer_types.case import Case
+from gradstat.layer_types.registry import LAYERS
 from gradstat.results.store import Result, read
 from gradstat.runs import nodes
 from gradstat.runs.checkpoints import EVERY, FIRST, SPARING, Checkpoint

@@ -22,9 +22,10 @@ from gradstat.cli.plot_command import KINDS
 from gradstat.config import RunConfig
 from gradstat.estimation import run as runs
 from gradstat.estimation.sample_values import values
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.plots.kinds import PLOTS, Request
 from gradstat.results.provenance import provenance
 from gradstat.results.rows import to_arrow

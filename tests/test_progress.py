@@ -15,7 +15,8 @@ from gradstat.estimation.groups import Group
 from gradstat.estimation.merge_tree import MergeTree
 from gradstat.estimation.run import execute, plan
 from gradstat.estimation.segments import Segment
-from gradstat.layer_types.registry import LAYERS, Case
+from gradstat.layer_types.case import Case
+from gradstat.layer_types.registry import LAYERS
 
 Run = Callable[..., list[str]]
 LINE = r"gradstat: (?P<percent>[\d.]+) %, (?P<rate>\S+) draws/s, {error}, (?P<left>\d+) s left"

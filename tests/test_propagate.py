@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from gradstat.estimation.student import quantile
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.networks import growth as g
 from gradstat.networks import passes, randomness
 from gradstat.networks.blocks import KINDS

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from gradstat.assumptions import DISTRIBUTIONS, Input
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.elementwise import ACTIVATIONS
 from gradstat.layer_types.exact import quadrature
 from gradstat.layer_types.exact.distributions import REACH, cumulative, density
 from gradstat.layer_types.record import BACKWARD, FORWARD, Exact, Row
-from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.registry import LAYERS, find
 from tests.integrals import (
     INPUTS,
     UPSTREAMS,

@@ -26,18 +26,20 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.errors import UsageError
 from gradstat.estimation import rqmc
+from gradstat.estimation.blocks import Block
 from gradstat.estimation.engines import Engine, threads
 from gradstat.estimation.estimates import estimates
 from gradstat.estimation.estimators import ESTIMATORS, MC, RQMC
-from gradstat.estimation.groups import Block, Group, groups
+from gradstat.estimation.groups import Group, groups
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.precision import Target, needed, worst
 from gradstat.estimation.run import Checkpointer, ResultRow, centres, execute, plan, result_rows, run, sample
 from gradstat.estimation.segments import Segment
 from gradstat.estimation.student import DEGREES, normal_score, upper_tail
 from gradstat.estimation.tasks import Done, Finished, Task
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.numerics import moments as m
 from gradstat.numerics.draws import PILOT, STREAM_VERSION
 from gradstat.numerics.sobol import DIMENSIONS

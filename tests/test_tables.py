@@ -21,9 +21,10 @@ from gradstat.constants import catalogue as constants
 from gradstat.constants import literals as constant_formats
 from gradstat.constants.catalogue import Column, Computed, ConstantTable, Entry
 from gradstat.constants.gain import Gain
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.elementwise import ACTIVATIONS
 from gradstat.layer_types.record import BACKWARD, Exact, Row
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.layer_types.statistics import exact_value
 
 NAMES = list(constants.tables())

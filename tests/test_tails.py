@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD
-from gradstat.layer_types.registry import LAYERS, Case
+from gradstat.layer_types.registry import LAYERS
 from tests import kernels
 
 Function = Callable[[np.ndarray], np.ndarray]

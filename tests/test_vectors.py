@@ -14,11 +14,12 @@ from gradstat.errors import UsageError
 from gradstat.estimation.run import ResultRow, disagreements, run
 from gradstat.estimation.significance import z_bound
 from gradstat.layer_types.branches import BRANCHES, MAXOUT
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact import ratios
 from gradstat.layer_types.gates import GATES, GLU, REGLU
 from gradstat.layer_types.normalization import VECTORS
 from gradstat.layer_types.record import BACKWARD, FORWARD, Exact, Layer
-from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.registry import LAYERS, find
 from gradstat.layer_types.stochastic import ALPHA_DROPOUT, RRELU, STOCHASTIC
 from tests.naive_vectors import NAIVE
 

@@ -24,8 +24,9 @@ from gradstat.estimation.groups import Group
 from gradstat.estimation.multiple_testing import FAMILY_WISE, holm, level, quantile
 from gradstat.estimation.run import PILOT_DRAWS, centres, sample
 from gradstat.layer_types import registry as layer_table
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD, Exact
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.layer_types.statistics import exact_value
 from gradstat.numerics.draws import PILOT
 from gradstat.results.formats import Terminal

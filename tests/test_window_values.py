@@ -9,9 +9,10 @@ import pytest
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.estimation.run import disagreements, run
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact.order_statistics import windows_won
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Exact
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from tests.window_cases import ADAPTIVE, CONVS, PADDED, POOLS, Array, case_of, kernel_of
 
 FIXED = [

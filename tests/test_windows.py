@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.case import Case
+from gradstat.layer_types.registry import LAYERS, find
 from tests import naive_windows as naive
 from tests.naive_layers import forward_of, forward_of_convolution, normalized
 from tests.window_cases import ADAPTIVE, CONVS, DILATED, NOT_COUNTED, PADDED, POOLS, Array, case_of, kernel_of

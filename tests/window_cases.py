@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.case import Case
+from gradstat.layer_types.registry import find
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -21,7 +21,8 @@ def command() -> int:
 def examine() -> int:
     """The facts, and whether relu comes out right."""
     from gradstat.estimation.run import available_cpus, disagreements, run
-    from gradstat.layer_types.registry import Case, find
+    from gradstat.layer_types.case import Case
+    from gradstat.layer_types.registry import find
     from gradstat.numerics import jit
     from gradstat.results.provenance import cpu, versions
     from gradstat.text.uncertain import exact, with_error

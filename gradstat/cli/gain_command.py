@@ -10,7 +10,7 @@ from gradstat.cli.options import Jobs, Name, assumption_options, debug_option, d
 from gradstat.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from gradstat.layer_types.registry import Case
+    from gradstat.layer_types.case import Case
 
 
 def _formats() -> Iterable[str]:
@@ -71,7 +71,8 @@ def command(
 
 def _bare(layer: str) -> "Case":
     """A layer as it is: there is nothing to validate, and pydantic would take longer than the answer."""
-    from gradstat.layer_types.registry import Case, find
+    from gradstat.layer_types.case import Case
+    from gradstat.layer_types.registry import find
 
     case = Case(find(layer))
     case.check()

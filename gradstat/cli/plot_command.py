@@ -11,7 +11,7 @@ from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, assumption_optio
 from gradstat.errors import UsageError
 
 if TYPE_CHECKING:
-    from gradstat.layer_types.registry import Case
+    from gradstat.layer_types.case import Case
 
 KINDS = ("histogram", "variance-map", "error", "forest", "cells")
 RESULT = ".parquet"

@@ -11,7 +11,7 @@ from gradstat.cli.interrupts import exit_on_interrupt, ignore_interrupts
 from gradstat.cli.progress import Progress
 from gradstat.config import RunConfig
 from gradstat.errors import Interrupted
-from gradstat.layer_types.registry import Case
+from gradstat.layer_types.case import Case
 
 if TYPE_CHECKING:
     from gradstat.results.store import Result

@@ -7,9 +7,10 @@ from typing import Any
 
 from gradstat.constants.gain import Gain, answers, definition
 from gradstat.errors import UsageError, unknown
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.elementwise import ACTIVATIONS
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 
 Params = Mapping[str, Any]
 ALPHA = 1.6732632423543772848170429916717  # of SELU, as its source prints it

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
-from gradstat.layer_types.registry import Case
 from gradstat.layer_types.statistics import STATISTICS, exact_value
 from gradstat.text.uncertain import exact, with_error
 

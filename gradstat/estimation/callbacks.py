@@ -14,7 +14,7 @@ from numba.core.errors import NumbaError
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from gradstat.errors import UsageError
-from gradstat.layer_types.registry import Case
+from gradstat.layer_types.case import Case
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import always_inline, callback, inline
 

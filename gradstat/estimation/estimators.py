@@ -6,8 +6,9 @@ from typing import Any
 
 from gradstat.errors import UsageError
 from gradstat.estimation import rqmc
+from gradstat.estimation.blocks import Blocks
 from gradstat.estimation.estimates import Estimates, estimates
-from gradstat.estimation.groups import Blocks, Group
+from gradstat.estimation.groups import Group
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.rqmc_kernel import run_points

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from gradstat.estimation.blocks import Block, Blocks
 from gradstat.estimation.estimates import Estimates, estimates
-from gradstat.estimation.groups import Block, Blocks, Group
+from gradstat.estimation.groups import Group
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.rqmc_kernel import run_points
 from gradstat.estimation.tasks import Spec, Task

@@ -17,8 +17,8 @@ from gradstat.estimation.precision import Target, allowed, seen
 from gradstat.estimation.segments import Segment, SegmentSnapshot, moments, segments, snapshot
 from gradstat.estimation.significance import FEWEST, z_bound, z_score
 from gradstat.estimation.tasks import Finished
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact, Row
-from gradstat.layer_types.registry import Case
 from gradstat.numerics.draws import PILOT
 
 PILOT_DRAWS = 2**18

@@ -8,8 +8,8 @@ from numba import types
 
 from gradstat.estimation.groups import Array, Group
 from gradstat.estimation.mc_kernel import draw_signal
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD, Row
-from gradstat.layer_types.registry import Case
 from gradstat.numerics.bits import call_layer
 from gradstat.numerics.draws import LANES, NOISE, NORMAL, fill_signal, fill_uniforms
 from gradstat.numerics.jit import compiled

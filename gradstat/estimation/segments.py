@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gradstat.errors import UsageError
+from gradstat.estimation.blocks import Blocks
 from gradstat.estimation.estimators import Estimator
-from gradstat.estimation.groups import Blocks, Group
+from gradstat.estimation.groups import Group
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.tasks import Finished
-from gradstat.layer_types.registry import Case
+from gradstat.layer_types.case import Case
 
 
 @dataclass(frozen=True)

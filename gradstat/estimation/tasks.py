@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.estimation.groups import Block, Group
+from gradstat.estimation.blocks import Block
+from gradstat.estimation.groups import Group
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.estimation.merge_tree import ROOT, Accumulators, MergeTree, Node
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.expression.layer import NAME, expression_layer
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.moments import finish_rows
 

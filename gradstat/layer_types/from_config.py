@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig
 from gradstat.errors import UsageError, closest, quoted
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Layer
-from gradstat.layer_types.registry import LAYERS, Case, find
+from gradstat.layer_types.registry import LAYERS, find
 
 MOST_CASES = 10_000  # of one layer; a megabyte of result
 

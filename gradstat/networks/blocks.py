@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from gradstat.config import RunConfig, describe_error
 from gradstat.errors import UsageError
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Domain, Parameter, unknown, whole
-from gradstat.layer_types.registry import Case
 from gradstat.networks.operations import Conv2d, Features, Linear, Operation
 from gradstat.networks.plain_operations import Activation, AvgPool2d, Dropout, MaxPool2d
 from gradstat.toml_file import toml

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradstat.errors import UsageError
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
-from gradstat.layer_types.registry import Case
 from gradstat.layer_types.registry import find as find_layer
 from gradstat.networks.blocks import kind_of
 from gradstat.networks.config import NetworkConfig, PropagateConfig, networks_of, stages_of

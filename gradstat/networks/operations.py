@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from gradstat.errors import UsageError
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.layer_types.windows.geometry import bounded
 from gradstat.networks.randomness import Array
 from gradstat.networks.schemes import Constants, Fans

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gradstat.assumptions import Input
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact.quadrature import expectation
 from gradstat.layer_types.record import Layer
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.layer_types.windows.geometry import bounded
 from gradstat.networks.operations import Features, Moments, check_map, exact_constants, sliding
 from gradstat.networks.randomness import Array

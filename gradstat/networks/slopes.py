@@ -7,7 +7,7 @@ import numpy as np
 from numba import types
 
 from gradstat.estimation.callbacks import callback_of
-from gradstat.layer_types.registry import Case
+from gradstat.layer_types.case import Case
 from gradstat.networks.randomness import Array
 from gradstat.numerics.bits import call_layer
 from gradstat.numerics.draws import LANES

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from gradstat.errors import UsageError
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, FORWARD, Row
-from gradstat.layer_types.registry import Case
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import SEQUENTIAL, figure
 from gradstat.results.overview import title, title_of

@@ -8,8 +8,8 @@ from typing import Any
 from gradstat.errors import UsageError
 from gradstat.estimation.estimators import MC, RQMC, Estimator
 from gradstat.estimation.run import run
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, FORWARD, Row, no_referee
-from gradstat.layer_types.registry import Case
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLUE, GREEN, GREY, VERMILLION, figure
 from gradstat.results.overview import title_of

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from gradstat.estimation.sample_values import values
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
-from gradstat.layer_types.registry import Case
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLACK, BLUE, GREEN, PAPER, VERMILLION, figure
 from gradstat.results.overview import title_of

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gradstat.errors import UsageError, unknown
-from gradstat.layer_types.registry import Case
+from gradstat.layer_types.case import Case
 from gradstat.text.files import check_writable, replacing
 
 LAYERS, FILE = "layers", "a result file"

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from gradstat.errors import UsageError
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, FORWARD
-from gradstat.layer_types.registry import Case
 from gradstat.layer_types.statistics import exact_value
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import GREY, PAPER, figure, line_styles

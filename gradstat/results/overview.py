@@ -12,9 +12,10 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.errors import UsageError
 from gradstat.estimation.student import DEGREES
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases_of
 from gradstat.layer_types.record import ALL, FORWARD
-from gradstat.layer_types.registry import LAYERS, Case
+from gradstat.layer_types.registry import LAYERS
 from gradstat.results.store import Result
 from gradstat.text.uncertain import exact, signed, with_error
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gradstat.estimation.groups import Blocks
+from gradstat.estimation.blocks import Blocks
 from gradstat.estimation.segments import SegmentSnapshot
 from gradstat.estimation.tasks import Finished
-from gradstat.layer_types.registry import Case
+from gradstat.layer_types.case import Case
 from gradstat.numerics.draws import STREAM_VERSION
 
 FLOAT = np.dtype("<f8")

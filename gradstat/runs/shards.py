@@ -18,8 +18,8 @@ from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimators import estimator_of
 from gradstat.estimation.run import ResultRow, result_rows
 from gradstat.estimation.segments import SegmentSnapshot
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
-from gradstat.layer_types.registry import Case
 from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result
 from gradstat.runs.folder import run_id, seal, unseal

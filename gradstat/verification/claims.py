@@ -12,9 +12,10 @@ from pydantic import Field, ValidationError
 
 from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
 from gradstat.errors import UsageError, quoted, unknown
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Row
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.registry import find
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.toml_file import read_toml
 from gradstat.verification.rounding_interval import RoundingInterval, evaluate, parse

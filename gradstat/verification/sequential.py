@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gradstat.errors import GradstatError
 from gradstat.estimation.multiple_testing import AGREEMENT, CONFIRMING, REFUTING, HolmDecision, bonferroni, holm, level
 from gradstat.estimation.significance import SOURCE_BOUND
-from gradstat.layer_types.registry import Case
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.statistics import STATISTICS, exact_bases
 from gradstat.verification.claims import Claim, key_of
 from gradstat.verification.verdicts import CONFIRMED, UNDECIDED, Measured, Outcome, judge, source_error

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradstat.estimation.run import available_cpus, run
-from gradstat.layer_types.registry import Case, find
+from gradstat.layer_types.case import Case
+from gradstat.layer_types.registry import find
 from tests.bench import rivals
 from tests.bench.spelled import SPELLED
 from tests.bench.timing import Work, in_turn, median_ratio, nanoseconds

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from gradstat.errors import UsageError
-from gradstat.estimation.groups import Block
+from gradstat.estimation.blocks import Block
 from gradstat.estimation.tasks import Done, Task
 from gradstat.layer_types.record import unknown
 

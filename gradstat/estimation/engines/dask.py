@@ -17,11 +17,11 @@ from distributed import CancelledError
 from distributed.comm.addressing import get_address_host
 
 from gradstat.errors import GradstatError, UsageError
+from gradstat.estimation.blocks import Block
 from gradstat.estimation.engines import dask_worker
 from gradstat.estimation.engines.dask_cluster import ClusterWarning, connect, local_cluster, without_logs
 from gradstat.estimation.engines.identity import ADVICE, check, identity
 from gradstat.estimation.engines.ranges import Range, Ranges
-from gradstat.estimation.groups import Block
 from gradstat.estimation.tasks import Done, Task
 from gradstat.layer_types.registration import is_registered
 

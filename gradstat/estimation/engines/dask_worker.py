@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from functools import lru_cache
 
+from gradstat.estimation.blocks import Block
 from gradstat.estimation.engines.identity import Identity, check, identity
-from gradstat.estimation.groups import Block
 from gradstat.estimation.tasks import Finished, Task
 
 

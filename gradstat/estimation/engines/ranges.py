@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 
-from gradstat.estimation.groups import Block
+from gradstat.estimation.blocks import Block
 
 RANGE_SECONDS = 2.0  # a range takes between half of this and all of it
 
