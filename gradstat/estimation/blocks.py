@@ -1,4 +1,4 @@
-"""Blocks: ranges of draws that are sampled at once, numbered along the tree of merges."""
+"""Blocks: numbered ranges of draws, each sampled by one call of a kernel."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,8 @@ class Block:
 class Blocks:
     """The blocks [first, last) of draws [0, samples), each of `length` draws but for the very last one.
 
-    `unit_draws` of them in a row belong together where an estimator says so: only blocks of the same unit are alike.
+    `unit_draws`: draws per randomization (rqmc), 0 for independent draws. Blocks are interchangeable only between runs
+    with equal `unit_draws`.
     """
 
     samples: int
@@ -50,17 +51,17 @@ class Blocks:
         return self.without(())
 
     def same_layout_as(self, other: "Blocks") -> bool:
-        """Whether a block of one with the number and the draws of a block of the other is the same block."""
+        """True if equal block numbers mean equal draws in both."""
         return (self.length, self.unit_draws) == (other.length, other.unit_draws)
 
     @property
     def blocks_per_unit(self) -> int:
-        """The blocks of a unit."""
+        """Blocks per randomization; 1 for independent draws."""
         return max(self.unit_draws // self.length, 1)
 
     @property
     def stop_level(self) -> int:
-        """The level of the tree at which units stay apart."""
+        """The level at which the tree stops merging: one node per randomization."""
         return self.blocks_per_unit.bit_length() - 1 if self.unit_draws else ROOT
 
     @property
@@ -69,7 +70,7 @@ class Blocks:
         return min(self.last * self.length, self.samples) - self.first * self.length if len(self) else 0
 
     def draws(self, node: Node) -> int | None:
-        """The draws in a node; None where it is not made of these blocks alone."""
+        """The number of draws in a node; None if it contains other blocks."""
         level, index = node
         first, last = index << level, (index + 1) << level
         if not self.first <= first < last <= self.last:
@@ -77,7 +78,7 @@ class Blocks:
         return min(last * self.length, self.samples) - first * self.length
 
     def without(self, nodes: Iterable[Node]) -> Iterator[Block]:
-        """The blocks that are in none of these nodes."""
+        """The blocks that none of these nodes contains."""
         number = self.first
         for level, index in sorted(nodes, key=lambda node: node[1] << node[0]):
             yield from self._from_to(number, index << level)
@@ -85,7 +86,10 @@ class Blocks:
         yield from self._from_to(number, self.last)
 
     def shard(self, index: int, of: int) -> "Blocks":
-        """The `index`-th of so many shares in a row, as equal as whole units allow; some are empty if need be."""
+        """Shard `index` of `of`.
+
+        Consecutive blocks, in whole randomizations, of nearly equal number; a shard may be empty.
+        """
         units = len(self) // self.blocks_per_unit
         first, last = (self.first + units * i // of * self.blocks_per_unit for i in (index - 1, index))
         return replace(self, first=first, last=last)
@@ -97,9 +101,9 @@ class Blocks:
 
 
 def block_draws(case: Case) -> int:
-    """Draws per block: a power of two that shrinks with the numbers in a draw, so that blocks take equally long.
+    """Draws per block: a power of two, smaller for draws of many numbers, so that all blocks take about equally long.
 
-    Depends on the case alone: a layer gives the same digits whatever else is in the run.
+    It depends on the case alone, so the other layers of a run do not change a layer's digits.
     """
     numbers = case.shape.n_in + case.shape.n_out + case.shape.noise
     return max(LANES, BLOCK_DRAWS >> max(0, math.ceil(math.log2(numbers / 2))))

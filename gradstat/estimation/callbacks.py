@@ -1,6 +1,6 @@
-"""From the plain Python kernel of a layer to a C function that the block kernel calls by address.
+"""The plain Python kernel of a layer → a C function that the block kernel calls by its address.
 
-Closures over plain functions, because those hit numba's disk cache in the next process.
+The C functions are closures over plain functions, because numba finds only those in its disk cache.
 """
 
 # Kernel code: numba infers the types.
@@ -49,12 +49,12 @@ def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
 
 
 def _own(function: Any) -> bool:
-    """True for gradstat's own functions: those that the name of the cache directory answers for."""
+    """True for functions of gradstat, whose sources the name of the cache directory contains as a hash."""
     return bool(function.__module__.split(".")[0] == "gradstat")
 
 
 def _reason(error: NumbaError) -> str:
-    """The first line of a long message that says something."""
+    """The first informative line of a long message."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next((line for line in lines if line and not line.startswith("Failed in")), type(error).__name__)
 

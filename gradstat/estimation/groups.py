@@ -1,4 +1,4 @@
-"""From cases to groups of work: cases that need the same draws are sampled together."""
+"""Cases → groups: cases that need the same draws are sampled together."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,13 +19,13 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Group:
-    """Cases with the same x and dy, and the arrays that tell the block kernel about them."""
+    """Cases with the same x and dy, and the arrays that describe them to the kernel."""
 
     def __init__(self, cases: Sequence[Case], callbacks: Sequence[Any] | None = None) -> None:
         self.cases = tuple(cases)
         self.block_draws = block_draws(cases[0])
         self.rows: list[tuple[Case, Row]] = [(case, row) for case in cases for row in case.shape.rows]
-        # kept: their code lives as long as they do
+        # numba frees the machine code of a callback that nothing refers to
         self._callbacks = [callback_of(case) for case in cases] if callbacks is None else callbacks
         shapes = [(c.shape.n_in, c.shape.n_out, c.shape.noise, len(c.constants)) for c in cases]
         width = max(1, *(shape[3] for shape in shapes)) if shapes else 1
@@ -55,7 +55,7 @@ class Group:
         self.assumptions = (np.array(kinds, np.int64), np.array(scale), np.array(sizes, np.int64))
 
     def empty(self) -> tuple[Array, Array, Array]:
-        """Room for the partial sums, the totals and the accumulators of every row."""
+        """Uninitialized arrays for the partial sums, the totals and the accumulators of every row."""
         n = len(self.rows)
         return np.empty((n, SUMS, COLUMNS)), np.empty((n, TOTALS, COLUMNS)), np.empty((n, WIDTH))
 
@@ -64,7 +64,7 @@ class Group:
         return Blocks.of(samples, self.block_draws)
 
     def only(self, cases: Sequence[Case]) -> "Group":
-        """Some cases of this group with their centres; nothing is compiled again."""
+        """A group of some of these cases with their centres. Nothing is compiled again."""
         if len(cases) == len(self.cases):
             return self
         wanted = {id(case) for case in cases}
@@ -77,7 +77,7 @@ class Group:
 def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
     """One group for all cases that agree in slots, assumptions and block size, in order of first appearance.
 
-    What sampling needs is compiled here, in the caller's thread, so that no block waits for it.
+    Compiles the kernels that sampling needs, in the caller's thread.
     """
     for needed in (kernel, finish_rows, merge):
         needed.prepare()

@@ -1,4 +1,4 @@
-"""The block kernel: draws one block, hands each batch to every layer of a group, accumulates every row."""
+"""The kernel of mc: it draws one block, passes each batch to every layer of a group, and accumulates every row."""
 
 # Kernel code: numba infers the types.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
@@ -86,7 +86,7 @@ def run_block(
     most_noise = 0
     for layer in range(addresses.shape[0]):
         most_noise = max(most_noise, shapes[layer, 2])
-    # The random bits lie where y and dx will: of an activation, everything then fits into 32 kB of the first cache.
+    # The random bits share memory with y and dx: the arrays of an activation then fit into 32 kB of first-level cache.
     scratch, spare = np.empty((n_out + n_in, LANES)), np.empty(LANES)
     bits, y, dx = scratch[:2].view(np.uint64), scratch[:n_out], scratch[n_out:]
     x, dy = np.empty((n_in, LANES)), np.empty((n_out, LANES))

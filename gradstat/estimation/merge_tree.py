@@ -1,7 +1,7 @@
 """Accumulators of block ranges, merged along the binary tree over block numbers.
 
-The tree is fixed by the numbers alone, so the bytes do not depend on who computed which block, or when. At most
-log₂ of the number of blocks, plus the blocks that are still ahead of their siblings, are held at a time.
+The block numbers alone fix the tree, so the bytes do not depend on which process computed a block, or when. The tree
+holds at most log₂(number of blocks) nodes, plus the blocks whose siblings are not finished.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ ROOT = 63  # a level that no tree reaches
 
 
 class MergeTree:
-    """The finished nodes of the tree; each time two siblings below level `stop_level` meet they become their parent."""
+    """The finished nodes of the tree. Two siblings below `stop_level` are merged into their parent."""
 
     def __init__(self, stop_level: int = ROOT) -> None:
         self.stop_level = stop_level
@@ -34,7 +34,7 @@ class MergeTree:
 
     @property
     def has_error(self) -> bool:
-        """Whether it tells an error: by two whole units, or by any node where all draws are independent."""
+        """True if an error can be estimated: any node for independent draws, two complete randomizations for rqmc."""
         return self.stop_level == ROOT or sum(level == self.stop_level for level, _ in self.nodes) > 1
 
     def total(self) -> Accumulators:

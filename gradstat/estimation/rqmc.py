@@ -1,7 +1,7 @@
 """Randomized quasi-Monte Carlo: R independent randomizations of one net of 2ᵏ points; their spread is the error.
 
-A draw is a point. Draws [r·2ᵏ, (r + 1)·2ᵏ) are randomization r, a node of its own in the tree of merges; there its
-accumulators become those of one single "draw", so that everything that counts draws counts randomizations.
+A draw is a point. Draws [r·2ᵏ, (r + 1)·2ᵏ) are randomization r, one node of the merge tree. The accumulators of a
+randomization are stored as one draw, so the error formulas for draws apply to randomizations.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class PointsTask(Task):
 
 
 def rebuilt(specs: Sequence[Spec], seed: int, stream: int, centres: Sequence[float], points: int) -> PointsTask:
-    """The task with these words."""
+    """Rebuild a task from its description."""
     group = Group([spec.case() for spec in specs])
     group.centres[:] = centres
     return PointsTask(group, seed, stream, points)
@@ -63,7 +63,7 @@ def draws_for(samples: int) -> int:
 
 
 def task(group: Group, seed: int, stream: int, blocks: Blocks) -> PointsTask:
-    """The sampling of a group by these blocks."""
+    """The task that samples these blocks of a group."""
     return PointsTask(group, seed, stream, blocks.unit_draws)
 
 
@@ -74,7 +74,7 @@ def blocks(group: Group, samples: int) -> Blocks:
 
 
 def total(tree: MergeTree) -> Accumulators:
-    """Whole randomizations merged along a tree of their own; what is finished of others does not count yet."""
+    """The complete randomizations, merged; incomplete ones are left out."""
     whole = MergeTree()
     for (height, index), accumulators in tree.nodes.items():
         if height == tree.stop_level:

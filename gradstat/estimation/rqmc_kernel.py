@@ -1,4 +1,4 @@
-"""The block kernel of rqmc: the points of one block, handed to every layer of a group as numbers."""
+"""The kernel of rqmc: it computes the points of one block and passes them to every layer of a group."""
 
 # Kernel code: numba infers the types.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
@@ -17,7 +17,7 @@ _I, _F = types.int64, types.float64
 _INTS, _FLOATS = types.int64[::1], types.float64[::1]
 _TABLE, _SHAPES, _CUBE = types.float64[:, ::1], types.int64[:, ::1], types.float64[:, :, ::1]
 
-# As in block.py, but for: generators, seed, stream offset, randomization, first batch of it, draws.
+# As in mc_kernel.py, except: generators, seed, stream offset, randomization, first batch of it, draws.
 SIGNATURE = types.void(
     *(_INTS, _SHAPES, _INTS, _TABLE, _SHAPES, _INTS, _FLOATS),
     *(types.uint64[:, ::1], types.uint64, _I, _I, _I, _I, _INTS, _FLOATS, _INTS, _CUBE, _CUBE),
@@ -26,7 +26,7 @@ SIGNATURE = types.void(
 
 @inline
 def draw_points(at, net, room, kinds, scale, sizes, x, dy, shared):
-    """x and dy of one batch, x[0], dy[0], x[1], dy[1], … on the first dimensions, what all dy share on the next."""
+    """x and dy of one batch: x[0], dy[0], x[1], dy[1], … on the first dimensions, then what all dy share."""
     both, mapped = min(x.shape[0], dy.shape[0]), scale[2] != 0.0 and sizes.shape[0] > 0
     for slot in range(x.shape[0]):
         fill(at, slot + min(slot, both), net, room, NORMAL if mapped else kinds[0], x[slot])
@@ -62,7 +62,7 @@ def run_points(
 ):  # fmt: skip
     """Partial sums of every row over points [1024·first, 1024·first + draws) of one randomization.
 
-    The totals of a draw mean nothing: draws of one randomization depend on each other and tell no error.
+    The totals of single draws are not used: draws of one randomization depend on each other.
     """
     n_in, n_out, n_rows = shapes[0, 0], shapes[0, 1], rows.shape[0]
     most_noise = 0

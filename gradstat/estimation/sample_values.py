@@ -1,4 +1,4 @@
-"""The very numbers of the first draws of a run, kept instead of summed: what a histogram shows."""
+"""Individual values of a run's first draws, for histograms."""
 
 # Kernel code: numba infers the types.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
@@ -18,7 +18,7 @@ _I, _F = types.int64, types.float64
 _INTS, _FLOATS = types.int64[::1], types.float64[::1]
 _TABLE, _SHAPES = types.float64[:, ::1], types.int64[:, ::1]
 
-# addresses, shapes, noise kinds, constants, seed, batch, kinds, scale, sizes of the map of x, y, dx: see block.py
+# addresses, shapes, noise kinds, constants, seed, batch, kinds, scale, sizes of the map of x, y, dx: see mc_kernel.py
 SIGNATURE = types.void(
     *(_INTS, _SHAPES, _INTS, _TABLE, types.uint64, _I, _INTS, _FLOATS, _INTS, _TABLE, _TABLE),
 )
@@ -39,7 +39,7 @@ def keep_batch(addresses, shapes, noise_kinds, constants, seed, batch, kinds, sc
 
 
 def values(case: Case, row: Row, draws: int, seed: int) -> Array:
-    """What a run of this seed pools in `row`: values[slot, draw] of its first draws, a whole number of batches."""
+    """values[slot, draw] of `row` for the first draws of a run with this seed, rounded up to whole batches."""
     group = Group([case])
     addresses, shapes, noise_kinds, constants = group.arrays[:4]
     y, dx = np.empty((case.shape.n_out, LANES)), np.empty((case.shape.n_in, LANES))

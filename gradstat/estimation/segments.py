@@ -1,7 +1,6 @@
-"""Segments: what a run samples in one go, and how the nodes of all segments become the moments of each case.
+"""A segment is a range of blocks sampled for a fixed set of cases.
 
-A case that needs more draws than its companions goes on without them: the group has one segment for all, then one for
-those that are left. Digits do not depend on company, so nobody can tell afterwards.
+Cases that need more draws continue in a further segment of their group. Results do not depend on how cases are grouped.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +17,7 @@ from gradstat.layer_types.case import Case
 
 @dataclass(frozen=True)
 class Segment:
-    """Blocks that all cases of a group need; `case_indices` are the positions of these cases in the run."""
+    """Blocks that all cases of a group need. `case_indices`: the positions of these cases in the run."""
 
     group: Group
     case_indices: tuple[int, ...]
@@ -27,11 +26,11 @@ class Segment:
 
     @property
     def title(self) -> str:
-        """The cases by name."""
+        """The names of the cases."""
         return ", ".join(case.title for case in self.group.cases)
 
     def shard(self, index: int, of: int) -> "Segment":
-        """The blocks of one shard; UsageError where its errors would come from less than two units."""
+        """The blocks of one shard; UsageError if it would have fewer than two randomizations."""
         units = len(self.blocks) // self.blocks.blocks_per_unit
         if self.blocks.unit_draws and units < 2 * of:
             raise UsageError(
@@ -43,7 +42,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentSnapshot:
-    """What is finished of a segment, without what only sampling needs: this goes to files."""
+    """The finished nodes of a segment, as files hold them."""
 
     case_indices: tuple[int, ...]
     blocks: Blocks
@@ -54,7 +53,7 @@ class SegmentSnapshot:
 def segments(
     cases: Sequence[Case], groups: Sequence[Group], draws: Callable[[Case], int], estimator: Estimator
 ) -> Iterator[Segment]:
-    """The segments that give every case its draws; all but the most of a group are whole numbers of blocks."""
+    """The segments that give every case its number of draws. All but the last segment of a group have whole blocks."""
     places = {id(case): place for place, case in enumerate(cases)}
     for group in groups:
         first = 0
@@ -68,7 +67,7 @@ def segments(
 
 
 def snapshot(segment: Segment, tree: MergeTree) -> SegmentSnapshot:
-    """The nodes of a tree with their draws."""
+    """The nodes of a tree with their numbers of draws."""
     nodes = [Finished(node, rows, segment.blocks.draws(node) or 0) for node, rows in sorted(tree.nodes.items())]
     return SegmentSnapshot(segment.case_indices, segment.blocks, tuple(segment.group.centres.tolist()), tuple(nodes))
 

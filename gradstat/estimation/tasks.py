@@ -1,7 +1,4 @@
-"""A task: the sampling of one group of cases, as what another process needs to know to do it, and the doing itself.
-
-A task is pickled as names, parameters and numbers. Whoever unpickles it builds the kernels anew, out of its own cache.
-"""
+"""A task samples one group of cases. It pickles to names and numbers, and rebuilds its kernels when unpickled."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,11 +15,13 @@ from gradstat.layer_types.registry import find
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.moments import finish_rows
 
-Done = Callable[[Node, Accumulators, int], None]  # told a node, its accumulators [row, WIDTH], the draws in it
+Done = Callable[
+    [Node, Accumulators, int], None
+]  # receives a node, its accumulators [row, WIDTH] and its number of draws
 
 
 class Finished(NamedTuple):
-    """A node of the tree of merges that is done, and how many draws are in it."""
+    """A finished node of the merge tree, and its number of draws."""
 
     node: Node
     accumulators: Accumulators
@@ -31,7 +30,7 @@ class Finished(NamedTuple):
 
 @dataclass(frozen=True)
 class Spec:
-    """A case in words: enough to build it in another process."""
+    """The names and numbers from which another process rebuilds a case."""
 
     layer: str
     params: dict[str, Any]
@@ -40,11 +39,11 @@ class Spec:
 
     @classmethod
     def of(cls, case: Case) -> "Spec":
-        """The words of a case."""
+        """The description of a case."""
         return cls(case.layer.name, dict(case.params), case.x, case.dy)
 
     def case(self) -> Case:
-        """The case of these words; UsageError for a layer that only the other process knows."""
+        """The case; UsageError for a layer that is not registered in this process."""
         if NAME not in self.params:
             return Case(find(self.layer), self.params, self.x, self.dy)
         names = tuple(name for name in self.params if name != NAME)
@@ -52,7 +51,7 @@ class Spec:
 
 
 class Task:
-    """The draws of one group under one seed, on one stream, about fixed centres; which of them, the blocks say."""
+    """The draws of one group under one seed, on one stream, about fixed centres."""
 
     def __init__(self, group: Group, seed: int, stream: int) -> None:
         self._group, self.seed, self.stream = group, seed, stream
@@ -64,7 +63,7 @@ class Task:
         return rebuilt, (self.specs, self.seed, self.stream, self.centres)
 
     def block(self, block: Block) -> Accumulators:
-        """The accumulators [row, WIDTH] of one block. Runs without the GIL, on as many threads at once as one likes."""
+        """The accumulators [row, WIDTH] of one block. Releases the GIL; safe to call from several threads."""
         group = self._group
         partial, totals, out = group.empty()
         batch = block.first // LANES
@@ -74,7 +73,7 @@ class Task:
         return out
 
     def range(self, blocks: Sequence[Block]) -> list[Finished]:
-        """The nodes that these blocks, done one after the other, make: O(log n) for a range of n."""
+        """The nodes of these blocks, sampled one after another: O(log n) nodes for n consecutive blocks."""
         tree = MergeTree(self.stop_level)
         for block in blocks:
             tree.add(block.node, self.block(block))
@@ -85,7 +84,7 @@ class Task:
 
 
 def rebuilt(specs: Sequence[Spec], seed: int, stream: int, centres: Sequence[float]) -> Task:
-    """The task with these words."""
+    """Rebuild a task from its description."""
     group = Group([spec.case() for spec in specs])
     group.centres[:] = centres
     return Task(group, seed, stream)

@@ -1,4 +1,4 @@
-"""Instructions numba has no spelling for: fused multiply-add, bit casts, a call by address."""
+"""Intrinsics that numba lacks: fused multiply-add, bit casts, a call by address."""
 
 # No annotations here: numba reads the signatures of intrinsics.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"

@@ -22,7 +22,7 @@ STREAM_VERSION = 2  # changes whenever any sampled digit changes
 
 # Streams: what the bits are for. The pilot run has its own, so that it is independent of the run it prepares.
 SIGNAL, X_UNIFORM, NOISE, DY_UNIFORM, DY_SHARED = 0, 1, 2, 3, 4
-SCRAMBLE, BEYOND = 5, 6  # of randomized points: see nets.py
+SCRAMBLE, BEYOND = 5, 6  # of randomized points: see scrambling.py
 PILOT = 16  # added to each of them
 
 NORMAL, LAPLACE, UNIFORM, LOGISTIC = 0, 1, 2, 3
@@ -46,7 +46,10 @@ def quantile(kind, u):
 
 @inline
 def signal_row(q, x, dy, spare):
-    """Row for the q-th normal of a draw: x[0], dy[0], x[1], dy[1], … as long as both last, then what is left."""
+    """Row for the q-th normal of a draw.
+
+    X[0], dy[0], x[1], dy[1], … while both have slots, then the slots of the longer one.
+    """
     both = min(x.shape[0], dy.shape[0])
     if q >= x.shape[0] + dy.shape[0]:
         return spare

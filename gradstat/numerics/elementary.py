@@ -1,7 +1,7 @@
 """Elementary functions as layer formulas spell them: NumPy's own here, branch-free polynomials in kernels.
 
 A formula written with these names runs three ways: on scalars, on arrays (the referee), and compiled, where
-`lowering` puts a vectorizable implementation in the place of each name. This module never imports numba.
+`kernel_math` replaces each name by a vectorizable implementation. This module never imports numba.
 """
 
 import math

@@ -23,7 +23,7 @@ KERNEL_SOURCES = ("numerics", "layer_types", "estimation")  # no other package c
 
 
 class UncachedWarning(UserWarning):
-    """Kernels are compiled anew in every process because the cache directory cannot be written."""
+    """Kernels are compiled again in every process because the cache directory cannot be written."""
 
 
 def options() -> dict[str, Any]:
@@ -38,9 +38,11 @@ def options() -> dict[str, Any]:
 
 
 def cache_directory() -> Path:
-    """The folder of compiled kernels: named by the sources and the processor, so that no change meets old code.
+    """The folder of compiled kernels.
 
-    Two kinds of processor that share a home must not share numba's index: it numbers files without a lock.
+    Its name contains a hash of the sources and the processor, so old code is never loaded.
+
+    Processors of different types that share a home directory need separate folders: numba's index has no lock.
     """
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "gradstat" / f"kernels-{source_hash()}-{processor()}"
@@ -78,7 +80,10 @@ def caching() -> bool:
         probe.unlink()
     except OSError as error:
         reason = error.strerror or str(error)
-        message = f"kernel cache {directory} cannot be written ({reason}): compiling anew; set XDG_CACHE_HOME"
+        message = (
+            f"kernel cache {directory} cannot be written ({reason}): kernels are compiled in every process; "
+            "set XDG_CACHE_HOME"
+        )
         warnings.warn(message, UncachedWarning, stacklevel=2)
         return False
     numba.config.CACHE_DIR = str(directory)
@@ -86,14 +91,17 @@ def caching() -> bool:
 
 
 def compile_cached(make: Callable[[bool], Any]) -> Any:
-    """`make(cache)` with the cache if it can be written; a damaged one is emptied, a full disk does without."""
+    """Call make(True) if the cache is writable.
+
+    Empties a corrupt cache and retries; compiles without a cache if the disk is full.
+    """
     if not caching():
         return make(False)
     try:
         return make(True)
     except NumbaError:
         raise
-    except Exception:  # what is cut off raises whatever unpickling comes across
+    except Exception:  # unpickling a truncated file can raise any exception
         for path in cache_directory().rglob("*.nb[ic]"):
             with suppress(OSError):
                 path.unlink()
@@ -104,9 +112,9 @@ def compile_cached(make: Callable[[bool], Any]) -> Any:
 
 
 class Kernel:
-    """A function that Python calls and numba compiles, when it is first called or prepared: importing it costs nothing.
+    """A function that numba compiles when it is first called or prepared, for one signature.
 
-    One signature: no types are guessed at run time.
+    Importing it compiles nothing.
     """
 
     def __init__(self, function: Callable[..., Any], signature: Any) -> None:
@@ -114,7 +122,10 @@ class Kernel:
         self._lock, self._dispatcher = threading.Lock(), None
 
     def prepare(self) -> Any:
-        """numba's dispatcher, compiled or out of the cache; once, whatever number of threads ask for it."""
+        """Return numba's dispatcher, compiled or loaded from the cache once per process.
+
+        Safe to call from several threads.
+        """
         with self._lock:
             if self._dispatcher is None:
                 self._dispatcher = compile_cached(
@@ -134,7 +145,8 @@ def compiled(signature: Any) -> Callable[[Callable[..., Any]], Kernel]:
 def callback(signature: Any, function: Callable[..., Any], cached: bool = True, interleaved: int = 0) -> Any:
     """A C function of the given signature; its `address` can be called from another kernel.
 
-    `cached` only where every function in it is gradstat's own: the cache would not notice that another has changed.
+    Set `cached` only if gradstat defines every function that it calls: the cache does not notice a change of other
+    files.
     """
 
     def make(cache: bool) -> Any:
@@ -146,9 +158,9 @@ def callback(signature: Any, function: Callable[..., Any], cached: bool = True, 
 
 @contextmanager
 def interleaving(vectors: int) -> Iterator[None]:
-    """Let LLVM work at so many vectors side by side in a loop; 0 leaves it to its own estimate.
+    """Set the number of vectors that LLVM interleaves in a loop; 0 keeps LLVM's own choice.
 
-    It takes one of a long formula, which then waits for its own results: on AVX2, the mean of all activations is
+    A plain function is pickled by name, so the disk cache finds a closure over it. It never finds a closure over a
     1.25 ns a lane with four and 1.51 with one, that of softplus 3.1 and 4.5.
     """
     llvm.set_option("gradstat", f"--force-vector-interleave={vectors}")
@@ -159,21 +171,24 @@ def interleaving(vectors: int) -> Iterator[None]:
 
 
 def inline(function: Function) -> Function:
-    """Let kernels call a plain Python function, which stays one.
+    """Let kernels call a plain Python function, and return it unchanged.
 
-    A plain function is pickled by its name, so that a closure over it is found again in the disk cache;
-    a closure over a dispatcher never is.
+    A plain function is pickled by name, so the disk cache finds a closure over it; it never finds a closure over a
+    dispatcher.
     """
     return register_jitable(**options())(function)  # type: ignore[no-any-return]
 
 
 def always_inline(function: Function) -> Function:
-    """`inline` whatever the size: LLVM leaves a long formula a call, and a loop with a call does not vectorize."""
+    """Like `inline`, for functions of any size.
+
+    LLVM does not inline a long formula, and a loop with a call is not vectorized.
+    """
     return register_jitable(**options(), forceinline=True)(function)  # type: ignore[no-any-return]
 
 
 def implements(facade: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Decorator: what kernels run where a formula calls `facade`."""
+    """Decorator: the implementation that kernels use for `facade`, a function of `elementary`."""
 
     def register(implementation: Function) -> Function:
         # LLVM leaves x^p a call otherwise, and a loop with a call does not vectorize: 19 ns a lane instead of 5

@@ -1,7 +1,7 @@
-"""What kernels run for each name of `elementary`: branch-free, vectorizable, the same bits on every CPU.
+"""The implementations that kernels use for the functions of `elementary`: no branches, and the same bits on every CPU.
 
-The largest error of each, measured against mpmath over its whole domain, stands in its docstring in ulp (units in the
-last place); the tests hold it. All pass NaN on. Subnormal results may be 0, subnormal arguments of log give nonsense.
+Each docstring gives the largest error in ulp (units in the last place), measured against mpmath over the whole domain
+and held by tests. All return NaN for NaN. Subnormal results may be 0; subnormal arguments of log are not supported.
 AVX2 neither converts int64 to float64 nor shifts int64 arithmetically, hence the arithmetic on bit patterns: adding
 1.5·2⁵² to a float rounds it to an integer and leaves that integer in the low bits.
 """
@@ -102,7 +102,10 @@ def expm1(x):
 
 @inline
 def exp_parts(x):
-    """(P, r, s) with e^x = s(P + r)/(P − r), P = r coth(r/2): half of exp's terms, for those who divide anyway."""
+    """(P, r, s) with e^x = s(P + r)/(P − r), P = r coth(r/2).
+
+    Half the terms of exp, for functions that divide anyway.
+    """
     shifted = fma(x, LOG2_E, SCALE_ROUNDER)
     k = shifted - SCALE_ROUNDER
     r = fma(k, -LN2_LOW, fma(k, -LN2_HIGH, x))
@@ -138,7 +141,7 @@ def erf(x):
 
 @inline
 def log_parts(x):
-    """(k, f) with x = 2ᵏ(1 + f), 1 + f in [√½, √2), for normal x > 0."""
+    """(k, f) with x = 2ᵏ(1 + f), 1 + f in [√½, √2), for x > 0 that is not subnormal."""
     shifted = bits_of(x) + LOG_OFFSET
     k = float_of((shifted >> MANTISSA_BITS) | TWO_52_BITS) - (TWO_52 + 1023.0)
     return k, float_of((shifted & MANTISSA_MASK) + SQRT_HALF_BITS) - 1.0
@@ -154,7 +157,7 @@ def log_tail(f, s):
 
 @inline
 def log_positive(x):
-    """ln x for normal x > 0 and nothing else, for the sampler: a fifth faster than log, the same bits. 0.8 ulp."""
+    """ln x for positive floats that are not subnormal: a fifth faster than log, the same bits. 0.8 ulp."""
     k, f = log_parts(x)
     half_square, tail = log_tail(f, f / (2.0 + f))
     return fma(k, LN2_HIGH, f - (half_square - fma(k, LN2_LOW, tail)))
@@ -222,7 +225,7 @@ def log_pair(x):
 @implements(elementary.power)
 @inline
 def power(x, p):
-    """x^p = e^(p ln x) for x ≥ 0, ln x in two words; NaN for x < 0, whatever p.
+    """x^p = e^(p ln x) for x ≥ 0, ln x in two words; NaN for x < 0 and every p.
 
     1.0 ulp for |p| ≤ 4; the error grows with |p|, when x is near 1: 6 ulp at |p| = 100, 50 ulp at 900.
     """

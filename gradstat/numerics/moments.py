@@ -1,9 +1,9 @@
 """Accumulators of one row of results: from lanes of values to central moments, merged by Pébay's formulas.
 
-Inside a block, powers of v − centre are summed, where the centre is close to the mean (a pilot run gives it), so that
-nothing cancels; at the end of a block they become central moments, and only those are merged.
-Source: P. Pébay, "Formulas for robust, one-pass parallel computation of covariances and arbitrary-order statistical
-moments", SAND2008-6212, 2008.
+Inside a block, powers of v − centre are summed. A pilot run gives the centre, which is close to the mean, so the sums
+do not cancel. At the end of a block they become central moments, and only central moments are merged. Source: P. Pébay,
+"Formulas for robust, one-pass parallel computation of covariances and arbitrary-order statistical moments",
+SAND2008-6212, 2008.
 """
 
 # Kernel code: numba infers the types.
@@ -67,7 +67,7 @@ def finish(partial, count, centre, out):
 
 @inline
 def finish_totals(sums, draws, out):
-    """Sums of the per-draw totals → their means and central co-moments for one block; zeros where draws = 0."""
+    """Sums of the per-draw totals → their means and central co-moments for one block; zeros if draws = 0."""
     total = add_columns(sums)
     out[DRAWS] = draws
     for i in range(4):

@@ -1,8 +1,8 @@
 """From (seed, batch, slot, stream) to 64 bits for each of 1024 lanes, and from those to two normals.
 
-Spelled as vectors (see `vectors`), eight lanes or more at once: AVX2 then works at two registers side by side, so that
-one goes on while the other waits. Three short loops over a batch instead of one long loop, for the same reason:
-the chain u → ln u → √ takes 160 cycles, and a processor looks no more than about 130 instructions ahead.
+Written as LLVM vectors (see `simd`) of at least eight lanes: on AVX2 two registers are then in flight, and one computes
+while the other waits. For the same reason a batch takes three short loops and not one long loop: the chain
+u → ln u → √ takes 160 cycles, and a processor looks at most about 130 instructions ahead.
 """
 
 # Kernel code: numba infers the types.
@@ -20,7 +20,7 @@ from gradstat.numerics.simd import array, ascending, chains, lanes, load, offset
 
 LANES = 1024
 HALF = LANES // 2
-WIDTH = 8  # lanes of normals at once
+WIDTH = 8  # lanes per vector of normals
 WORDS_WIDTH = 16  # of words: ten rounds wait for each other, and need few registers
 
 ONE_BITS = U64(0x3FF0000000000000)
@@ -98,7 +98,7 @@ def normal_pairs(typingctx, bits, first, second):
 
 
 def log_parts(x):
-    """(k, (m − 1)/(m + 1)) with x = 2ᵏm, m in [√½, √2), for normal x > 0."""
+    """(k, (m − 1)/(m + 1)) with x = 2ᵏm, m in [√½, √2), for x > 0 that is not subnormal."""
     shifted = x.bits() + LOG_OFFSET
     exponent = ((shifted >> MANTISSA_BITS) | TWO_52_BITS).float() - (TWO_52 + 1023.0)
     m = ((shifted & MANTISSA_MASK) + SQRT_HALF_BITS).float()

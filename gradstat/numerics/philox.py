@@ -3,7 +3,7 @@
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
-# Written for numpy's integers and for vectors of them alike.
+# Works for NumPy integers and for vectors (see simd.py).
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
 import numpy as np

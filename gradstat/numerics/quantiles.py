@@ -1,8 +1,8 @@
-"""From 64 random bits to a number of a distribution, by its quantile function: monotone, and as fine as the bits.
+"""64 random bits → a number of a distribution, by its quantile function. The map is monotone and uses all bits.
 
-The bits are a fraction of [0, 1) in units of 2⁻⁶⁴. Both tails are treated alike: p = (k + ½)/2⁶⁴ is the distance to
-the nearer end, rounded to a float64 of its own, so that no tail is cut off. The largest |normal| is 9.16, at p = 2⁻⁶⁵.
-The rational functions are fits of our own (linearized least squares at Chebyshev nodes, 60 digits, then rounded).
+The bits are a fraction of [0, 1) in units of 2⁻⁶⁴. Both tails have the same accuracy: p = (k + ½)/2⁶⁴ is the distance
+to the nearer end, rounded to a float64, so neither tail is truncated. The largest |normal| is 9.16, at p = 2⁻⁶⁵. The
+rational functions are fits (linearized least squares at Chebyshev nodes, 60 digits, then rounded).
 """
 
 # Kernel code: numba infers the types.
@@ -85,7 +85,7 @@ def distance(bits):
 
 @inline
 def on_its_side(size, bits):
-    """`size` ≥ 0, made negative where the fraction is below ½."""
+    """`size` ≥ 0 with a minus sign if the fraction is below ½."""
     return float_of(bits_of(size) | (~bits & SIGN_BIT))
 
 
@@ -106,9 +106,11 @@ def outer_normal(p):
 
 @inline
 def normals(bits, outer, count, spare, out):
-    """The standard normal quantile of each lane's fraction; the first `count` of `outer` are the lanes far out.
+    """The standard normal quantile of each lane's fraction.
 
-    Those are put side by side and done on their own: their logarithm and root would cost more than all the rest.
+    The first `count` entries of `outer` are the lanes in the tails.
+
+    These lanes are gathered and computed separately: their logarithm and root cost more than all other lanes together.
     """
     for lane in range(LANES):
         spare[lane] = distance(bits[lane])
@@ -124,7 +126,7 @@ def normals(bits, outer, count, spare, out):
 
 @inline
 def find_outer(bits, outer):
-    """Put the lanes that lie far out into `outer`; how many they are."""
+    """Write the lanes in the tails to `outer` and return their number."""
     count = 0
     for lane in range(LANES):
         outer[count] = lane

@@ -1,4 +1,4 @@
-"""From (seed, stream, randomization, point) to the numbers of a draw: Sobol's points, scrambled.
+"""(seed, stream, randomization, point) → the numbers of a draw: scrambled Sobol points.
 
 A randomization draws, for every dimension, a random lower triangular 64×64 matrix over GF(2) with a unit diagonal and
 a random shift; coordinate = matrix·(Sobol's coordinate) ⊕ shift, all 64 bits of it (J. Matoušek, "On the
@@ -6,7 +6,7 @@ L2-discrepancy for anchored boxes", J. Complexity 14, 1998; the mean and varianc
 point is uniform on the unit cube, and the 2ᵏ points of a randomization stay a digital net. Their random bits are
 Philox blocks with the counter (64·randomization + j, dimension, stream + SCRAMBLE).
 
-Dimensions beyond the generators' take independent bits: those of `draws.words` on the stream BEYOND, in batch
+Dimensions beyond those of the generators use independent bits: those of `draws.words` on the stream BEYOND, in batch
 2³⁶·randomization + batch. A batch is 1024 points in a row.
 """
 
@@ -79,7 +79,7 @@ def prepare(seed, stream, randomization, generators, columns, table, places):
 
 @inline
 def coordinates(batch, columns, table, bits):
-    """One coordinate of every point of a batch; what the number of the batch adds to all of them."""
+    """One coordinate of every point of a batch; the batch number contributes one word to all of them."""
     common, left, j = ZERO, U64(batch), LANE_BITS
     while left != ZERO:
         common ^= columns[j] & (ZERO - (left & ONE))
@@ -92,7 +92,7 @@ def coordinates(batch, columns, table, bits):
 
 @inline
 def outermost(common, places, outer):
-    """The lanes of a batch whose coordinate is within OUTER of 0 or 1: known before they are looked at."""
+    """The lanes of a batch whose coordinate is within OUTER of 0 or 1, found without computing the coordinates."""
     stratum = common >> STRATUM
     for s in range(OUTER_STRATA):
         outer[s] = places[U64(s) ^ stratum]
@@ -101,7 +101,7 @@ def outermost(common, places, outer):
 
 @inline
 def independent(seed, stream, randomization, batch, dimension, pair, bits):
-    """Independent bits for a dimension that the generators do not reach."""
+    """Independent bits for a dimension beyond those of the generators."""
     words(seed, RANDOMIZATION_BATCHES * randomization + batch, dimension, stream + BEYOND, pair)
     for lane in range(LANES):
         bits[lane] = (pair[0, lane] << SHIFT) | pair[1, lane]

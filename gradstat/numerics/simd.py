@@ -1,8 +1,8 @@
-"""Loops over lanes spelled as LLVM vectors, for the few that the compiler does not vectorize well by itself.
+"""Loops over lanes written as LLVM vectors, for the three loops that LLVM does not vectorize well.
 
-Left alone, LLVM interleaves such a loop or not, spills or not, and guards it with a scalar copy for arrays that might
-overlap. What is written here comes out as written, compiles faster, and has the same bits on every CPU: a machine
-with narrower registers splits a vector, one without fma calls an exact library function.
+LLVM's own choice of interleaving varies, may spill registers, and adds a scalar fallback loop for arrays that may
+overlap. Explicit vectors avoid all three, compile faster, and give the same bits on every CPU: a processor with
+narrower registers splits a vector, and one without fma calls an exact library function.
 """
 
 # No annotations here: values are numba's and LLVM's.
@@ -17,7 +17,7 @@ INT, FLOAT = ir.IntType(64), ir.DoubleType()
 
 
 class Vector:
-    """Several lanes of float64 or uint64, or a single number; Python's operators write instructions."""
+    """Several lanes of float64 or uint64, or one number. Python's operators emit LLVM instructions."""
 
     def __init__(self, builder, value):
         self.builder, self.value = builder, value
@@ -132,7 +132,7 @@ class Vector:
 
 
 def chains(x, coefficients):
-    """Σ coefficients[i]·xⁱ: E(x²) + x·O(x²), each split again while it has six coefficients or more, then Horner.
+    """Σ coefficients[i]·xⁱ: E(x²) + x·O(x²), each split again if it has six coefficients or more, then Horner's scheme.
 
     One chain would wait four cycles per power: erf takes 5.1 ns a lane with one chain and 3.9 with four.
     """
@@ -179,7 +179,7 @@ def array(context, builder, signature, arguments, position):
 
 
 def offset(builder, pointer, lane, places=0):
-    """The address of a lane, so many places further."""
+    """The address of the lane at a given offset."""
     return builder.gep(pointer, [builder.add(lane, ir.Constant(INT, places))])
 
 
@@ -196,7 +196,7 @@ def store(vector, pointer):
 
 
 class Registers:
-    """Variables of a loop, by name: LLVM keeps them in registers."""
+    """Variables of a loop, by name. LLVM keeps them in registers."""
 
     def __init__(self, builder, initial):
         self.builder = builder

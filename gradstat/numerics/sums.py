@@ -1,8 +1,8 @@
-"""Partial sums of one row over one block: lanes of values in, sums about a centre out.
+"""Partial sums of one row over one block: lanes of values → sums about a centre.
 
-Sums run in four columns of lanes, in registers over a batch, and only then enter memory: two levels, so that rounding
-errors grow with the root of the batches and not of the draws. A centre of 0 saves a third: v − c is v, and of
-the signs only the positive need to be counted.
+Four columns of lanes are summed in registers over a batch and then added to memory. Because of these two levels,
+rounding errors grow with the square root of the number of batches, not of draws. A centre of 0 saves a third of the
+work: v − c is v, and only positive values have to be counted.
 """
 
 # Kernel code: numba infers the types.
@@ -139,7 +139,7 @@ class Row:
         return load(self.builder, self.builder.gep(self.values, [place]), width)
 
     def leave(self, vector, table, row, add=True):
-        """Put a vector into a row of a table, or add it to what is there."""
+        """Store a vector in a row of a table, or add it to that row."""
         place = self.place(table, row)
         store(load(self.builder, place, vector.width) + vector if add else vector, place)
 

@@ -1,8 +1,9 @@
 """Engines: how the blocks of a task are spread over processors. Results do not depend on the engine.
 
-An engine is given a task, the blocks to do, and how many to do at a time. It tells `done` of each finished node as it
-arrives, one call at a time. Any order will do, and so will any nodes that blocks in a row make (`Task.range`).
-It returns when all blocks are done, and raises what stopped it; what was told by then counts.
+An engine receives a task, its blocks, and the number of blocks to sample at a time. It calls `done` for each finished
+node, one call at a time. Nodes may arrive in any order, and may cover several consecutive blocks (`Task.range`). The
+engine returns when all blocks are finished, and raises what stopped it; the nodes that it has passed to `done` stay
+valid.
 """
 
 import re
@@ -22,7 +23,9 @@ Engine = Callable[[Task, Iterator[Block], int, Done], None]
 def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
     """Serial kernels without the GIL on `jobs` threads; an interrupt or a failure ends them after their block."""
     lock, stop = threading.Lock(), threading.Event()
-    ended = [threading.Event() for _ in range(jobs)]  # an interrupted Thread.join takes a live thread for dead (3.11)
+    ended = [
+        threading.Event() for _ in range(jobs)
+    ]  # in Python 3.11 an interrupted Thread.join() marks a running thread as finished
     failures: list[BaseException] = []
 
     def serve(end: threading.Event) -> None:
@@ -35,7 +38,7 @@ def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
                 accumulators = task.block(block)
                 with lock:
                     done(block.node, accumulators, block.draws)
-        except BaseException as failure:  # handed to the caller's thread
+        except BaseException as failure:  # raised again in the caller's thread
             failures.append(failure)
             stop.set()
         finally:
@@ -45,7 +48,7 @@ def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
     try:
         for worker in workers:
             worker.start()
-        while not all(end.wait(0.1) for end in ended):  # a wait without a limit would not see Ctrl-C
+        while not all(end.wait(0.1) for end in ended):  # a wait without a timeout would not notice Ctrl-C
             pass
     finally:
         stop.set()
@@ -56,20 +59,22 @@ def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
         raise failures[0]
 
 
-Opened = AbstractContextManager[tuple[Engine, int]]  # the engine, while it lasts, and how many blocks it does at a time
+Opened = AbstractContextManager[
+    tuple[Engine, int]
+]  # the engine while it is open, and the number of blocks that it samples at a time
 
 
 @contextmanager
 def _threads(address: str, jobs: int) -> Iterator[tuple[Engine, int]]:
     if address:
-        raise UsageError(f"threads are of this process: --engine threads, not --engine threads:{address}")
+        raise UsageError(f"the engine threads takes no address; expected --engine threads, found threads:{address}")
     yield threads, jobs
 
 
 @contextmanager
 def _dask(address: str, jobs: int) -> Iterator[tuple[Engine, int]]:
     if address and _ADDRESS.fullmatch(address) is None:
-        raise UsageError(f"--engine dask:{address} is impossible; allowed: dask, or dask:tcp://host:port")
+        raise UsageError(f"--engine dask:{address} is not allowed; expected dask, or dask:tcp://host:port")
     try:
         import distributed  # noqa: F401
     except ModuleNotFoundError:
@@ -82,7 +87,7 @@ def _dask(address: str, jobs: int) -> Iterator[tuple[Engine, int]]:
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """Where to sample: words about it, and how it is opened with an address and a number of jobs."""
+    """One engine: its description, and the function that opens it with an address and a number of jobs."""
 
     description: str
     opened: Callable[[str, int], Opened]
