@@ -62,9 +62,9 @@ def dependence_faults(a: Values, b: Values) -> list[str]:
 @pytest.mark.parametrize("batch", [0, 7, 2**23 - 1, 2**23, 2**40 + 5])
 def test_words_are_those_of_their_draws(batch: int) -> None:
     """Batch 2²³ is where the counter outgrows its lower word."""
-    found = kernels.description(SEED, batch, 3, NOISE)
+    found = kernels.words(SEED, batch, 3, NOISE)
     for lane in (0, 1, 511, 512, 1023):
-        assert tuple(found[:, lane]) == naive.description(SEED, 1024 * batch + lane, 3, NOISE)
+        assert tuple(found[:, lane]) == naive.words(SEED, 1024 * batch + lane, 3, NOISE)
 
 
 def test_a_draw_does_not_depend_on_what_is_drawn_with_it() -> None:
@@ -72,7 +72,7 @@ def test_a_draw_does_not_depend_on_what_is_drawn_with_it() -> None:
     x, dy = kernels.signal(SEED, range(5))
     alone, _ = kernels.signal(SEED, range(2, 3))
     assert x[0, 2500] == alone[0, 452]
-    high, low = naive.description(SEED, 2500, 0, SIGNAL)
+    high, low = naive.words(SEED, 2500, 0, SIGNAL)
     radius = math.sqrt(-2.0 * math.log(naive.open_uniform(high, low)))
     turn = (low + 0.5) / 2**32 - 0.125
     assert x[0, 2500] == pytest.approx(radius * math.cos(2 * math.pi * turn), rel=1e-13)
@@ -86,7 +86,7 @@ def test_the_normals_of_a_draw_go_to_x_and_dy_in_turn(n_in: int, n_out: int) -> 
     both = min(n_in, n_out)
     order = [row for slot in range(both) for row in (x[slot], dy[slot])] + [*x[both:], *dy[both:]]
     pairs = [
-        kernels.from_words(kernels.description(SEED, 3, pair, SIGNAL))[1:] for pair in range((n_in + n_out + 1) // 2)
+        kernels.from_words(kernels.words(SEED, 3, pair, SIGNAL))[1:] for pair in range((n_in + n_out + 1) // 2)
     ]
     normals = [normal for pair in pairs for normal in pair]
     assert all(row.tobytes() == normal.tobytes() for row, normal in zip(order, normals, strict=False))
@@ -104,7 +104,7 @@ def lanes_of(pairs: list[tuple[int, int]]) -> Values:
 
 def test_uniforms_are_exact_and_never_0_or_1() -> None:
     ends = [(0, 0), (2**32 - 1, 2**32 - 1), (0, 1), (0, 2**20), (2**31, 0), (2**31 - 1, 2**20 - 1), (1, 0)]
-    pairs = ends + [naive.description(SEED, draw, 0, 0) for draw in range(900)]
+    pairs = ends + [naive.words(SEED, draw, 0, 0) for draw in range(900)]
     uniforms, _, _ = kernels.from_words(lanes_of(pairs))
     assert [Fraction(u) for u in uniforms[: len(pairs)]] == [naive.open_uniform(*pair) for pair in pairs]
     assert (uniforms[0], uniforms[1]) == (2.0**-53, 1.0 - 2.0**-53)
@@ -113,7 +113,7 @@ def test_uniforms_are_exact_and_never_0_or_1() -> None:
 def test_normals_follow_box_and_muller() -> None:
     mpmath = pytest.importorskip("mpmath")
     pairs = [(0, 0), (2**32 - 1, 2**32 - 1), (0, 2**20 - 1)] + [
-        naive.description(SEED, draw, 1, 0) for draw in range(500)
+        naive.words(SEED, draw, 1, 0) for draw in range(500)
     ]
     _, cosines, sines = kernels.from_words(lanes_of(pairs))
     with mpmath.workdps(40):

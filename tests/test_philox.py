@@ -69,6 +69,6 @@ def test_a_published_stream_of_1000_words(number: int) -> None:
 @pytest.mark.parametrize(("slot", "stream"), [(0, 0), (8, 2), (4095, 18)])
 def test_every_lane_has_the_words_of_its_address(seed: int, batch: int, slot: int, stream: int) -> None:
     """512·2²³ is 2³²: there the block number carries into the second word of the counter."""
-    words = kernels.description(seed, batch, slot, stream)
+    words = kernels.words(seed, batch, slot, stream)
     for lane in (0, 1, 510, 511, 512, 513, 1023):
-        assert tuple(words[:, lane]) == naive.description(seed, 1024 * batch + lane, slot, stream)
+        assert tuple(words[:, lane]) == naive.words(seed, 1024 * batch + lane, slot, stream)
