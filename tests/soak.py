@@ -68,7 +68,7 @@ class Soak:
 
     def compare(self) -> None:
         self.check(read(self.folder / "run.parquet").table.equals(self.whole), "other bytes")
-        self.check(self.folder() == [], "parts are left")
+        self.check(self.parts() == [], "parts are left")
         (self.folder / "run.parquet").unlink()
 
 

@@ -807,7 +807,7 @@ def test_a_changed_module_is_compiled_anew(tmp_path: Path) -> None:
     """The cache does not know the files of others: what they contain is never taken from it."""
     code = (
         "import gradstat, own\nfrom gradstat.estimation.run import run\n"
-        "from gradstat.layer_types.registry import Case, find\n"
+        "from gradstat.layer_types.case import Case; from gradstat.layer_types.registry import find\n"
         "gradstat.activation(own.mine); gradstat.activation(own.half, own.slope)\n"
         "print(*(round(line.estimates.std) for line in run([Case(find('mine')), Case(find('half'))], 10000, 1)))"
     )

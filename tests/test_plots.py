@@ -233,18 +233,18 @@ def test_fixed_points_are_fixed() -> None:
 
 @needs_matplotlib
 def test_forest_reads_both_kinds_of_files(files: Path) -> None:
-    from gradstat.plots import tree
+    from gradstat.plots import forest
 
-    found = tree.scores_of(files / "verification.parquet")
+    found = forest.scores_of(files / "verification.parquet")
     assert [(s.label, s.z, s.mark) for s in found.scores] == [
         ("a-1", 0.5, "confirmed"),
         ("b<2>", -300.0, "refuted"),
         ("d", 3.9, "imprecise"),
     ]
-    result = tree.scores_of(files / "result.parquet")
+    result = forest.scores_of(files / "result.parquet")
     assert any(score.label.startswith("max_pool2d(kernel_size=3, stride=2) σ[dx] (0, 1)") for score in result.scores)
-    many = [tree.Score(str(i), float(i), "y") for i in range(200)]
-    assert [score.z for score in tree.most_telling(many)] == [float(i) for i in range(130, 200)]
+    many = [forest.Score(str(i), float(i), "y") for i in range(200)]
+    assert [score.z for score in forest.most_telling(many)] == [float(i) for i in range(130, 200)]
 
 
 @needs_matplotlib
