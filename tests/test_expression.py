@@ -711,7 +711,7 @@ def test_kernels_are_found_in_the_cache_by_their_content(tmp_path: Path) -> None
     code = (
         "from gradstat.estimation.callbacks import callback_of\n"
         "from gradstat.layer_types.expression.layer import expression_layer\n"
-        "from gradstat.layer_types.registry import Case\n"
+        "from gradstat.layer_types.case import Case\n"
         "print(callback_of(Case(expression_layer({!r}))).cache_hits)"
     )
     texts = ["x * tanh(x)", "x * tanh(x)", "x*tanh( x )", "x * tanh(2 * x)"]
