@@ -4,6 +4,7 @@ import difflib
 import json
 import math
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,11 +22,35 @@ class Override(NamedTuple):
     typed: str
 
 
+def is_stdin(path: Path) -> bool:
+    """True for `-`, which stands for standard input."""
+    return str(path) == "-"
+
+
+def input_name(path: Path) -> str:
+    """What a message calls a file that is read."""
+    return "standard input" if is_stdin(path) else str(path)
+
+
+def read_stdin(limit: int = -1) -> bytes:
+    """What is on standard input, at most `limit` bytes of it; nothing where it was read already."""
+    return b"" if sys.stdin is None else sys.stdin.buffer.read(limit)
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The parsed file, or one line about why there is none."""
+    return parse_toml(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """The text of a TOML file, or of standard input where the path is `-`."""
+    name = input_name(path)
     try:
-        with path.open("rb") as handle:  # a pipe will do, and /dev/zero has no end
-            content = handle.read(LARGEST_FILE + 1)
+        if is_stdin(path):
+            content = read_stdin(LARGEST_FILE + 1)
+        else:
+            with path.open("rb") as handle:  # a pipe will do, and /dev/zero has no end
+                content = handle.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file", _closest_file(path)) from None
     except IsADirectoryError:
@@ -33,16 +58,22 @@ def read_toml(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UnreadableFile(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > LARGEST_FILE:
-        raise UsageError(f"{path}: is larger than {LARGEST_FILE >> 20} MiB, which no configuration is")
+        raise UsageError(f"{name}: is larger than {LARGEST_FILE >> 20} MiB, which no configuration is")
     if content.startswith(b"PAR1"):
-        raise UsageError(f"{path}: is a result, not a configuration", f"gradstat show {path}")
+        raise UsageError(f"{name}: is a result, not a configuration", f"gradstat show {path}")
     try:
-        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
-        raise UsageError(f"{path}: not a text file in UTF-8, which a configuration is") from None
+        raise UsageError(f"{name}: not a text file in UTF-8, which a configuration is") from None
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """The parsed text of a file; UsageError with one line where it is not TOML."""
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also a whole number of more than 4300 digits
         reason = " ".join(str(error).split()).partition(";")[0]
-        raise UsageError(f"{path}: not valid TOML: {reason[:1].lower()}{reason[1:]}") from None
+        raise UsageError(f"{input_name(path)}: not valid TOML: {reason[:1].lower()}{reason[1:]}") from None
 
 
 def parse_override(text: str) -> Override:

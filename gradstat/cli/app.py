@@ -137,10 +137,10 @@ def say(message: str, code: int = Exit.DONE) -> int:
     return code
 
 
-def emit(text: str) -> None:
-    """Text to stdout. Where its reader has gone, as `head` does, nobody is left to tell."""
+def emit(content: str | bytes) -> None:
+    """Text or bytes to stdout. Where its reader has gone, as `head` does, nobody is left to tell."""
     try:
-        click.echo(text, nl=False, color=True)
+        click.echo(content, nl=False, color=True)
     except BrokenPipeError:
         _silence_stdout()
     except OSError as error:

@@ -2,30 +2,32 @@
 
 import click
 
-from gradstat.cli.app import emit, say
+from gradstat.cli.app import say
 from gradstat.cli.interrupts import exit_on_interrupt
-from gradstat.cli.options import debug_option
+from gradstat.cli.options import output_options
+from gradstat.cli.output import Output
 from gradstat.errors import Exit
 
 DRAWS = 2**20
 
 
 @click.command()
-@debug_option
-def command() -> int:
+@output_options()
+def command(output: Output) -> int:
     """Check this installation: versions, kernel cache, and one known number."""
     with exit_on_interrupt():
-        return examine()
+        return examine(output)
 
 
-def examine() -> int:
+def examine(output: Output) -> int:
     """The facts, and whether relu comes out right."""
     from gradstat.estimation.run import available_cpus, disagreements, run
     from gradstat.layer_types.case import Case
     from gradstat.layer_types.registry import find
     from gradstat.numerics import jit
     from gradstat.results.provenance import cpu, versions
-    from gradstat.text.uncertain import exact, with_error
+    from gradstat.text.tables import Column, Report, Table
+    from gradstat.text.uncertain import Uncertain
 
     facts = versions() | {"cpu": f"{cpu()}, {available_cpus()} available"}
     state = "kept from run to run" if jit.caching() else "cannot be written: kernels are compiled in every process"
@@ -34,8 +36,8 @@ def examine() -> int:
     for line in lines:
         found, known = line.estimates, line.exact
         if line.row.direction == "backward" and known is not None:
-            facts["relu σ[dx]"] = f"{with_error(found.std, found.std_se)}, exactly {exact(known.var**0.5)}"
-    emit("".join(f"{name:13} {value}\n" for name, value in facts.items()))
+            facts["relu σ[dx]"] = f"{Uncertain(found.std, found.std_se).text}, exactly {Uncertain(known.var**0.5).text}"
+    output.deliver(Report([Table([Column("fact", ""), Column("value", "", wrap=30)], list(facts.items()))]))
     if disagreements(lines):
         return say("check failed: sampling and exact values disagree on relu", Exit.CHECK_FAILED)
     return Exit.DONE

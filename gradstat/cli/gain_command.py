@@ -1,22 +1,17 @@
 """`gradstat gain`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradstat.cli.app import emit
-from gradstat.cli.options import Jobs, Name, assumption_options, debug_option, document, parse_pairs
+from gradstat.cli.options import Jobs, assumption_options, document, output_options, parse_pairs
+from gradstat.cli.output import Output
 from gradstat.errors import UsageError, unknown
+from gradstat.text.formats import CODE, TABLES
 
 if TYPE_CHECKING:
     from gradstat.layer_types.case import Case
-
-
-def _formats() -> Iterable[str]:
-    from gradstat.constants.gain import FORMATS
-
-    return FORMATS
 
 
 @click.command()
@@ -26,16 +21,7 @@ def _formats() -> Iterable[str]:
 @assumption_options
 @click.option("--statistic", "names", multiple=True, metavar="NAME", help="Instead of the five usual ones; repeatable.")
 @click.option("-j", "--jobs", type=Jobs(), help="Threads, where something has to be sampled.")
-@click.option(
-    "--format",
-    "format_name",
-    type=Name("format", _formats),
-    default="table",
-    show_default=True,
-    metavar="NAME",
-    help="table, json, or python: assignments to paste into code.",
-)
-@debug_option
+@output_options((*TABLES, *CODE))
 def command(
     layer: str | None,
     parameters: tuple[str, ...],
@@ -44,7 +30,7 @@ def command(
     dy: str | None,
     names: tuple[str, ...],
     jobs: int | None,
-    format_name: str,
+    output: Output,
 ) -> None:
     """What one layer does to the scale of signal and gradient, to as many digits as are certain.
 
@@ -66,7 +52,7 @@ def command(
     else:
         case = _case({"expression": expression} if layer is None else {"name": layer}, parameters, x, dy)
     found = gains.gains(case, names or gains.DEFAULT, jobs or 0)
-    emit(gains.FORMATS[format_name](case, found))
+    output.deliver(gains.report(case, found))
 
 
 def _bare(layer: str) -> "Case":

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 import click
 
-from gradstat.cli.app import emit
-from gradstat.cli.options import Name, debug_option
+from gradstat.cli.options import Name, output_options
+from gradstat.cli.output import Output
 from gradstat.errors import UsageError
+from gradstat.text.tables import Report
 
 
 def _listings() -> Iterable[str]:
@@ -31,17 +32,17 @@ class LayerName(Name):
 @click.command()
 @click.argument("what", required=False, type=Name("listing", _listings))
 @click.argument("name", required=False, type=LayerName("layer", _layers))
-@debug_option
-def command(what: str | None, name: str | None) -> None:
+@output_options()
+def command(what: str | None, name: str | None, output: Output) -> None:
     """List what gradstat knows; without WHAT, what can be listed. `list layers relu` shows one layer in full."""
     from gradstat.cli.listings import LISTINGS, layer_in_full, listings
 
     if what is None:
-        text = listings()
+        table = listings()
     elif name is None:
-        text = LISTINGS[what].text()
+        table = LISTINGS[what].table()
     elif what == "layers":
-        text = layer_in_full(name)
+        table = layer_in_full(name)
     else:
         raise UsageError(f"{what} are not shown one by one, only layers are; gradstat list {what}")
-    emit(text)
+    output.deliver(Report([table]))

@@ -1,22 +1,32 @@
 """What `gradstat list` prints, made from the tables themselves."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from gradstat.assumptions import DISTRIBUTIONS
 from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS, find
 from gradstat.layer_types.statistics import STATISTICS
+from gradstat.text.formats import FORMATS
+from gradstat.text.tables import Column, Table, shown
 
-NOTHING = "–"
 
-
-def layers() -> str:
-    """Name, referee, PyTorch's name, formula, and parameters with defaults of every layer."""
-    rows = [(x.name, x.referee_words, short(x.torch) or NOTHING, x.formula, signature(x)) for x in LAYERS.values()]
-    return _columns([("layer", "referee", "PyTorch", "formula", "parameters"), *rows])
+def layers() -> Table:
+    """Name, parameters with defaults, formula, PyTorch's name and referee of every layer."""
+    columns = [
+        Column("layer"),
+        Column("parameters", wrap=14),
+        Column("formula", wrap=20),
+        Column("pytorch", "PyTorch", show=short, wrap=20, priority=1),
+        Column("exact_values", "exact values", wrap=14, priority=2),
+        Column("backward", people=False),
+        Column("aliases", people=False),
+    ]
+    rows = [
+        (x.name, defaults(x), x.formula, x.torch or None, x.referee_words, x.backward, list(x.aliases))
+        for x in LAYERS.values()
+    ]
+    return Table(columns, rows)
 
 
 def short(torch: str) -> str:
@@ -24,88 +34,87 @@ def short(torch: str) -> str:
     return torch.replace("torch.nn.functional.", "F.")
 
 
-def signature(layer: Layer) -> str:
-    """`negative_slope=0.01`, or a dash."""
-    return ", ".join(f"{p.name}={_value(p.default)}" for p in layer.parameters) or NOTHING
+def defaults(layer: Layer) -> dict[str, object]:
+    """The parameters of a layer with their defaults."""
+    return {parameter.name: parameter.default for parameter in layer.parameters}
 
 
-def layer_in_full(name: str) -> str:
+def layer_in_full(name: str) -> Table:
     """Everything about one layer, a line each."""
     layer = find(name)
     lines = [
         ("layer", layer.name),
-        ("aliases", ", ".join(layer.aliases) or NOTHING),
+        ("aliases", list(layer.aliases)),
         ("forward", layer.formula),
         ("backward", layer.backward),
-        ("PyTorch", layer.torch or NOTHING),
+        ("PyTorch", layer.torch or None),
+        *([("source", layer.source)] if layer.source else []),
         ("exact values", layer.referee_words),
     ]
-    lines += [("parameter", f"{p.name} = {_value(p.default)} ({p.domain.description})") for p in layer.parameters]
-    defaults = {p.name: p.default for p in layer.parameters}
-    if kinks := layer.kinks(defaults):
+    lines += [("parameter", f"{p.name} = {shown(p.default)} ({p.domain.description})") for p in layer.parameters]
+    if kinks := layer.kinks(defaults(layer)):
         lines.append(("kinks", ", ".join(f"{kink:g}" for kink in kinks)))
-    return _columns(lines)
+    return Table([Column("fact", ""), Column("value", "", wrap=30)], lines)
 
 
-def statistics() -> str:
+def statistics() -> Table:
     """Every statistic with its definition; v is y or dx."""
-    return _columns([(name, statistic.description) for name, statistic in STATISTICS.items()])
+    return _table(("statistic", "definition"), [(name, s.description) for name, s in STATISTICS.items()])
 
 
-def distributions() -> str:
+def distributions() -> Table:
     """The distributions of x."""
-    return "\n".join(DISTRIBUTIONS) + "\n"
+    return _table(("distribution",), [(name,) for name in DISTRIBUTIONS])
 
 
-def engines() -> str:
+def engines() -> Table:
     """Where blocks can be sampled."""
     from gradstat.estimation.engines import ENGINES
 
-    return _columns([(name, place.description) for name, place in ENGINES.items()])
+    return _table(("engine", "description"), [(name, engine.description) for name, engine in ENGINES.items()])
 
 
-def schemes() -> str:
+def schemes() -> Table:
     """How `gradstat propagate` can scale a network."""
     from gradstat.networks.schemes import SCHEMES
 
-    return _columns([(scheme.name, scheme.description) for scheme in SCHEMES.values()])
+    return _table(("scheme", "description"), [(scheme.name, scheme.description) for scheme in SCHEMES.values()])
 
 
-def estimators() -> str:
+def estimators() -> Table:
     """How draws are chosen."""
     from gradstat.estimation.estimators import ESTIMATORS
 
-    return _columns([(name, estimator.description) for name, estimator in ESTIMATORS.items()])
+    return _table(("estimator", "description"), [(name, each.description) for name, each in ESTIMATORS.items()])
 
 
-def formats() -> str:
+def formats() -> Table:
     """Output formats, their suffixes, and what they hold."""
-    from gradstat.results.formats import FORMATS, PARQUET
-
-    parquet = ("parquet", PARQUET, "every column, the raw accumulators and the provenance; with -o only")
-    return _columns([parquet, *((name, f.suffix, f.description) for name, f in FORMATS.items())])
+    return _table(("format", "suffix", "description"), [(f.name, f.suffix, f.description) for f in FORMATS.values()])
 
 
-def tables() -> str:
+def tables() -> Table:
     """The tables of `gradstat tables`."""
-    from gradstat.constants.catalogue import tables as known
+    from gradstat.constants.catalogue import tables as constants
 
-    return _columns([(name, table.description, f"{len(table.entries)} entries") for name, table in known().items()])
+    rows = [(name, len(table.entries), table.description) for name, table in constants().items()]
+    return _table(("table", "entries", "description"), rows)
 
 
-def plots() -> str:
+def plots() -> Table:
     """The pictures of `gradstat plot`, and what they are drawn from."""
     from gradstat.plots.kinds import PLOTS
 
-    return _columns([(name, plot.description, f"from {' or '.join(plot.takes)}") for name, plot in PLOTS.items()])
+    rows = [(name, " or ".join(plot.takes), plot.description) for name, plot in PLOTS.items()]
+    return _table(("plot", "drawn from", "description"), rows)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Something that can be listed: one line about it, and its text."""
+    """Something that can be listed: one line about it, and its table."""
 
     description: str
-    text: Callable[[], str]
+    table: Callable[[], Table]
 
 
 LISTINGS: dict[str, Listing] = {
@@ -121,18 +130,12 @@ LISTINGS: dict[str, Listing] = {
 }
 
 
-def listings() -> str:
+def listings() -> Table:
     """What can be listed."""
-    return _columns([(name, listing.description) for name, listing in LISTINGS.items()])
+    return _table(("listing", "description"), [(name, listing.description) for name, listing in LISTINGS.items()])
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> str:
-    """Left-aligned columns."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows
-    )
-
-
-def _value(value: Any) -> str:
-    return NOTHING if value is None else value if isinstance(value, str) else json.dumps(value)
+def _table(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Table:
+    """A table whose last column is wrapped where there are others."""
+    last = len(names) - 1
+    return Table([Column(name, wrap=20 if 0 < i == last else 0) for i, name in enumerate(names)], list(rows))

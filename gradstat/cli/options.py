@@ -1,21 +1,17 @@
 """Options that several commands share, and how their values are read."""
 
-import os
+import functools
 import re
 import secrets
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
 
 from gradstat.errors import UsageError, unknown
-
-if TYPE_CHECKING:
-    from gradstat.results.formats import Terminal
+from gradstat.text.formats import FORMATS, TABLES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 MOST_JOBS = 1024
@@ -108,35 +104,69 @@ class Name(click.ParamType[str]):
         return [CompletionItem(name) for name in self.names() if name.startswith(incomplete)]
 
 
+class ListedCommand(click.Command):
+    """A command whose help ends with a table of names, which is read only when the help is printed."""
+
+    def __init__(
+        self, *arguments: Any, title: str, names: Callable[[], Iterable[tuple[str, str]]], **more: Any
+    ) -> None:
+        super().__init__(*arguments, **more)
+        self.title, self.names = title, names
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section(self.title):
+            formatter.write_dl(list(self.names()))
+
+
 def debug_option(command: Command) -> Command:
     """--debug, which `app.start` looks for."""
     words = "Show a traceback where an error ends the command."
     return click.option("--debug", is_flag=True, expose_value=False, help=words)(command)
 
 
-def output_options(command: Command) -> Command:
-    """-o, --format, -q and --debug."""
-    from gradstat.results.formats import FORMATS, suffixes
+def output_options(
+    formats: Sequence[str] = TABLES, default: str = "table", show: bool = True
+) -> Callable[[Command], Command]:
+    """-o, --format, -q and --debug; the command takes a checked `Output`. `show`: on stdout without `-o -`, too."""
 
-    output = click.option(
-        "-o",
-        "--output",
-        type=PATH,
-        multiple=True,
-        metavar="FILE",
-        help=f"Write the result to FILE ({', '.join(suffixes())}), too; repeatable. `-` is stdout, even with -q.",
-    )
-    format_name = click.option(
-        "--format",
-        "format_name",
-        type=Name("format", lambda: FORMATS),
-        default="table",
-        show_default=True,
-        metavar="NAME",
-        help=f"Format on stdout: {', '.join(FORMATS)}.",
-    )
-    quiet = click.option("-q", "--quiet", is_flag=True, help="No result on stdout, no progress.")
-    return output(format_name(quiet(debug_option(command))))
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def checked(
+            *arguments: Any, output: tuple[Path, ...], format_name: str, quiet: bool = not show, **more: Any
+        ) -> Any:
+            from gradstat.cli.output import Output
+
+            asked = Output(output, format_name, quiet, formats)
+            asked.check()
+            return command(*arguments, output=asked, **more)
+
+        suffixes = ", ".join(FORMATS[name].suffix for name in formats)
+        options = [
+            click.option(
+                "-o",
+                "--output",
+                type=PATH,
+                multiple=True,
+                metavar="FILE",
+                help=f"Write FILE ({suffixes}){', too' * show}; repeatable. `-` is stdout{', even with -q' * show}.",
+            ),
+            click.option(
+                "--format",
+                "format_name",
+                type=Name("format", lambda: formats),
+                default=default,
+                show_default=True,
+                metavar="NAME",
+                help=f"Format on stdout: {', '.join(formats)}.",
+            ),
+            *([click.option("-q", "--quiet", is_flag=True, help="No result on stdout, no progress.")] * show),
+            debug_option,
+        ]
+        for option in reversed(options):
+            checked = option(checked)
+        return cast(Command, checked)
+
+    return decorate
 
 
 def assumption_options(command: Command) -> Command:
@@ -167,13 +197,3 @@ def parse_pairs(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
             raise UsageError(f"{option}{pair}: expected key=value, for example {option}{example}")
         found[key.strip()] = parse_override(pair).value
     return found
-
-
-def terminal() -> "Terminal":
-    """Where stdout goes: the terminal's width, and colors unless NO_COLOR is set; a pipe has neither."""
-    from gradstat.results.formats import Terminal
-
-    if sys.stdout is None or not sys.stdout.isatty():
-        return Terminal()
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return Terminal(shutil.get_terminal_size().columns, not plain)

@@ -1,41 +1,68 @@
-"""Where a result goes: files by their suffix, text to stdout."""
+"""Where a report goes: files by their suffix, and standard output."""
 
+import os
+import shutil
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gradstat.cli.app import emit, say
-from gradstat.cli.options import terminal
 from gradstat.errors import UsageError
-from gradstat.results.formats import FORMATS, check_suffix, save
-from gradstat.results.store import Result
-from gradstat.text.files import check_writable
+from gradstat.text.formats import FORMATS, check, render, save
+from gradstat.text.tables import Report, Terminal
 
 STDOUT = Path("-")
 
 
-def check(outputs: Sequence[Path]) -> None:
-    """UsageError for a file that could not be written, before any work."""
-    for path in outputs:
-        if path != STDOUT:
-            check_suffix(path)
-            check_writable(path)
+@dataclass(frozen=True)
+class Output:
+    """What -o, --format and -q ask for."""
 
+    paths: Sequence[Path]
+    format_name: str
+    quiet: bool
+    formats: Sequence[str]
 
-def deliver(result: Result, outputs: Sequence[Path], format_name: str, quiet: bool, verbose: bool = False) -> None:
-    """Files first, then the text: a closed pipe loses nothing, nor does a disk that is full by now."""
-    failures = []
-    for path in outputs:
-        if path != STDOUT:
+    @property
+    def files(self) -> list[Path]:
+        """The files to write; `-` is none."""
+        return [path for path in self.paths if path != STDOUT]
+
+    @property
+    def to_stdout(self) -> bool:
+        """True where the report goes to standard output, which `-o -` asks for even with -q."""
+        return STDOUT in self.paths or not self.quiet
+
+    def check(self) -> None:
+        """UsageError for what could not be written, before any work."""
+        check(self.files, self.formats)
+        entry = FORMATS[self.format_name]
+        if self.to_stdout and not entry.text and sys.stdout is not None and sys.stdout.isatty():
+            raise UsageError(f"{entry.name} is not text; write it to a file: -o FILE{entry.suffix}")
+
+    def deliver(self, report: Report, verbose: bool = False) -> None:
+        """Files first, then the text: a closed pipe loses nothing, nor does a disk that is full by now."""
+        failures = []
+        for path in self.files:
             try:
-                save(result, path)
+                save(report, path, self.formats)
             except UsageError as error:
                 failures.append(error)
             else:
                 if verbose:
-                    say(f"wrote {path}: {result.table.num_rows} rows, {path.stat().st_size:,} bytes")
-    if not quiet or STDOUT in outputs:
-        emit(FORMATS[format_name].render(result, terminal()))
-    for failure in failures[:-1]:
-        say(str(failure))
-    if failures:
-        raise failures[-1]
+                    say(f"wrote {path}: {path.stat().st_size:,} bytes")
+        if self.to_stdout:
+            emit(render(report, self.format_name, terminal()))
+        for failure in failures[:-1]:
+            say(str(failure))
+        if failures:
+            raise failures[-1]
+
+
+def terminal() -> Terminal:
+    """Where stdout goes: the terminal's width, and colors unless NO_COLOR is set; a pipe has neither."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return Terminal()
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return Terminal(shutil.get_terminal_size().columns, not plain)

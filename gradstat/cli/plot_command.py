@@ -1,29 +1,43 @@
 """`gradstat plot`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradstat.cli.app import say
-from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, assumption_options, debug_option, document, parse_pairs
+from gradstat.cli.options import (
+    Count,
+    Jobs,
+    ListedCommand,
+    Name,
+    Seed,
+    assumption_options,
+    document,
+    output_options,
+    parse_pairs,
+)
+from gradstat.cli.output import Output
 from gradstat.errors import UsageError
+from gradstat.text.formats import PICTURES
 
 if TYPE_CHECKING:
     from gradstat.layer_types.case import Case
 
-KINDS = ("histogram", "variance-map", "error", "forest", "cells")
 RESULT = ".parquet"
 MOST_LAYERS = 12
 
 
-@click.command()
-@click.argument("kind", type=Name("kind of picture", lambda: KINDS))
+def _kinds() -> Iterable[tuple[str, str]]:
+    from gradstat.plots.kinds import PLOTS
+
+    return [(name, plot.description) for name, plot in PLOTS.items()]
+
+
+@click.command(cls=ListedCommand, title="Kinds", names=_kinds)
+@click.argument("kind", type=Name("kind of picture", lambda: [name for name, _ in _kinds()]))
 @click.argument("what", nargs=-1, metavar="[LAYER [PARAMETER=VALUE]... | CONFIG.toml | RESULT.parquet]...")
-@click.option(
-    "-o", "--output", type=PATH, multiple=True, metavar="FILE", help="The picture: .png, .svg or .pdf; repeatable."
-)
+@output_options(PICTURES, default="svg", show=False)
 @click.option("--expression", multiple=True, metavar="FORMULA", help="A formula of x instead of a layer; repeatable.")
 @assumption_options
 @click.option("-n", "--samples", type=Count(), help="Draws, where something is sampled.")
@@ -34,11 +48,10 @@ MOST_LAYERS = 12
 @click.option(
     "--range", "span", metavar="LOW:HIGH", help="variance-map: scales of x, as 0.01:100; 0.03:30 where it is left out."
 )
-@debug_option
 def command(
     kind: str,
     what: tuple[str, ...],
-    output: tuple[Path, ...],
+    output: Output,
     expression: tuple[str, ...],
     x: str | None,
     dy: str | None,
@@ -50,13 +63,6 @@ def command(
     span: str | None,
 ) -> None:
     """Draw a picture of layers or of a result file.
-
-    \b
-    histogram     distributions of y and dx, and the normal of equal mean and σ
-    variance-map  σ[y] against σ[x], exactly, with its fixed points
-    error         |estimate − exact| and standard error against draws
-    tree        z-scores of a result file or of a verification
-    cells         the repeated cell of a strided layer as a heat map
 
     Parameters follow the layer that they belong to:
     gradstat plot variance-map gelu leaky_relu negative_slope=0.2 -o a.png
@@ -70,7 +76,9 @@ def command(
             raise UsageError(f"--{name} says nothing to {kind}; leave it out")
     if statistic is not None and statistic not in plot.statistics:
         raise UsageError(f"--statistic {statistic} is impossible; allowed: {', '.join(plot.statistics)}")
-    plots.check(output)
+    if not output.paths:
+        raise UsageError("a picture needs a file to go to; add -o FILE.png, FILE.svg or FILE.pdf")
+    plots.check()
     files = [Path(word) for word in what if word.endswith(RESULT)]
     words = [word for word in what if not word.endswith(RESULT)]
     _check_sources(kind, plot.takes, files, [*words, *expression])
@@ -84,10 +92,7 @@ def command(
         gain=_positive(gain),
         span=_span(span),
     )
-    figure = plots.draw(kind, request)
-    for path in output:
-        plots.save(figure, path)
-        say(f"wrote {path}: {path.stat().st_size:,} bytes")
+    output.deliver(plots.report(plots.draw(kind, request)), verbose=True)
 
 
 def _check_sources(kind: str, takes: Sequence[str], files: list[Path], layers: list[str]) -> None:

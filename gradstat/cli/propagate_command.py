@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradstat.cli.app import emit, say
-from gradstat.cli.options import PATH, Jobs, Name, Seed, debug_option, terminal
+from gradstat.cli.options import PATH, Jobs, Name, Seed, debug_option
+from gradstat.cli.output import terminal
 from gradstat.cli.progress import running_bar
 from gradstat.errors import Exit, UsageError
 from gradstat.text.files import check_writable
@@ -177,7 +178,9 @@ def _check(output: Sequence[Path], drawn: Sequence[tuple[int, Path]]) -> None:
             check_suffix(path)
             check_writable(path)
     if drawn:
-        plots.check([path for _, path in drawn])
+        plots.check()
+        for _, path in drawn:
+            check_writable(path)
 
 
 def _deliver(
@@ -186,9 +189,10 @@ def _deliver(
     """Pictures and files first, then the text."""
     from gradstat.networks.formats import FORMATS, PICTURES, save
     from gradstat.plots import kinds as plots
+    from gradstat.text.formats import save as save_report
 
     for number, path in drawn:
-        plots.save(plots.styled_figure("gradstat.networks.picture", outcomes[number]), path)
+        save_report(plots.report(plots.styled_figure("gradstat.networks.picture", outcomes[number])), path)
     pictures = list(dict(sorted(drawn, key=lambda pair: pair[0])).values())  # one for each, in their order
     for path in output:
         if path != STDOUT and path.suffix not in PICTURES:

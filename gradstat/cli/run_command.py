@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from gradstat.cli.options import PATH, Count, Jobs, Positive, Seed, Shard, output_options
+from gradstat.cli.output import Output
 from gradstat.errors import UsageError
 
 
@@ -38,7 +39,7 @@ from gradstat.errors import UsageError
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Over the configuration, as input.std=2; repeatable."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is being done.")
-@output_options
+@output_options()
 def command(
     config: Path,
     samples: int | None,
@@ -53,9 +54,7 @@ def command(
     fresh: bool,
     settings: tuple[str, ...],
     verbose: bool,
-    output: tuple[Path, ...],
-    format_name: str,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """Sample the layers of a configuration and print what they do to signal and gradient.
 
@@ -81,13 +80,12 @@ def command(
     wanted = load(config, overrides)
     questions = cases(wanted, str(config))
 
-    from gradstat.cli.output import check, deliver
     from gradstat.cli.progress import progress
     from gradstat.cli.sampling import Job, sample
+    from gradstat.results.overview import report
 
-    check(output)
-    if shard and not any(path.suffix == ".parquet" for path in output):
+    if shard and not any(path.suffix == ".parquet" for path in output.files):
         raise UsageError("a shard needs a file that gradstat merge can read: -o FILE.parquet")
-    job = Job(wanted, questions, engine, jobs, shard, fresh, quiet)
-    with progress(quiet, verbose) as listener:
-        return sample(job, listener, lambda result: deliver(result, output, format_name, quiet, verbose))
+    job = Job(wanted, questions, engine, jobs, shard, fresh, output.quiet)
+    with progress(output.quiet, verbose) as listener:
+        return sample(job, listener, lambda result: output.deliver(report(result), verbose))

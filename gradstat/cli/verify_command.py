@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradstat.cli.app import emit
-from gradstat.cli.options import PATH, Count, Jobs, Name, Seed, debug_option, terminal
+from gradstat.cli.options import PATH, Count, Jobs, Seed, output_options
+from gradstat.cli.output import Output
 from gradstat.errors import Exit, UsageError
+from gradstat.text.formats import TABLES
 
 if TYPE_CHECKING:
     from gradstat.verification.claims import Claim
     from gradstat.verification.verdicts import Outcome
 
 SHIPPED = Path("configs/claims")
-REPORT_NAMES = ("table", "json", "md", "junit", "github")
 
 
 @click.command()
@@ -28,24 +28,7 @@ REPORT_NAMES = ("table", "json", "md", "junit", "github")
 @click.option("--max-samples", type=Count(), default="2**32", show_default=True, help="Most draws for an open claim.")
 @click.option("--seed", type=Seed(), default="20160328", show_default=True, help="0 to 2**64 - 1, or random.")
 @click.option("-j", "--jobs", type=Jobs(), help="Threads; all processors where it is left out.")
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    multiple=True,
-    metavar="FILE",
-    help="Write the report to FILE (.parquet, .json, .md, .xml for JUnit, .txt), too; repeatable.",
-)
-@click.option(
-    "--format",
-    "format_name",
-    type=Name("format", lambda: REPORT_NAMES),
-    default="table",
-    show_default=True,
-    help=f"Format on stdout: {', '.join(REPORT_NAMES)}.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="Nothing on stdout.")
-@debug_option
+@output_options((*TABLES, "junit", "github"))
 def command(
     claims: tuple[Path, ...],
     only: str | None,
@@ -54,23 +37,17 @@ def command(
     max_samples: int,
     seed: int,
     jobs: int | None,
-    output: tuple[Path, ...],
-    format_name: str,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """Decide for published constants whether they are right to the digits they print.
 
-    CLAIMS are TOML files, or folders of them; without any, configs/claims.
+    CLAIMS are TOML files, folders of them, or - for standard input; without any, configs/claims.
     """
     from gradstat.estimation.multiple_testing import FAMILY_WISE
-    from gradstat.text.files import check_writable
     from gradstat.verification.claims import load
-    from gradstat.verification.reports import REPORTS, append_github_summary, kind_of, save
+    from gradstat.verification.reports import append_github_summary, report
     from gradstat.verification.verify import verify
 
-    for path in output:
-        kind_of(path)
-        check_writable(path)
     given = claims or (shipped(),)
     chosen = [claim for claim in load(given) if only is None or fnmatch.fnmatchcase(claim.id, only)]
     if not chosen:
@@ -81,12 +58,9 @@ def command(
         outcomes += verify(batch, seed, jobs or 0, max_samples, quick, share)
         if not all(outcome.as_expected for outcome in outcomes):
             break
-    for path in output:
-        save(outcomes, path)
-    if not quiet:
-        emit(REPORTS[format_name](outcomes, terminal()))
+    output.deliver(report(outcomes))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if format_name == "github" and summary:
+    if output.format_name == "github" and summary:
         append_github_summary(outcomes, Path(summary))
     return exit_code(outcomes)
 

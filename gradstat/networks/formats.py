@@ -16,9 +16,8 @@ from gradstat.networks.growth import Growth
 from gradstat.networks.outcome import COLUMNS, Outcome
 from gradstat.networks.page import page
 from gradstat.networks.summary import HEADER, cells, notes
-from gradstat.results.formats import Terminal
 from gradstat.text.files import replacing
-from gradstat.text.tables import grid
+from gradstat.text.tables import Column, Report, Table, Terminal, as_text
 
 PARQUET = ".parquet"
 PICTURES = (".png", ".svg", ".pdf")
@@ -36,11 +35,11 @@ class Format:
 
 def as_table(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:
     """A line per architecture and scheme."""
-    text = ""
-    for outcome in outcomes:
-        text += grid(HEADER, [cells(combination) for combination in outcome.combinations], terminal.width)
-        text += "".join(f"{note}\n" for note in notes(outcome))
-    return text
+    columns = [Column(name) for name in HEADER]
+    tables = [
+        Table(columns, [cells(each) for each in outcome.combinations], notes=notes(outcome)) for outcome in outcomes
+    ]
+    return as_text(Report(tables), terminal)
 
 
 def as_csv(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gradstat.networks.growth import mean_and_error
 from gradstat.networks.randomness import Array
-from gradstat.text.uncertain import with_error
+from gradstat.text.uncertain import Uncertain
 
 NOTHING = "–"
 ROUNDING = 1e-9  # an error below this share of the value is what floats make of numbers that are the same
@@ -19,7 +19,7 @@ def shown(value: float, error: float) -> str:
         return NOTHING
     if math.isinf(value):
         return "∞"
-    return f"{value:.4g}" if error <= ROUNDING * abs(value) else with_error(value, error)
+    return f"{value:.4g}" if error <= ROUNDING * abs(value) else Uncertain(value, error).text
 
 
 def over_networks(values: Array) -> str:

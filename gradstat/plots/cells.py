@@ -16,7 +16,7 @@ from gradstat.plots.kinds import Request
 from gradstat.plots.style import SEQUENTIAL, figure
 from gradstat.results.overview import title, title_of
 from gradstat.results.store import read
-from gradstat.text.uncertain import with_error
+from gradstat.text.uncertain import Uncertain
 
 LETTERS = {"std": "σ", "mean": "E"}
 COLUMNS = 3
@@ -25,10 +25,9 @@ MOST_PANELS = 12
 
 @dataclass(frozen=True)
 class Square:
-    """One position: its number, its standard error (0: exact), and the windows that cover it."""
+    """One position: its number, and the windows that cover it."""
 
-    value: float
-    error: float
+    number: Uncertain
     windows: float | None
 
 
@@ -56,7 +55,7 @@ def draw(request: Request) -> Any:
     lines = -(-len(found) // columns)
     picture = figure(3.4 * columns + 1.3, 3.5 * lines + 0.3)
     panels = picture.subplots(lines, columns, squeeze=False).ravel()
-    values = [square.value for cells in found for square in cells.squares.values()]
+    values = [square.number.value for cells in found for square in cells.squares.values()]
     low, high = min(values), max(values)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
@@ -85,7 +84,7 @@ def from_file(request: Request) -> list[Cells]:
         for row in rows:
             exact = row[f"exact_{name}"]
             value, error = (row[name], row[f"{name}_se"]) if exact is None else (exact, 0.0)
-            squares[_place(row["cell"])] = Square(value, error, row["windows"])
+            squares[_place(row["cell"])] = Square(Uncertain(value, error), row["windows"])
         found.append(Cells(_brief(title(rows[0])), _letter(rows[0]["direction"]), squares))
     return [cells for cells in found if _drawable(cells)]
 
@@ -100,7 +99,7 @@ def from_cases(request: Request) -> list[Cells]:
         for line in run(open_, request.samples, request.seed, request.jobs):
             estimate = line.estimates
             value, error = getattr(estimate, request.statistic), getattr(estimate, f"{request.statistic}_se")
-            sampled[id(line.case), line.row] = Square(value, error, line.row.windows)
+            sampled[id(line.case), line.row] = Square(Uncertain(value, error), line.row.windows)
     found = []
     for case in request.cases:
         for direction in dict.fromkeys(row.direction for row in single(case.shape.rows)):
@@ -120,7 +119,7 @@ def _exact(case: Case, row: Row, statistic: str) -> Square | None:
     exact = case.exact(row)
     if exact is None:
         return None
-    return Square(exact.mean if statistic == "mean" else math.sqrt(exact.var), 0.0, row.windows)
+    return Square(Uncertain(exact.mean if statistic == "mean" else math.sqrt(exact.var)), row.windows)
 
 
 def _panel(panel: Any, cells: Cells, letter: str, ends: tuple[float, float]) -> Any:
@@ -129,7 +128,7 @@ def _panel(panel: Any, cells: Cells, letter: str, ends: tuple[float, float]) -> 
     width = 1 + max(place[-1] for place in places)
     values = np.full((height, width), math.nan)
     for place, square in cells.squares.items():
-        values[place[0] if len(place) == 2 else 0, place[-1]] = square.value
+        values[place[0] if len(place) == 2 else 0, place[-1]] = square.number.value
     across, down = np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5
     look = {"cmap": SEQUENTIAL, "vmin": ends[0], "vmax": ends[1], "edgecolors": "white", "linewidth": 1.5}
     image = panel.pcolormesh(across, down, values, **look)
@@ -138,7 +137,9 @@ def _panel(panel: Any, cells: Cells, letter: str, ends: tuple[float, float]) -> 
     size = max(4.0, min(10.0, 34.0 / max(width, 1)))
     for place, square in cells.squares.items():
         at = (place[-1], place[0] if len(place) == 2 else 0)
-        panel.text(*at, _text(square, width), ha="center", va="center", fontsize=size, color=_ink(image, square.value))
+        panel.text(
+            *at, _text(square, width), ha="center", va="center", fontsize=size, color=_ink(image, square.number.value)
+        )
     panel.set_xticks(range(width))
     panel.set_yticks(range(height))
     panel.grid(False)
@@ -155,13 +156,12 @@ def _panel(panel: Any, cells: Cells, letter: str, ends: tuple[float, float]) -> 
 
 def _text(square: Square, width: int) -> str:
     """Value, error and windows below each other; where squares are small, the value alone."""
-    if square.error > 0.0:
-        value, error = with_error(square.value, square.error).split(" ± ")
+    value, error = square.number.parts
+    if error:
         words = [value, f"± {error}"]
     else:
-        words = [
-            f"{square.value:.4f}" if 1e-3 <= abs(square.value) < 1e3 or not square.value else f"{square.value:.3e}"
-        ]
+        size = abs(square.number.value)
+        words = [f"{square.number.value:.{'4f' if 1e-3 <= size < 1e3 or not size else '3e'}}"]
     if width > 4:
         return words[0]
     if square.windows is not None:

@@ -11,7 +11,7 @@ from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLACK, BLUE, GREEN, PAPER, VERMILLION, figure
 from gradstat.results.overview import title_of
-from gradstat.text.uncertain import with_error
+from gradstat.text.uncertain import Uncertain
 
 BINS = 120
 REACH = 4.5  # standard deviations
@@ -94,7 +94,7 @@ def summary(table: Any) -> str:
     root = math.sqrt(table.shape[1])
     mean_se = float(table.mean(axis=0).std()) / root
     std_se = float(((table - mean) ** 2).mean(axis=0).std()) / (2.0 * std * root)
-    return f"E = {with_error(mean, mean_se)},  σ = {with_error(std, std_se)}".replace("-", "−")
+    return f"E = {Uncertain(mean, mean_se).text},  σ = {Uncertain(std, std_se).text}".replace("-", "−")
 
 
 def _stems(panel: Any, atoms: list[tuple[float, float]], ends: tuple[float, float]) -> None:

@@ -6,22 +6,22 @@ Importing this needs no matplotlib: the command line asks it for names. Each kin
 import importlib
 import importlib.util
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from gradstat.errors import UsageError, unknown
 from gradstat.layer_types.case import Case
-from gradstat.text.files import check_writable, replacing
+from gradstat.text.tables import Report
 
 LAYERS, FILE = "layers", "a result file"
-SUFFIXES = (".png", ".svg", ".pdf")
 # Nothing that changes from one run to the next: the same question gives the same bytes.
 METADATA: dict[str, dict[str, Any]] = {
-    ".png": {},
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
+    "png": {},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
 }
 
 
@@ -87,14 +87,8 @@ def find(kind: str) -> Plot:
     return PLOTS[kind]
 
 
-def check(outputs: Sequence[Path]) -> None:
-    """UsageError for a picture that could not be written, before any work."""
-    if not outputs:
-        raise UsageError("a picture needs a file to go to; add -o FILE.png, FILE.svg or FILE.pdf")
-    for path in outputs:
-        if path.suffix not in SUFFIXES:
-            raise UsageError(f"{path}: {unknown('suffix', path.suffix, SUFFIXES)}")
-        check_writable(path)
+def check() -> None:
+    """UsageError where there is nothing to draw with, before any work."""
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("pictures need matplotlib, which is not installed", "pip install 'gradstat[plot]'")
 
@@ -117,14 +111,18 @@ def styled_figure(name: str, request: Any) -> Any:
     return figure
 
 
-def save(figure: Any, path: Path) -> None:
-    """Write a figure in the format of the file's suffix, whole or not at all; equal figures give equal bytes."""
+def report(figure: Any) -> Report:
+    """A figure in every format of pictures; equal figures give equal bytes."""
+    return Report([], own={name: partial(_written, figure, name) for name in METADATA})
+
+
+def _written(figure: Any, name: str) -> str | bytes:
     from gradstat.plots.style import styled
 
-    with styled(), replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:], metadata=METADATA[path.suffix])
-        if path.suffix == ".svg":
-            temporary.write_text(_slim(temporary.read_text(encoding="utf-8")), encoding="utf-8")
+    buffer = BytesIO()
+    with styled():
+        figure.savefig(buffer, format=name, metadata=METADATA[name])
+    return _slim(buffer.getvalue().decode()) if name == "svg" else buffer.getvalue()
 
 
 def _slim(svg: str) -> str:

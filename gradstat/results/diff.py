@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradstat.errors import printable
 from gradstat.estimation.significance import ROUNDING, z_bound, z_score
 from gradstat.estimation.student import DEGREES
 from gradstat.results.overview import title
 from gradstat.results.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
 from gradstat.results.store import Result
+from gradstat.text.tables import NARROWEST, Column, Report, Table, finite
+from gradstat.text.uncertain import signed
 
 KEY = ("layer", "params", "direction", "cell", "input", "upstream")
 DRAWS = ("seed", "n", "estimator")  # rows that agree in them are of the same draws
@@ -25,16 +26,14 @@ Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Score:
-    """One statistic of one row that both results have: their difference in standard errors."""
+class Difference:
+    """One statistic of one row that both results have, and their difference in standard errors where it has any."""
 
-    where: str
-    first: float
-    second: float
-    z: float
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.first:.10g} and {self.second:.10g} are {self.z:+.1f} standard errors apart"
+    row: str
+    statistic: str
+    first: float | None
+    second: float | None
+    z: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,11 @@ class Comparison:
     """What two results agree and disagree on; `bytewise` and `scored` count rows."""
 
     alone: tuple[list[str], list[str]]  # rows of the first result only, of the second only
-    unequal: list[str]  # sentences about what had to be equal and is not
+    unequal: list[Difference]  # what had to be equal and is not
     bytewise: int
     scored: int
-    scores: list[Score]
+    scores: list[Difference]
+    identical: bool  # every number of every row
 
     @property
     def bound(self) -> float:
@@ -53,13 +53,18 @@ class Comparison:
         return z_bound(len(self.scores))
 
     @property
-    def beyond(self) -> list[Score]:
+    def largest(self) -> float:
+        """The largest |z|; 0 where no row has one."""
+        return max((abs(score.z or 0.0) for score in self.scores), default=0.0)
+
+    @property
+    def beyond(self) -> list[Difference]:
         """The scores that chance does not explain; NaN is one."""
-        return [score for score in self.scores if not abs(score.z) <= self.bound]
+        return [score for score in self.scores if score.z is not None and not abs(score.z) <= self.bound]
 
     @property
     def agree(self) -> bool:
-        """True where there is nothing to tell."""
+        """True where no difference was found."""
         return not (any(self.alone) or self.unequal or self.beyond)
 
 
@@ -69,36 +74,61 @@ def compare(first: Result, second: Result) -> Comparison:
     alone = tuple([_name(row) for key, row in own.items() if key not in other] for own, other in (rows, rows[::-1]))
     same_stream = first.provenance.get("stream_version") == second.provenance.get("stream_version")
     pairs = [(row, rows[1][key]) for key, row in rows[0].items() if key in rows[1]]
-    unequal, scores, bytewise = [], [], 0
+    unequal: list[Difference] = []
+    scores: list[Difference] = []
+    bytewise = 0
     for a, b in pairs:
         if same_stream and all(a[name] == b[name] for name in DRAWS):
             bytewise += 1
-            unequal += [_sentence(a, b, name) for name in SAMPLED if _bits(a[name]) != _bits(b[name])][:1]
+            unequal += [_difference(a, b, name) for name in SAMPLED if _bits(a[name]) != _bits(b[name])][:1]
         else:
             scores += list(_scores(a, b))
-        unequal += [_sentence(a, b, name) for name in EXACT if not _close(a[name], b[name], a["std"])]
-    return Comparison((alone[0], alone[1]), unequal, bytewise, len(pairs) - bytewise, scores)
+        unequal += [_difference(a, b, name) for name in EXACT if not _close(a[name], b[name], a["std"])]
+    equal = all(_bits(a[name]) == _bits(b[name]) for a, b in pairs for name in (*SAMPLED, *REFEREE))
+    identical = equal and bytewise == len(pairs) == len(rows[0]) == len(rows[1]) > 0
+    return Comparison((alone[0], alone[1]), unequal, bytewise, len(pairs) - bytewise, scores, identical)
 
 
-def report(comparison: Comparison, names: tuple[str, str]) -> str:
-    """What differs, a line each, and a line on what was compared."""
-    lines = [
-        f"only in {printable(name)}: {row}"
-        for name, alone in zip(names, comparison.alone, strict=True)
-        for row in alone
-    ]
-    lines += comparison.unequal + [str(score) for score in comparison.beyond]
-    if comparison.bytewise:
-        lines.append(f"{_rows(comparison.bytewise)} of the same seed and draws, compared to the byte")
+COLUMNS = (
+    Column("row", wrap=NARROWEST),
+    Column("statistic"),
+    Column("first", align="decimal"),
+    Column("second", align="decimal"),
+    Column("z", align="decimal", show=signed, idle=(None,)),
+    Column("difference"),
+)
+
+
+def report(comparison: Comparison, names: tuple[str, str]) -> Report:
+    """A row for each difference, and notes on what was compared."""
+    lines: list[tuple[Any, ...]] = []
+    for name, alone in zip(names, comparison.alone, strict=True):
+        lines += [(row, None, None, None, None, f"only in {name}") for row in alone]
+    lines += [(d.row, d.statistic, d.first, d.second, None, "not equal") for d in comparison.unequal]
+    lines += [(d.row, d.statistic, d.first, d.second, d.z, "too far apart") for d in comparison.beyond]
+    notes = []
+    if comparison.identical:
+        notes.append(f"identical: {_rows(comparison.bytewise)} of the same seed and draws, equal in every number")
+    elif comparison.bytewise:
+        notes.append(f"{_rows(comparison.bytewise)} of the same seed and draws, compared to the byte")
     if comparison.scored:
-        largest = max((abs(score.z) for score in comparison.scores), default=0.0)
-        lines.append(
+        notes.append(
             f"{_rows(comparison.scored)} of other seeds or draws: largest |z| of {len(comparison.scores)} is "
-            f"{largest:.1f}, bound {comparison.bound:.1f}"
+            f"{comparison.largest:.1f}, bound {comparison.bound:.1f}"
         )
     if not comparison.bytewise + comparison.scored:
-        lines.append("no row is in both")
-    return "".join(f"{line}\n" for line in lines)
+        notes.append("no row is in both")
+    facts = {
+        "first": names[0],
+        "second": names[1],
+        "identical": comparison.identical,
+        "agree": comparison.agree,
+        "rows_compared_to_the_byte": comparison.bytewise,
+        "rows_compared_by_z": comparison.scored,
+        "largest_z": finite(comparison.largest),
+        "bound": finite(comparison.bound),
+    }
+    return Report([Table(COLUMNS, lines, notes=notes)], title="Comparison of two results", facts=facts)
 
 
 def _by_key(result: Result) -> dict[Key, Row]:
@@ -112,7 +142,7 @@ def _by_key(result: Result) -> dict[Key, Row]:
     return found
 
 
-def _scores(a: Row, b: Row) -> Iterator[Score]:
+def _scores(a: Row, b: Row) -> Iterator[Difference]:
     """Difference over the root of the sum of both variances: too careful where the draws are shared, never too bold.
 
     Its degrees of freedom are the fewer of the two, which is on the safe side as well (Mickey and Brown, 1966).
@@ -121,7 +151,7 @@ def _scores(a: Row, b: Row) -> Iterator[Score]:
     for name in TESTED:
         error = math.hypot(a[f"{name}_se"], b[f"{name}_se"])
         z = z_score(a[name], b[name], error, b["std"], degrees)
-        yield Score(f"{_name(a)} {name}", a[name], b[name], z)
+        yield Difference(_name(a), name, a[name], b[name], z)
 
 
 def _bits(value: Any) -> bytes:
@@ -134,8 +164,8 @@ def _close(a: float | None, b: float | None, scale: float) -> bool:
     return abs(a - b) <= ROUNDING * (abs(b) + scale)
 
 
-def _sentence(a: Row, b: Row, name: str) -> str:
-    return f"{_name(a)}: {name} is {a[name]!r} and {b[name]!r}, and ought to be equal"
+def _difference(a: Row, b: Row, name: str) -> Difference:
+    return Difference(_name(a), name, a[name], b[name])
 
 
 def _name(row: Row) -> str:

@@ -1,9 +1,8 @@
-"""What of a result is shown as text: columns of strings for people, made from a result's rows."""
+"""What of a result people see, made from its rows, and the report that every format is written from."""
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,66 +10,69 @@ from pydantic import ValidationError
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.errors import UsageError
+from gradstat.estimation.significance import z_bound
 from gradstat.estimation.student import DEGREES
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases_of
 from gradstat.layer_types.record import ALL, FORWARD
 from gradstat.layer_types.registry import LAYERS
-from gradstat.results.store import Result
-from gradstat.text.uncertain import exact, signed, with_error
+from gradstat.results.schema import SHOWN
+from gradstat.results.store import Result, to_parquet
+from gradstat.text.tables import NARROWEST, Column, Report, Table
+from gradstat.text.uncertain import Uncertain, signed
 
-COLUMNS = ("layer", "quantity", "cell", "windows", "printed", "estimate", "exact", "z")
 STATISTICS = {"mean": "E", "std": "σ", "mad": "MAD"}
-UNKNOWN = "–"
 SPOKEN = ("kernel_size", "p")  # parameters that people name even where they are the default
+COLUMNS = (
+    Column("layer", wrap=NARROWEST, code=True),
+    Column("quantity"),
+    Column("cell", idle=(ALL,)),
+    Column("windows", align="right", show="{:g}".format, idle=(None,), priority=2),
+    Column("printed", align="right", idle=(None,), priority=1),
+    Column("estimate", align="decimal"),
+    Column("exact", align="decimal", idle=(None,)),
+    Column("z", align="decimal", show=signed, idle=(None,)),
+)
 _DEFAULTS = (Input().label(), Upstream().label())
 
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class View:
-    """A table of text: column names, rows of cells (layer first), and the lines below."""
+def report(result: Result) -> Report:
+    """A result for people, and all its columns but the raw accumulators for programs."""
+    rows = [{**row, "params": json.loads(row["params"])} for row in result.rows()]
+    data = Table([Column(name) for name in SHOWN], [[row[name] for name in SHOWN] for row in rows])
+    facts = {"provenance": result.provenance}
+    title = "What layers do to the scale of signal and gradient"
+    return Report([overview(result)], data, title, facts=facts, own={"parquet": lambda: to_parquet(result)})
 
-    columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    notes: tuple[str, ...]
 
-
-def overview(result: Result) -> View:
-    """E, σ and MAD of y and dx: what was printed where the configuration says so, our estimate, the exact value, z.
-
-    A column is left out where it would tell nothing.
-    """
+def overview(result: Result) -> Table:
+    """E, σ and MAD of y and dx: what was printed where the configuration says so, our estimate, the exact value, z."""
     rows, printed = result.rows(), printed_numbers(result)
     shared = {(row["input"], row["upstream"]) for row in rows}
     assumed = next(iter(shared)) if len(shared) == 1 else _DEFAULTS
     lines = [line for row in rows for line in _lines(row, printed, assumed)]
-    told = [True, True, *([any(line[i] != idle for line in lines) for i, idle in IDLE.items()])]
-    shown = [i for i in range(len(COLUMNS)) if told[i]]
-    return View(
-        tuple(COLUMNS[i] for i in shown),
-        [tuple(line[i] for i in shown) for line in lines],
-        _notes(rows, assumed, exact_known=told[COLUMNS.index("z")]),
-    )
+    scores = [line[-1] for line in lines]
+    bound = z_bound(sum(z is not None for z in scores))
+    wrong = frozenset((i, "z") for i, z in enumerate(scores) if z is not None and not abs(z) <= bound)
+    notes = _notes(rows, assumed, exact_known=any(z is not None for z in scores))
+    return Table(COLUMNS, lines, notes=notes, wrong=wrong)
 
 
-IDLE = {2: ALL, 3: "", 4: "", 5: None, 6: UNKNOWN, 7: UNKNOWN}  # column → the cell that tells nothing
-
-
-def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> Iterator[tuple[str, ...]]:
+def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> Iterator[tuple[Any, ...]]:
     """One line per statistic of a row."""
     for name, letter in STATISTICS.items():
-        value, z = row.get(f"exact_{name}"), row.get(f"z_{name}")
+        value = row.get(f"exact_{name}")
         yield (
             title(row, assumed),
             f"{letter}[{'y' if row['direction'] == FORWARD else 'dx'}]",
             row["cell"],
-            "" if row["windows"] is None or (row["windows"], row["cell"]) == (1.0, ALL) else f"{row['windows']:g}",
-            printed.get((*_key(row), name), "") if row["cell"] == ALL else "",
-            with_error(row[name], row[f"{name}_se"]),
-            UNKNOWN if value is None else exact(value, row["exact_std"] or 0.0),
-            UNKNOWN if z is None else signed(z),
+            None if (row["windows"], row["cell"]) == (1.0, ALL) else row["windows"],
+            printed.get((*_key(row), name)) if row["cell"] == ALL else None,
+            Uncertain(row[name], row[f"{name}_se"]),
+            None if value is None else Uncertain(value, scale=row["exact_std"] or 0.0),
+            row.get(f"z_{name}"),
         )
 
 

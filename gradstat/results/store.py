@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 from gradstat.errors import UnreadableFile
 from gradstat.results.schema import SCHEMA, SCHEMA_VERSION
 from gradstat.results.validation import mismatch, parsed
-from gradstat.text.files import replacing
+from gradstat.text.files import write_whole
+from gradstat.text.machine import parquet_bytes
+from gradstat.toml_file import input_name, is_stdin, read_stdin
 
 KEY, NODES = b"gradstat", b"gradstat.nodes"
 
@@ -30,49 +32,72 @@ class Result:
         return rows
 
 
-def write(result: Result, path: Path) -> None:
-    """Write a Parquet file, whole or not at all."""
+def to_parquet(result: Result) -> bytes:
+    """The bytes of a result file."""
     document = json.dumps(result.provenance).encode()
     nodes = {NODES: result.nodes.encode()} if result.nodes else {}
-    table = result.table.cast(SCHEMA).replace_schema_metadata({KEY: document} | nodes)
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, write_page_checksum=True)
+    return parquet_bytes(result.table.cast(SCHEMA).replace_schema_metadata({KEY: document} | nodes))
+
+
+def write(result: Result, path: Path) -> None:
+    """Write a Parquet file, whole or not at all."""
+    write_whole(path, to_parquet(result))
 
 
 def read(path: Path) -> Result:
-    """Read a result; UnreadableFile for anything that is not a whole gradstat file of this schema."""
-    try:
-        if path.is_fifo():  # would wait for a writer, and has no end to begin at
-            raise UnreadableFile(f"{path}: is a pipe, not a file; write it to a file first")
-        with path.open("rb") as handle:
-            if handle.read(4) != b"PAR1":
-                raise UnreadableFile(f"{path}: not a Parquet file", _advice(path))
-            table = pq.ParquetFile(handle, page_checksum_verification=True).read()
-    except FileNotFoundError:
-        raise UnreadableFile(f"{path}: there is no such file", "make one with gradstat run CONFIG -o FILE") from None
-    except IsADirectoryError:
-        raise UnreadableFile(f"{path}: is a directory; name a .parquet file in it") from None
-    except (OSError, ValueError, MemoryError) as error:  # ValueError: ArrowInvalid, or a name that cannot be one
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).split(". ")[0].rstrip(".")
-        raise UnreadableFile(f"{path}: cut off or damaged ({reason})", "sample it again with gradstat run") from None
+    """Read a result, from standard input where the path is `-`; UnreadableFile for anything but a whole result."""
+    name = input_name(path)
+    content = _content(path)
+    if content[:4] != b"PAR1":
+        empty = "empty, or was read already" if is_stdin(path) and not content else "not a Parquet file"
+        raise UnreadableFile(f"{name}: {empty}", _advice(path))
+    try:  # from memory: pyarrow's threads hold no Python object that could outlive the interpreter
+        table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: ArrowInvalid
+        raise _damaged(name, error) from None
     document = (table.schema.metadata or {}).get(KEY)
     if document is None:
-        raise UnreadableFile(f"{path}: a Parquet file, but not one of gradstat's: it has no provenance")
+        raise UnreadableFile(f"{name}: a Parquet file, but not one of gradstat's: it has no provenance")
     provenance = parsed(document)
     if provenance is None or not isinstance(provenance.get("configuration", {}), dict):
-        raise UnreadableFile(f"{path}: its provenance is damaged", "sample it again with gradstat run")
-    _check_version(provenance, path)
+        raise UnreadableFile(f"{name}: its provenance is damaged", "sample it again with gradstat run")
+    _check_version(provenance, name)
     if wrong := mismatch(table):
-        raise UnreadableFile(f"{path}: {wrong}", "sample it again with gradstat run")
+        raise UnreadableFile(f"{name}: {wrong}", "sample it again with gradstat run")
     nodes = (table.schema.metadata or {}).get(NODES, b"").decode(errors="replace")
     return Result(table.replace_schema_metadata(None), provenance, nodes)
 
 
-def _check_version(provenance: dict[str, Any], path: Path) -> None:
+def _content(path: Path) -> bytes:
+    """The bytes of a file, or its first four where they are not Parquet's."""
+    if is_stdin(path):
+        return read_stdin()
+    try:
+        if path.is_fifo():  # would wait for a writer
+            raise UnreadableFile(
+                f"{path}: is a pipe, not a file; write it to a file first, or name - for standard input"
+            )
+        with path.open("rb") as handle:
+            head = handle.read(4)
+            return head + handle.read() if head == b"PAR1" else head
+    except FileNotFoundError:
+        raise UnreadableFile(f"{path}: there is no such file", "make one with gradstat run CONFIG -o FILE") from None
+    except IsADirectoryError:
+        raise UnreadableFile(f"{path}: is a directory; name a .parquet file in it") from None
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: a name that cannot be one
+        raise _damaged(str(path), error) from None
+
+
+def _damaged(name: str, error: Exception) -> UnreadableFile:
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split()).split(". ")[0].rstrip(".")
+    return UnreadableFile(f"{name}: cut off or damaged ({reason})", "sample it again with gradstat run")
+
+
+def _check_version(provenance: dict[str, Any], name: str) -> None:
     version = provenance.get("schema_version")
     if version == SCHEMA_VERSION:
         return
-    found = f"{path}: result schema {version if isinstance(version, int) else 'unknown'}"
+    found = f"{name}: result schema {version if isinstance(version, int) else 'unknown'}"
     if isinstance(version, int) and version > SCHEMA_VERSION:
         versions = provenance.get("versions")
         writer = versions.get("gradstat") if isinstance(versions, dict) else None

@@ -10,6 +10,12 @@ from pathlib import Path
 from gradstat.errors import UsageError
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; a character that UTF-8 cannot hold becomes a question mark."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, which is synced and renamed to `path` if nothing fails; UsageError if it does."""

@@ -1,46 +1,275 @@
-"""Columns of text for a terminal: numbers are never wrapped or cut, only the names of layers give way."""
+"""The one table type, the report made of tables, and how a table fits a terminal.
 
+Cells are values (text, numbers, `Uncertain`, true or false, None for unknown, a mapping of parameters). Formats for
+people show the certain digits of a value, formats for programs its full precision (`records`).
+"""
+
+import json
+import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby, zip_longest
+from typing import Any, Literal
 
-NARROWEST = 28  # columns for the names of layers; with less, each name gets a line of its own
+from gradstat.errors import printable
+from gradstat.text.uncertain import Uncertain
+
+NOTHING = "–"  # for people: unknown, or does not apply
 GAP = "  "
-BOLD, DIM, END = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+NARROWEST = 28  # columns for the names of layers; with less, each name gets a line of its own
+UNLIMITED = 10_000  # columns: nothing is wrapped in a file or a pipe
+BOLD, RED, END = "\x1b[1m", "\x1b[31m", "\x1b[0m"
+
+Cell = Any
+Record = dict[str, Any]
 
 
-def grid(
-    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, dim: Sequence[str] = (), color: bool = False
-) -> str:
-    """A header, a rule, and the rows; consecutive rows of the same first cell show it once."""
-    titles = max(len(row[0]) for row in [header, *rows])
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(1, len(header))]
-    room = width - sum(len(GAP) + w for w in widths)
-    above = room < min(titles, NARROWEST)
-    titles = 0 if above else min(titles, room)
+@dataclass(frozen=True)
+class Terminal:
+    """Where text is shown: its width in columns, and whether it has colors."""
 
-    def line(title: str, cells: Sequence[str]) -> str:
-        shown = [cell.ljust(w) for cell, w in zip(cells, widths, strict=True)]
-        if color:
-            shown = [f"{DIM}{cell}{END}" if name in dim else cell for name, cell in zip(header[1:], shown, strict=True)]
-        return GAP.join([title.ljust(titles), *shown]).rstrip()
-
-    head = GAP.join([("" if above else header[0]).ljust(titles), *map(str.ljust, header[1:], widths)])
-    lines = [f"{BOLD}{head.rstrip()}{END}" if color else head.rstrip(), "─" * len(head)]
-    for title, group in groupby(rows, key=lambda row: row[0]):
-        names = [] if above else textwrap.wrap(title, titles, subsequent_indent=GAP)
-        lines += textwrap.wrap(title, max(width, NARROWEST), subsequent_indent=GAP) if above else []
-        for name, row in zip_longest(names, group, fillvalue=None):
-            lines.append(line(name or "", row[1:] if row else [""] * len(widths)))
-    return "".join(f"{text}\n" for text in lines)
+    width: int = UNLIMITED
+    color: bool = False
 
 
-def aligned(cells: Sequence[str]) -> list[str]:
-    """The cells of a column with their decimal points, and the ± of estimates, below each other."""
-    if cells and all(" ± " in cell for cell in cells):
-        values, errors = zip(*(cell.split(" ± ") for cell in cells), strict=True)
-        return [f"{value} ± {error}" for value, error in zip(aligned(values), aligned(errors), strict=True)]
-    parts = [[*re.split(r"(?=[.e])", cell, maxsplit=1), ""] for cell in cells]
-    before, after = (max((len(part[i]) for part in parts), default=0) for i in (0, 1))
-    return [part[0].rjust(before) + part[1].ljust(after) for part in parts]
+@dataclass(frozen=True)
+class Column:
+    """A column: its name for programs, its heading for people, and how it gives way where there is little room."""
+
+    name: str
+    heading: str | None = None  # the name, where it is None
+    align: Literal["left", "right", "decimal"] = "left"
+    show: Callable[[Any], str] | None = None  # the text of a cell that is not None
+    idle: Sequence[Cell] = ()  # people do not see the column where every cell is one of these
+    wrap: int = 0  # the least width that texts are wrapped to; 0: they are never wrapped
+    priority: int = 0  # a narrow terminal drops the column with the highest first, and never one of 0
+    people: bool = True
+    machines: bool = True
+    code: bool = False  # names as a program spells them: monospace where a format has it
+    tex: str = ""  # the heading in LaTeX
+    description: str = ""
+
+    @property
+    def title(self) -> str:
+        """The heading that people see."""
+        return self.name if self.heading is None else self.heading
+
+    def text(self, cell: Cell) -> str:
+        """A cell as people see it."""
+        return shown(cell) if cell is None or self.show is None else self.show(cell)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns, and rows with one cell for each of them."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+    name: str = ""  # in identifiers of generated code
+    notes: Sequence[str] = ()
+    link: str = ""
+    across: bool = False  # people see the rows along the top
+    wrong: frozenset[tuple[int, str]] = frozenset()  # (row, column's name) of cells that a check did not pass
+
+    def for_people(self) -> "Table":
+        """The table without columns that say nothing, and with rows along the top where it wants them there."""
+        kept = [
+            i
+            for i, column in enumerate(self.columns)
+            if column.people and not (column.idle and all(row[i] in column.idle for row in self.rows))
+        ]
+        columns, rows = [self.columns[i] for i in kept], [[row[i] for i in kept] for row in self.rows]
+        if self.across:
+            turned = list(zip(*rows, strict=True))
+            rows = [[column.title, *cells] for column, cells in zip(columns[1:], turned[1:], strict=True)]
+            columns = [columns[0], *(Column(columns[0].text(cell), align="right") for cell in turned[0])]
+        return Table(columns, rows, self.title, self.name, self.notes, self.link, wrong=self.wrong)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command answers: tables for people, rows and facts for programs."""
+
+    tables: Sequence[Table]
+    data: Table | None = None  # the rows for programs, where they are not those of the first table
+    title: str = ""
+    notes: Sequence[str] = ()  # below all tables
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what is true of all rows, as their provenance
+    own: Mapping[str, Callable[[], str | bytes]] = field(default_factory=dict)  # formats that only this report has
+
+    def records(self) -> list[Record]:
+        """The rows for programs."""
+        return records(self.data or self.tables[0])
+
+
+def shown(cell: Cell) -> str:
+    """A cell as people see it where its column has no format of its own."""
+    match cell:
+        case None:
+            return NOTHING
+        case bool():
+            return "true" if cell else "false"
+        case Uncertain():
+            return cell.text
+        case float():
+            return f"{cell:.10g}"
+        case Mapping():
+            return ", ".join(f"{key}={shown(value)}" for key, value in cell.items()) or NOTHING
+        case list() | tuple():
+            return ", ".join(map(shown, cell)) or NOTHING
+    return printable(str(cell))
+
+
+def records(table: Table) -> list[Record]:
+    """The rows in full precision: an uncertain number is NAME and NAME_se; None is unknown, NaN or infinite."""
+    chosen = [(i, column.name) for i, column in enumerate(table.columns) if column.machines]
+    uncertain = {i for i, _ in chosen if any(isinstance(row[i], Uncertain) for row in table.rows)}
+    result = []
+    for row in table.rows:
+        record: Record = {}
+        for i, name in chosen:
+            cell = row[i]
+            if i in uncertain:
+                number = cell if isinstance(cell, Uncertain) else Uncertain(math.nan, math.nan)
+                record |= {name: finite(number.value), f"{name}_se": finite(number.error or 0.0)}
+            else:
+                record[name] = finite(cell)
+        result.append(record)
+    return result
+
+
+def finite(value: Any) -> Any:
+    """A value that JSON can hold: None for NaN and infinity, wherever they stand in it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    return [finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def compact(value: Any) -> Any:
+    """A cell of a format without nesting: a mapping or a list as JSON with sorted keys, all else as it is."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
+def as_text(report: Report, terminal: Terminal) -> str:
+    """Every table with its title and notes, as wide as the terminal allows."""
+    parts = []
+    for table in report.tables:
+        lines = [*wrapped(table.title, terminal.width), *_lines(table.for_people(), terminal)]
+        lines += [line for note in table.notes for line in wrapped(note, terminal.width)]
+        parts.append("".join(f"{line}\n" for line in lines))
+    parts += ["".join(f"{line}\n" for note in report.notes for line in wrapped(note, terminal.width))]
+    text = ("\n" if len(report.tables) > 1 else "").join(part for part in parts if part)
+    return re.sub(r"(?m)^(?=::|##\[)", " ", text)  # at the start of a line GitHub takes these for commands
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of this width; names are not torn at their hyphens."""
+    return textwrap.wrap(printable(text), max(width, NARROWEST), break_on_hyphens=False)
+
+
+@dataclass
+class _Laid:
+    """A column with the texts of its cells, all digits in place."""
+
+    column: Column
+    texts: list[str]
+
+    @property
+    def natural(self) -> int:
+        return max(map(len, [self.column.title, *self.texts]))
+
+    @property
+    def least(self) -> int:
+        return min(self.natural, max(self.column.wrap, len(self.column.title))) if self.column.wrap else self.natural
+
+
+def _lines(table: Table, terminal: Terminal) -> list[str]:
+    """Header, rule and rows. Columns that do not fit are wrapped, then dropped; then names stand above their rows."""
+    laid = [_Laid(column, _aligned(column, [row[i] for row in table.rows])) for i, column in enumerate(table.columns)]
+    dropped = []
+    while _least(laid) > terminal.width and (priority := max(each.column.priority for each in laid)):
+        loser = next(each for each in reversed(laid) if each.column.priority == priority)
+        laid.remove(loser)
+        dropped.append(loser.column.title)
+    above = _least(laid) > terminal.width
+    body = laid[1:] if above else laid
+    widths = _widths(body, terminal.width)
+    head = GAP.join(_padded(each, each.column.title, width) for each, width in zip(body, widths, strict=True)).rstrip()
+    rule = "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
+    lines = ([f"{BOLD}{head}{END}" if terminal.color else head, rule]) if head else []
+    start = 0
+    for name, group in groupby(laid[0].texts):
+        rows = range(start, start := start + len(list(group)))
+        if above:
+            lines += textwrap.wrap(name, max(terminal.width, NARROWEST), subsequent_indent=GAP)
+        names = [] if above else _wrap(laid[0], name, widths[0])
+        rest = [line for row in rows for line in _row(table, laid[1:], row, widths if above else widths[1:], terminal)]
+        for title, cells in zip_longest(names, rest, fillvalue=""):
+            lines.append(cells if above else GAP.join([title.ljust(widths[0]), cells]).rstrip())
+    if dropped:
+        missing = ", ".join(reversed(dropped))
+        lines += wrapped(
+            f"left out at {terminal.width} columns: {missing}; every other format has them", terminal.width
+        )
+    return lines
+
+
+def _least(laid: Sequence[_Laid]) -> int:
+    return sum(each.least for each in laid) + len(GAP) * (len(laid) - 1)
+
+
+def _widths(laid: Sequence[_Laid], width: int) -> list[int]:
+    """The widths of the columns: the narrowest that would be wrapped grows first, until the room is used."""
+    widths = [each.least for each in laid]
+    room = width - _least(laid)
+    while room > 0 and (short := [i for i, each in enumerate(laid) if widths[i] < each.natural]):
+        widths[min(short, key=lambda i: widths[i])] += 1
+        room -= 1
+    return widths
+
+
+def _row(table: Table, laid: Sequence[_Laid], row: int, widths: Sequence[int], terminal: Terminal) -> Iterator[str]:
+    """The lines of a row, without its name."""
+    cells = [_wrap(each, each.texts[row], width) for each, width in zip(laid, widths, strict=True)]
+    for line in zip_longest(*cells, fillvalue="") if cells else [()]:
+        texts = []
+        for each, text, width in zip(laid, line, widths, strict=True):
+            padded = _padded(each, text, width)
+            is_wrong = terminal.color and (row, each.column.name) in table.wrong
+            texts.append(f"{RED}{padded}{END}" if is_wrong else padded)
+        yield GAP.join(texts).rstrip()
+
+
+def _padded(laid: _Laid, text: str, width: int) -> str:
+    return text.rjust(width) if laid.column.align == "right" else text.ljust(width)
+
+
+def _wrap(laid: _Laid, text: str, width: int) -> list[str]:
+    if not laid.column.wrap or len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, subsequent_indent=GAP, break_on_hyphens=False)
+
+
+def _aligned(column: Column, cells: Sequence[Cell]) -> list[str]:
+    """The texts of a column; of decimal ones with their points, and the errors of estimates, below each other."""
+    if column.align != "decimal":
+        return [column.text(cell) for cell in cells]
+    parts = [
+        cell.parts if isinstance(cell, Uncertain) and column.show is None else (column.text(cell), "") for cell in cells
+    ]
+    values, errors = _points([value for value, _ in parts]), _points([error for _, error in parts])
+    return [
+        f"{value} ± {error}" if part[1] else value for value, error, part in zip(values, errors, parts, strict=True)
+    ]
+
+
+def _points(texts: Sequence[str]) -> list[str]:
+    """Numbers padded so that their decimal points stand below each other."""
+    halves = [[*re.split(r"(?=[.e])", text, maxsplit=1), ""] for text in texts]
+    before, after = (max((len(half[i]) for half in halves), default=0) for i in (0, 1))
+    return [half[0].rjust(before) + half[1].ljust(after) for half in halves]

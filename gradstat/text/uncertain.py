@@ -1,28 +1,56 @@
-"""Numbers as text: only digits that their error supports."""
+"""A number with its standard error, and its text: only digits that the error supports."""
 
 import math
+from dataclasses import dataclass
 
 EXACT_DIGITS = 10  # quadrature is good to 1e-13; ten significant digits are certain
 FLOAT_DIGITS = 15  # what a float64 holds of any decimal number
 SMALLEST, LARGEST = -7, 6  # powers of ten between which numbers are written without an exponent
 
 
-def with_error(value: float, error: float) -> str:
-    """`0.21173 ± 0.00005`: the error to its first digit (two where that is a 1), the value to the same decimals.
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """A value and its standard error; an error of None or 0 means that the value is exact.
 
-    So the rounding is at most a quarter of the error, and no digit lies below it.
+    `scale` is the size of the variable: an exact value below 10⁻¹³ of it is rounding, and is shown as 0.
+    """
+
+    value: float
+    error: float | None = None
+    scale: float = 0.0
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """The certain digits of the value and of its error; no text for the error of an exact value."""
+        return digits(self.value, self.error) if self.error else (exact(self.value, self.scale), "")
+
+    @property
+    def text(self) -> str:
+        """`0.21173 ± 0.00005`: certain digits only."""
+        value, error = self.parts
+        return f"{value} ± {error}" if error else value
+
+    @property
+    def literal(self) -> str:
+        """The value in full precision, as Python spells it."""
+        return repr(self.value) if math.isfinite(self.value) else f'float("{self.value}")'
+
+
+def digits(value: float, error: float) -> tuple[str, str]:
+    """`0.21173`, `0.00005`: the error to its first digit (two where that is a 1), the value to the same decimals.
+
+    So the rounding is at most a quarter of the error, and no digit lies below it. An error below the rounding of a
+    float is not written: the value has all digits that a float holds.
     """
     if not (math.isfinite(value) and math.isfinite(error)):
-        return "nan ± nan"  # an overflow: no digit of the value has a warrant
-    if error == 0.0:
-        return f"{exact(value)} ± 0"
+        return "nan", "nan"  # an overflow: no digit of the value is certain
     size, last = magnitude(max(abs(value), error)), last_place(error)
-    if size - last >= FLOAT_DIGITS:  # an error below what a float can tell
-        return f"{value:.{FLOAT_DIGITS}g} ± {error:.0e}"
+    if size - last >= FLOAT_DIGITS:
+        return f"{value:.{FLOAT_DIGITS}g}", ""
     if SMALLEST <= size < LARGEST and last <= 0:
-        return f"{plain(value, -last)} ± {plain(error, -last)}"
-    decimals = size - last
-    return f"{plain(_scaled(value, -size), decimals)}e{size:+03} ± {plain(_scaled(error, -size), decimals)}e{size:+03}"
+        return plain(value, -last), plain(error, -last)
+    value, error = _scaled(value, -size), _scaled(error, -size)
+    return f"{plain(value, size - last)}e{size:+03}", f"{plain(error, size - last)}e{size:+03}"
 
 
 def magnitude(value: float) -> int:
@@ -37,16 +65,18 @@ def last_place(error: float) -> int:
 
 
 def exact(value: float, scale: float = 0.0) -> str:
-    """A value known to 10⁻¹³ of `scale`, to ten significant digits where it has them; 0 where it is nothing."""
+    """A value known to 10⁻¹³ of `scale`, to ten significant digits where it has them; 0 where it is below that."""
     noise = 1e-13 * scale
+    if not math.isfinite(value):
+        return str(value)
     if abs(value) <= noise:
         return "0"
-    digits = min(EXACT_DIGITS, magnitude(value) - magnitude(noise)) if noise else EXACT_DIGITS
-    return f"{value:.{max(digits, 1)}g}"
+    significant = min(EXACT_DIGITS, magnitude(value) - magnitude(noise)) if noise else EXACT_DIGITS
+    return f"{value:.{max(significant, 1)}g}"
 
 
 def signed(z: float) -> str:
-    """A z-score: `+1.4`, and `+0.0` for what rounds to nothing."""
+    """A z-score: `+1.4`, and `+0.0` for what rounds to 0."""
     text = f"{z:+.1f}"
     return "+0.0" if text == "-0.0" else text
 
@@ -59,5 +89,5 @@ def plain(value: float, decimals: int) -> str:
 
 def _scaled(value: float, power: int) -> float:
     """value · 10^power, without the rounding and overflow of 10.0**power."""
-    digits, _, exponent = f"{value:.17e}".partition("e")
-    return float(f"{digits}e{int(exponent) + power}")
+    mantissa, _, exponent = f"{value:.17e}".partition("e")
+    return float(f"{mantissa}e{int(exponent) + power}")

@@ -17,7 +17,7 @@ from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Row
 from gradstat.layer_types.registry import find
 from gradstat.layer_types.statistics import STATISTICS
-from gradstat.toml_file import read_toml
+from gradstat.toml_file import input_name, parse_toml, read_text
 from gradstat.verification.rounding_interval import RoundingInterval, evaluate, parse
 
 MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
@@ -149,12 +149,13 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _read(path: Path) -> Iterator[Claim]:
-    document = _document(path)
+    text = read_text(path)
+    document = _document(text, path)
     tables = document.get("claim")
     if set(document) != {"claim"} or not isinstance(tables, list) or not tables:
         found = "none" if tables == [] else ", ".join(map(quoted, document)) or "nothing"
         raise UsageError(f"{path}:1: expected [[claim]] tables and nothing else, found: {found}")
-    for table, line in zip(tables, _lines(path, tables), strict=True):
+    for table, line in zip(tables, _lines(text, tables), strict=True):
         try:
             claim = Claim(ClaimConfig.model_validate(table), path, line)
             claim.check()
@@ -165,21 +166,20 @@ def _read(path: Path) -> Iterator[Claim]:
         yield claim
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(text: str, path: Path) -> dict[str, Any]:
     """The parsed file; a mistake of its syntax by file and line."""
     try:
-        return read_toml(path)
+        return parse_toml(text, path)
     except UsageError as error:
         place = re.search(r" \(at line (\d+), column \d+\)", str(error))
         if place is None:
             raise
-        message = str(error).replace(place[0], "").removeprefix(f"{path}: ")
+        message = str(error).replace(place[0], "").removeprefix(f"{input_name(path)}: ")
         raise UsageError(f"{path}:{place[1]}: {message}") from None
 
 
-def _lines(path: Path, tables: Sequence[Any]) -> list[int]:
+def _lines(text: str, tables: Sequence[Any]) -> list[int]:
     """The line of each claim: of its header, or, where claims are written in another way, of its id."""
-    text = path.read_text(encoding="utf-8-sig")
     starts = [match.start() for match in _HEADER.finditer(text)]
     if len(starts) != len(tables):
         found = [re.search(rf"""id\s*=\s*["']{re.escape(_id(table))}["']""", text) for table in tables]

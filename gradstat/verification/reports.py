@@ -1,29 +1,41 @@
-"""The faces of a verification: JSON, JUnit, GitHub annotations and Parquet; those for people are in `report_text`."""
+"""The report of a verification: tables for people, records for programs, test cases of JUnit, notes of GitHub."""
 
-import json
-import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
-from gradstat.errors import UsageError, printable, unknown
-from gradstat.results.formats import Terminal
-from gradstat.text.files import replacing
-from gradstat.verification.report_text import as_markdown, as_table, draws, summary
+from gradstat.errors import printable
+from gradstat.text.formats import render_text
+from gradstat.text.tables import Column, Report, Table
+from gradstat.verification.claims import VERDICTS
+from gradstat.verification.report_text import LEGEND, by_source, draws, summary, table_of
 from gradstat.verification.verdicts import Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOST_ANNOTATIONS = 50  # GitHub shows ten of a kind per step and drops what comes later
 
-Report = Callable[[Sequence[Outcome], Terminal], str]
+FORMATS = ("junit", "github")  # that only a verification has
+
+
+def report(outcomes: Sequence[Outcome]) -> Report:
+    """A table for each source and the counts; a record per claim; test cases and annotations."""
+    rows = [record(outcome) for outcome in outcomes]
+    names = list(rows[0]) if rows else []
+    data = Table([Column(name) for name in names], [list(row.values()) for row in rows])
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    facts = {
+        "verdicts": {name: counts[name] for name in VERDICTS},
+        "not_as_expected": [outcome.claim.id for outcome in outcomes if not outcome.as_expected],
+    }
+    own = {"junit": lambda: as_junit(outcomes), "github": lambda: as_github(outcomes)}
+    tables = [table_of(source, members) for source, members in by_source(outcomes)]
+    return Report(tables, data, "Verification of published constants", [LEGEND, summary(outcomes)], facts, own)
 
 
 def record(outcome: Outcome) -> dict[str, Any]:
-    """One outcome as plain data: the columns of the Parquet table and the rows of the JSON report."""
+    """One outcome as plain data, for programs."""
     claim, c, m = outcome.claim, outcome.claim.config, outcome.measured
     return {
         "id": claim.id,
@@ -32,17 +44,17 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "locator": c.locator,
         "definition": c.definition,
         "layer": c.layer,
-        "params": json.dumps(c.params, sort_keys=True),
+        "params": dict(c.params),
         "direction": c.direction,
         "cell": c.cell,
         "statistic": c.statistic,
-        "scale": str(c.scale),
+        "scale": claim.scale,
         "printed": c.value,
         "obtained": c.obtained.method,
         "source_samples": c.obtained.samples,
-        "value": _finite(m.value) if m else None,
-        "bound": _finite(m.bound) if m else None,
-        "detectable": _finite(outcome.detectable),
+        "value": m.value if m else None,
+        "bound": m.bound if m else None,
+        "detectable": outcome.detectable,
         "referee": "none" if m is None else "exact" if m.exact else "sampling",
         "n": m.n if m else None,
         "source_z": outcome.source_z,
@@ -56,12 +68,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def as_json(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
-    """A list of records, null where nothing is known."""
-    return json.dumps([record(o) for o in outcomes], indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def as_junit(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
+def as_junit(outcomes: Sequence[Outcome]) -> str:
     """One test case per claim; a failure where the verdict is not the expected one."""
     failures = sum(not o.as_expected for o in outcomes)
     suite = ElementTree.Element("testsuite", name="gradstat verify", tests=str(len(outcomes)), failures=str(failures))
@@ -78,7 +85,7 @@ def as_junit(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def as_github(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
+def as_github(outcomes: Sequence[Outcome]) -> str:
     """`::error file=…,line=…` for each claim that is not as expected, at its own line, up to a limit."""
     wrong = [o for o in outcomes if not o.as_expected]
     lines = [
@@ -89,16 +96,6 @@ def as_github(outcomes: Sequence[Outcome], terminal: Terminal) -> str:
     if len(wrong) > MOST_ANNOTATIONS:
         lines.append(f"::error::{len(wrong) - MOST_ANNOTATIONS} more claims are not as expected")
     return "".join(line + "\n" for line in [*lines, summary(outcomes)])
-
-
-REPORTS: dict[str, Report] = {
-    "table": as_table,
-    "json": as_json,
-    "md": as_markdown,
-    "junit": as_junit,
-    "github": as_github,
-}
-SUFFIXES = {".txt": "table", ".json": "json", ".md": "md", ".xml": "junit"}
 
 
 def explanation(outcome: Outcome) -> str:
@@ -118,39 +115,10 @@ def explanation(outcome: Outcome) -> str:
     return "; ".join([*parts, *([outcome.detail] if outcome.detail else [])])
 
 
-def kind_of(path: Path) -> str:
-    """The report that a file's suffix stands for; UsageError for another suffix."""
-    known = SUFFIXES | {".parquet": "parquet"}
-    if path.suffix not in known:
-        raise UsageError(f"{path}: {unknown('suffix', path.suffix, known)}")
-    return known[path.suffix]
-
-
-def save(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Write a report in the format of the file's suffix, whole or not at all."""
-    kind = kind_of(path)
-    with replacing(path) as temporary:
-        if kind == "parquet":
-            to_frame(outcomes).to_parquet(temporary, index=False)
-        else:
-            temporary.write_text(REPORTS[kind](outcomes, Terminal()), encoding="utf-8")
-
-
-def to_frame(outcomes: Sequence[Outcome]) -> "pd.DataFrame":
-    """The outcomes with one column per field of `record`."""
-    import pandas as pd
-
-    return pd.DataFrame([record(o) for o in outcomes])
-
-
 def append_github_summary(outcomes: Sequence[Outcome], path: Path) -> None:
     """Add the Markdown report to the file that GitHub shows on the page of a job."""
     with path.open("a", encoding="utf-8") as handle:
-        handle.write("## gradstat verify\n\n" + as_markdown(outcomes, Terminal()))
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+        handle.write(f"## gradstat verify\n\n{render_text(report(outcomes), 'md')}")
 
 
 def _relative(path: Path) -> str:

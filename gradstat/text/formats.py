@@ -1,0 +1,87 @@
+"""The registry of output formats: every command picks its formats here, by name or by the suffix of a file.
+
+Importing this needs none of the libraries that write the formats: the command line asks it for names.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradstat.errors import UsageError, unknown
+from gradstat.text import html, machine, markup
+from gradstat.text.files import check_writable, write_whole
+from gradstat.text.tables import Report, Terminal, as_text
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write a report; `suffix` chooses it for -o."""
+
+    name: str
+    suffix: str
+    description: str
+    render: Callable[[Report, Terminal], str | bytes] | None = None  # None: reports that have it carry it themselves
+    text: bool = True
+
+
+FORMATS = {
+    entry.name: entry
+    for entry in (
+        Format("table", ".txt", "aligned columns, as wide as the terminal", as_text),
+        Format("json", ".json", "all rows in full precision, and what is true of all of them", machine.as_json),
+        Format("csv", ".csv", "all rows in full precision", machine.as_csv),
+        Format("md", ".md", "Markdown tables", markup.as_markdown),
+        Format("latex", ".tex", "LaTeX tabulars, with booktabs", markup.as_latex),
+        Format("html", ".html", "one self-contained page with sortable tables", html.as_html),
+        Format("parquet", ".parquet", "all rows in full precision, binary", machine.as_parquet, text=False),
+        Format("python", ".py", "constants as dictionaries of Python", machine.as_python),
+        Format("c", ".h", "constants as macros of C", machine.as_c),
+        Format("junit", ".xml", "verdicts as test cases of JUnit"),
+        Format("github", ".github", "verdicts as annotations of GitHub Actions"),
+        Format("svg", ".svg", "a picture as vectors, for the web", text=False),
+        Format("pdf", ".pdf", "a picture as vectors, for print", text=False),
+        Format("png", ".png", "a picture as pixels", text=False),
+    )
+}
+TABLES = ("table", "json", "csv", "md", "latex", "html", "parquet")  # of every report
+CODE = ("python", "c")
+PICTURES = ("svg", "pdf", "png")
+
+
+def render_text(report: Report, name: str, terminal: Terminal | None = None) -> str:
+    """A report in a format that is text."""
+    content = render(report, name, terminal)
+    assert isinstance(content, str)
+    return content
+
+
+def render(report: Report, name: str, terminal: Terminal | None = None) -> str | bytes:
+    """A report in the format of this name."""
+    if name in report.own:
+        return report.own[name]()
+    renderer = FORMATS[name].render
+    if renderer is None:
+        raise UsageError(f"this report has no format {name!r}")
+    return renderer(report, terminal or Terminal())
+
+
+def format_of(path: Path, allowed: Collection[str]) -> Format:
+    """The format that the suffix of a file chooses; UsageError where it chooses none of those that are allowed."""
+    suffixes = {FORMATS[name].suffix: FORMATS[name] for name in allowed}
+    if not path.suffix:
+        raise UsageError(f"{path}: has no suffix, which chooses the format; expected one of {', '.join(suffixes)}")
+    if path.suffix not in suffixes:
+        raise UsageError(f"{path}: {unknown('suffix', path.suffix, tuple(suffixes))}")
+    return suffixes[path.suffix]
+
+
+def check(paths: Sequence[Path], allowed: Collection[str]) -> None:
+    """UsageError for a file that could not be written, before any work."""
+    for path in paths:
+        format_of(path, allowed)
+        check_writable(path)
+
+
+def save(report: Report, path: Path, allowed: Collection[str] = tuple(FORMATS)) -> None:
+    """Write a report in the format of the file's suffix, whole or not at all."""
+    write_whole(path, render(report, format_of(path, allowed).name))
