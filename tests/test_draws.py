@@ -85,9 +85,7 @@ def test_the_normals_of_a_draw_go_to_x_and_dy_in_turn(n_in: int, n_out: int) -> 
     x, dy = kernels.signal(SEED, range(3, 4), n_in=n_in, n_out=n_out)
     both = min(n_in, n_out)
     order = [row for slot in range(both) for row in (x[slot], dy[slot])] + [*x[both:], *dy[both:]]
-    pairs = [
-        kernels.from_words(kernels.words(SEED, 3, pair, SIGNAL))[1:] for pair in range((n_in + n_out + 1) // 2)
-    ]
+    pairs = [kernels.from_words(kernels.words(SEED, 3, pair, SIGNAL))[1:] for pair in range((n_in + n_out + 1) // 2)]
     normals = [normal for pair in pairs for normal in pair]
     assert all(row.tobytes() == normal.tobytes() for row, normal in zip(order, normals, strict=False))
 
@@ -112,9 +110,7 @@ def test_uniforms_are_exact_and_never_0_or_1() -> None:
 
 def test_normals_follow_box_and_muller() -> None:
     mpmath = pytest.importorskip("mpmath")
-    pairs = [(0, 0), (2**32 - 1, 2**32 - 1), (0, 2**20 - 1)] + [
-        naive.words(SEED, draw, 1, 0) for draw in range(500)
-    ]
+    pairs = [(0, 0), (2**32 - 1, 2**32 - 1), (0, 2**20 - 1)] + [naive.words(SEED, draw, 1, 0) for draw in range(500)]
     _, cosines, sines = kernels.from_words(lanes_of(pairs))
     with mpmath.workdps(40):
         for (high, low), cosine, sine in zip(pairs, cosines, sines, strict=False):

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from gradstat.results.formats import FORMATS, Terminal, check_suffix, save, suffixes
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -25,7 +26,6 @@ from gradstat.estimation.run import ResultRow, run
 from gradstat.layer_types.from_config import cases
 from gradstat.numerics import moments
 from gradstat.results import schema, store
-from gradstat.results.formats import FORMATS, Terminal, check_suffix, save, suffixes
 from gradstat.results.overview import overview
 from gradstat.results.provenance import provenance
 from gradstat.results.rows import to_arrow

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from gradstat.results.formats import Terminal
 
 from gradstat.cli.app import start
 from gradstat.errors import Exit
@@ -29,7 +30,6 @@ from gradstat.layer_types.record import FORWARD, Exact
 from gradstat.layer_types.registry import find
 from gradstat.layer_types.statistics import exact_value
 from gradstat.numerics.draws import PILOT
-from gradstat.results.formats import Terminal
 from gradstat.verification import sequential as sampled
 from gradstat.verification.claims import Claim, ClaimConfig, key_of, load
 from gradstat.verification.matrix_claims import judge_matrix

@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,12 +13,24 @@ from click.shell_completion import CompletionItem
 from gradstat.errors import UsageError, unknown
 from gradstat.text.formats import FORMATS, TABLES
 
+if TYPE_CHECKING:
+    from click import ParamType
+
+else:
+
+    class ParamType(click.ParamType):
+        """click.ParamType with a subscript, which it takes from click 8.4 on, for the type checker."""
+
+        def __class_getitem__(cls, converted: Any) -> type:
+            return cls
+
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 MOST_JOBS = 1024
 PATH = click.Path(path_type=Path)
 
 
-class Count(click.ParamType[int]):
+class Count(ParamType[int]):
     """A number of draws: 1000, 1e8, 100M or 2**27."""
 
     name = "count"
@@ -33,7 +45,7 @@ class Count(click.ParamType[int]):
         return number
 
 
-class Positive(click.ParamType[float]):
+class Positive(ParamType[float]):
     """A number above 0, as 1e-4."""
 
     name = "number"
@@ -49,7 +61,7 @@ class Positive(click.ParamType[float]):
         return number
 
 
-class Shard(click.ParamType[tuple[int, int]]):
+class Shard(ParamType[tuple[int, int]]):
     """One of so many shards: 3/7."""
 
     name = "shard"
@@ -62,7 +74,7 @@ class Shard(click.ParamType[tuple[int, int]]):
         return index, of
 
 
-class Jobs(click.ParamType[int]):
+class Jobs(ParamType[int]):
     """A number of threads."""
 
     name = "jobs"
@@ -73,7 +85,7 @@ class Jobs(click.ParamType[int]):
         return int(value)
 
 
-class Seed(click.ParamType[int]):
+class Seed(ParamType[int]):
     """A whole number below 2⁶⁴, or `random`."""
 
     name = "seed"
@@ -86,7 +98,7 @@ class Seed(click.ParamType[int]):
         return int(value)
 
 
-class Name(click.ParamType[str]):
+class Name(ParamType[str]):
     """A name out of a table; the shell completes it."""
 
     name = "name"
