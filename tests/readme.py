@@ -10,12 +10,14 @@ from pathlib import Path
 import click
 
 from gradstat.cli.app import COMMANDS, app
-from gradstat.cli.listings import NOTHING, short, signature
+from gradstat.cli.listings import defaults, short
 from gradstat.constants.catalogue import chosen, compute
-from gradstat.constants.literals import as_markdown
+from gradstat.constants.literals import report
 from gradstat.layer_types.registry import LAYERS
 from gradstat.networks.blocks import KINDS
 from gradstat.networks.schemes import SCHEMES
+from gradstat.text.formats import render_text
+from gradstat.text.tables import NOTHING, shown
 from gradstat.toml_file import toml
 
 README = Path(__file__).parents[1] / "README.md"
@@ -46,14 +48,15 @@ def layers() -> str:
     """Every layer with its parameters and their defaults, formula, PyTorch's name and referee, behind a click."""
     head = ("layer", "parameters", "formula", "PyTorch", "exact values")
     rows = [
-        (f"`{x.name}`", code(signature(x)), x.formula, code(short(x.torch)), x.referee_words) for x in LAYERS.values()
+        (f"`{x.name}`", code(shown(defaults(x))), x.formula, code(short(x.torch) or NOTHING), x.referee_words)
+        for x in LAYERS.values()
     ]
     return folded(f"The {len(LAYERS)} layers", table(head, rows))
 
 
 def nfnets() -> str:
     """The table of NFNets beside what is right."""
-    return as_markdown([compute(chosen(["nfnets"])[0])]).partition("\n\n")[2]
+    return render_text(report([compute(chosen(["nfnets"])[0])]), "md").partition("\n\n")[2]
 
 
 def kinds() -> str:

@@ -1,5 +1,6 @@
 """`gradstat diff`: what must be equal to the byte, and what may differ by chance."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.estimation.run import run
 from gradstat.layer_types.from_config import cases
-from gradstat.results.diff import Comparison, Score, compare
+from gradstat.results.diff import Comparison, Difference, compare
 from gradstat.results.provenance import provenance
 from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result, write
@@ -43,7 +44,7 @@ def one() -> Result:
 def test_same_seed_same_bytes(one: Result) -> None:
     found = compare(one, sampled())
     assert found.agree
-    assert (found.bytewise, found.scored, found.scores) == (4, 0, [])
+    assert (found.bytewise, found.scored, found.scores, found.identical) == (4, 0, [], True)
 
 
 def test_the_last_bit_is_seen_and_named(one: Result) -> None:
@@ -51,7 +52,8 @@ def test_the_last_bit_is_seen_and_named(one: Result) -> None:
     found = compare(one, changed(one, "acc_m4", value * (1.0 + 2**-52), row=1))
     assert not found.agree
     assert len(found.unequal) == 1
-    assert found.unequal[0].startswith(f"relu backward: acc_m4 is {value!r} and ")
+    assert found.unequal == [Difference("relu backward", "acc_m4", value, value * (1.0 + 2**-52))]
+    assert not found.identical
 
 
 def test_minus_zero_is_not_zero(one: Result) -> None:
@@ -62,7 +64,9 @@ def test_minus_zero_is_not_zero(one: Result) -> None:
 
 def test_exact_values_may_differ_in_their_last_digit(one: Result) -> None:
     value = one.rows()[0]["exact_std"]
-    assert compare(one, changed(one, "exact_std", value * (1.0 + 1e-15))).agree
+    close = compare(one, changed(one, "exact_std", value * (1.0 + 1e-15)))
+    assert close.agree
+    assert not close.identical
     assert compare(one, changed(one, "exact_std", value * (1.0 + 1e-9))).unequal
     assert compare(one, changed(one, "exact_std", None)).unequal
 
@@ -71,15 +75,15 @@ def test_other_seeds_are_compared_by_z_scores(one: Result) -> None:
     found = compare(one, sampled(seed=2))
     assert found.agree
     assert (found.bytewise, found.scored, len(found.scores)) == (0, 4, 8)
-    assert 0.1 < max(abs(score.z) for score in found.scores) < 4.0
+    assert 0.1 < found.largest < 4.0
 
 
 def test_a_wrong_number_is_beyond_the_bound(one: Result) -> None:
     other = sampled(seed=2)
     row = other.rows()[2]
     found = compare(one, changed(other, "std", row["std"] + 8.0 * row["std_se"], row=2))
-    assert [score.where for score in found.beyond] == ["sigmoid forward std"]
-    assert "standard errors apart" in str(found.beyond[0])
+    assert [(score.row, score.statistic) for score in found.beyond] == [("sigmoid forward", "std")]
+    assert (found.beyond[0].z or 0.0) < -found.bound
 
 
 def test_nan_is_beyond_every_bound(one: Result) -> None:
@@ -87,7 +91,7 @@ def test_nan_is_beyond_every_bound(one: Result) -> None:
 
 
 def test_the_bound_is_simultaneous() -> None:
-    bounds = [Comparison(([], []), [], 0, n, [Score("", 0.0, 0.0, 0.0)] * n).bound for n in (1, 100)]
+    bounds = [Comparison(([], []), [], 0, n, [Difference("", "", 0.0, 0.0, 0.0)] * n, False).bound for n in (1, 100)]
     assert bounds == pytest.approx([4.891638, 5.730729], abs=1e-5)
 
 
@@ -119,11 +123,23 @@ def test_diff_command(one: Result, tmp_path: Path, capsys: pytest.CaptureFixture
     write(sampled(seed=2), Path(b))
     write(changed(one, "mean", 0.5), Path(c))
     assert start(["diff", a, a]) == 0
-    assert capsys.readouterr().out == "4 rows of the same seed and draws, compared to the byte\n"
+    assert capsys.readouterr().out == "identical: 4 rows of the same seed and draws, equal in every number\n"
     assert start(["diff", a, b]) == 0
     assert capsys.readouterr().out.startswith("4 rows of other seeds or draws: largest |z| of 8 is ")
     assert start(["diff", a, c]) == 1
-    assert capsys.readouterr().out.startswith("relu forward: mean is 0.")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[:4] == ["relu", "forward", "mean", f"{one.rows()[0]['mean']:.10g}"]
+    assert lines[2].endswith("not equal")
+    assert lines[-1] == "4 rows of the same seed and draws, compared to the byte"
+    assert start(["diff", a, c, "--format", "json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["identical"], document["agree"], document["rows_compared_to_the_byte"]) == (False, False, 4)
+    assert document["rows"][0] == {
+        "row": "relu forward", "statistic": "mean", "first": one.rows()[0]["mean"], "second": 0.5, "z": None,
+        "difference": "not equal",
+    }  # fmt: skip
+    assert start(["diff", "-", "-"]) == 2
+    assert "standard input can be read once" in capsys.readouterr().err
     assert start(["diff", "-q", a, c]) == 1
     assert start(["diff", a, str(tmp_path / "nowhere.parquet")]) == 4
     captured = capsys.readouterr()

@@ -13,9 +13,11 @@ from mpmath import mp, mpf
 
 from gradstat.assumptions import Input
 from gradstat.cli.app import start
-from gradstat.constants.gain import DEFAULT, DIRECTIONS, Gain, as_python, gains
+from gradstat.constants.gain import DEFAULT, DIRECTIONS, Gain, gains, report
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.registry import find
+from gradstat.text.formats import render_text
+from gradstat.text.uncertain import Uncertain
 
 DIGITS = 25
 MARKS = [-13, -8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8, 13]  # beyond 13 lies less than 10⁻³⁶
@@ -112,30 +114,31 @@ def test_every_printed_digit(name: str) -> None:
     layer, params, _ = CASES[name]
     wanted = expected(name)
     for gain in gains(Case(find(layer), params)):
-        assert gain.error == 0.0
-        assert gain.text == printed(wanted[gain.direction, gain.statistic]), (gain.direction, gain.statistic)
+        assert not gain.number.error
+        assert gain.number.text == printed(wanted[gain.direction, gain.statistic]), (gain.direction, gain.statistic)
 
 
 def test_definitions_name_their_variable() -> None:
-    assert Gain("backward", "mad", 1.0, 0.0).note == "E|dx − E[dx]|, the mean absolute deviation"
-    assert Gain("forward", "gain_rms", 1.0, 0.0).note == "1/√E[y²]"
+    assert Gain("backward", "mad", Uncertain(1.0)).note == "E|dx − E[dx]|, the mean absolute deviation"
+    assert Gain("forward", "gain_rms", Uncertain(1.0)).note == "1/√E[y²]"
 
 
 def test_a_mean_of_nothing_is_0_and_a_small_one_has_the_digits_it_has() -> None:
-    assert Gain("forward", "mean", -1.4e-17, 0.0, 0.6).text == "0"
-    assert Gain("forward", "mean", 1.23456789012e-8, 0.0, 1.0).text == "1.2346e-08"
+    assert Uncertain(-1.4e-17, scale=0.6).text == "0"
+    assert Uncertain(1.23456789012e-8, scale=1.0).text == "1.2346e-08"
 
 
 def test_what_no_referee_knows_is_sampled_and_shows_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gradstat.constants.gain.SAMPLES", 2**16)
     case = Case(find("max_pool2d"), {}, Input(correlation=0.5))
-    found = {(gain.direction, gain.statistic): gain for gain in gains(case)}
-    assert 0.0 < found["forward", "std"].error < 0.01
+    answered = gains(case)
+    found = {(gain.direction, gain.statistic): gain.number for gain in answered}
+    assert 0.0 < (found["forward", "std"].error or 0.0) < 0.01
     assert " ± " in found["forward", "gain_std"].text
     std, gain = found["forward", "std"], found["forward", "gain_std"]
     assert gain.value == pytest.approx(1.0 / std.value)
-    assert gain.error == pytest.approx(std.error / std.value**2)
-    assert f"FORWARD_GAIN_STD = {gain.literal}  # 1/σ[y], ± " in as_python(case, list(found.values()))
+    assert gain.error == pytest.approx((std.error or 0.0) / std.value**2)
+    assert f'"gain_std": {gain.literal},  # ± ' in render_text(report(case, answered), "python")
 
 
 # The command -------------------------------------------------------------------------------------------------------
@@ -146,22 +149,27 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
+def rows(text: str) -> dict[str, Any]:
+    """The rows of a JSON document by direction."""
+    return {row["direction"]: row for row in json.loads(text)["rows"]}
+
+
 def test_table_shows_both_directions_and_definitions(capsys: pytest.CaptureFixture[str]) -> None:
     lines = answer(capsys, "gelu").splitlines()
     assert lines[0] == "gelu, x ~ normal(0, 1), dy ~ normal(0, 1)"
-    assert lines[5].split() == ["gain_std", "1.700926243", "1.481114413", "1/σ[v]"]
-    assert lines[6].split() == ["gain_rms", "1.533530441", "1.481114413", "1/√E[v²]"]
+    assert lines[6].split() == ["gain_std", "1.700926243", "1.481114413", "1/σ[v]"]
+    assert lines[7].split() == ["gain_rms", "1.533530441", "1.481114413", "1/√E[v²]"]
 
 
 def test_input_changes_the_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(answer(capsys, "gelu", "--input", "mean=0.5,std=1.3", "--format", "json"))
-    assert found["input"] == "normal(0.5, 1.3)"
+    found = rows(answer(capsys, "gelu", "--input", "mean=0.5,std=1.3", "--format", "json"))
+    assert found["forward"]["input"] == "normal(0.5, 1.3)"
     for (direction, statistic), value in expected("gelu", 0.5, 1.3).items():
         assert found[direction][statistic] == pytest.approx(float(value), rel=1e-12, abs=1e-15)
 
 
 def test_an_expression_is_the_layer_it_spells(capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(answer(capsys, "--expression", "x * sigmoid(beta * x)", "beta=2.0", "--format", "json"))
+    found = rows(answer(capsys, "--expression", "x * sigmoid(beta * x)", "beta=2.0", "--format", "json"))
     for (direction, statistic), value in expected("silu 2").items():
         assert found[direction][statistic] == pytest.approx(float(value), rel=1e-12, abs=1e-15)
 
@@ -171,15 +179,16 @@ def test_python_executes_to_the_same_values(name: str, capsys: pytest.CaptureFix
     scope: dict[str, Any] = {}
     exec(answer(capsys, name, "--format", "python", "--statistic", "gain_std", "--statistic", "mean"), scope)
     for gain in gains(Case(find(name)), ("gain_std", "mean")):
-        value = scope[f"{name}_{gain.direction}_{gain.statistic}".upper()]
+        value = scope[f"{name}_{gain.direction}".upper()][gain.statistic]
         assert isinstance(value, float)
-        assert f"{value:.10g}" == f"{float(gain.text):.10g}"
+        assert value == gain.number.value
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_statistic_chooses_what_is_shown(direction: str, capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(answer(capsys, "relu", "--statistic", "gain_rms", "--format", "json"))
-    assert found[direction] == {"gain_rms": pytest.approx(2**0.5, rel=1e-14)}
+    row = rows(answer(capsys, "relu", "--statistic", "gain_rms", "--format", "json"))[direction]
+    assert list(row) == ["layer", "params", "input", "upstream", "direction", "gain_rms", "gain_rms_se"]
+    assert row["gain_rms"] == pytest.approx(2**0.5, rel=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,13 @@ from gradstat.numerics import moments as m
 from gradstat.numerics.draws import PILOT, STREAM_VERSION
 from gradstat.numerics.sobol import DIMENSIONS
 from gradstat.results.diff import compare
-from gradstat.results.formats import Terminal, as_table
+from gradstat.results.overview import report
 from gradstat.results.provenance import provenance
 from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result
 from gradstat.runs.nodes import question
 from gradstat.runs.shards import marked, merge
+from gradstat.text.formats import render_text
 from tests import naive, points
 
 SEED = 20160328
@@ -378,7 +379,7 @@ def test_a_target_is_reached_by_the_draws_that_growing_pilots_name(name: str) ->
 
 
 def test_text_says_what_the_error_is_made_of() -> None:
-    text = as_table(result(), Terminal())
+    text = render_text(report(result()), "table")
     assert "± is one standard error, from the spread of 32 randomizations" in text
     assert "as a normal score" in text
 

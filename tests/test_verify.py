@@ -30,10 +30,12 @@ from gradstat.layer_types.record import FORWARD, Exact
 from gradstat.layer_types.registry import find
 from gradstat.layer_types.statistics import exact_value
 from gradstat.numerics.draws import PILOT
+from gradstat.text.formats import render_text
+from gradstat.text.tables import Terminal
 from gradstat.verification import sequential as sampled
 from gradstat.verification.claims import Claim, ClaimConfig, key_of, load
 from gradstat.verification.matrix_claims import judge_matrix
-from gradstat.verification.reports import REPORTS, append_github_summary
+from gradstat.verification.reports import append_github_summary, report
 from gradstat.verification.rounding_interval import rounded
 from gradstat.verification.verdicts import Measured, Outcome, judge
 from gradstat.verification.verify import verify
@@ -435,7 +437,7 @@ def wrong_and_right() -> list[Outcome]:
 
 
 def test_junit_reads_back() -> None:
-    root = ElementTree.fromstring(REPORTS["junit"](wrong_and_right(), Terminal()))
+    root = ElementTree.fromstring(render_text(report(wrong_and_right()), "junit"))
     (suite,) = root.findall("testsuite")
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     wrong, right = suite.findall("testcase")
@@ -455,7 +457,7 @@ def unescaped(text: str) -> str:
 
 
 def test_github_annotations_read_back() -> None:
-    first, *rest = REPORTS["github"](wrong_and_right(), Terminal()).splitlines()
+    first, *rest = render_text(report(wrong_and_right()), "github").splitlines()
     match = re.fullmatch(r"::error file=([^,:]*),line=(\d+),title=([^,:]*)::(.*)", first)
     assert match is not None
     assert (unescaped(match[1]), match[2], match[3]) == ("a,b:c% .toml", "7", "a.b")
@@ -465,7 +467,7 @@ def test_github_annotations_read_back() -> None:
 
 def test_github_annotations_are_capped() -> None:
     outcomes = verify([claim_of("0.38", id=f"c{i}") for i in range(60)], SEED, quick=True)
-    lines = REPORTS["github"](outcomes, Terminal()).splitlines()
+    lines = render_text(report(outcomes), "github").splitlines()
     assert sum(line.startswith("::error") for line in lines) == 51
     assert "10 more claims" in lines[50]
 
@@ -491,8 +493,10 @@ def test_json_and_parquet_hold_the_same(tmp_path: Path, capsys: pytest.CaptureFi
     options = [word for path in files for word in ("-o", str(path))]
     claims = str(SHIPPED / "wang2016.toml")
     assert start(["verify", "--quick", "--format", "json", *options, claims]) == Exit.DONE
-    rows = json.loads(capsys.readouterr().out)
-    assert json.loads(files[1].read_text(encoding="utf-8")) == rows
+    document = json.loads(capsys.readouterr().out)
+    assert json.loads(files[1].read_text(encoding="utf-8")) == document
+    assert sum(document["verdicts"].values()) == len(rows := document["rows"])
+    assert all(isinstance(row["params"], dict) and isinstance(row["scale"], float) for row in rows)
     table = pd.read_parquet(files[0])
     assert list(table.columns) == list(rows[0])
     assert table["verdict"].tolist() == [row["verdict"] for row in rows]
@@ -502,7 +506,7 @@ def test_json_and_parquet_hold_the_same(tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_the_table_fits_the_screen(width: int) -> None:
-    lines = REPORTS["table"](list(quick().values()), Terminal(width)).splitlines()
+    lines = render_text(report(list(quick().values())), "table", Terminal(width)).splitlines()
     assert max(map(len, lines)) <= width
     assert any("0.2123" in line and "0.2117" in line and "imprecise" in line for line in lines)
 

@@ -77,9 +77,11 @@ def as_html(report: Report, terminal: Terminal) -> str:
     if rows := report.records():
         every = Table([Column(name) for name in rows[0]], [list(row.values()) for row in rows])
         body += f"<details><summary>Every column, full precision</summary>\n{_table(every, _full)}\n</details>\n"
-    if report.facts:
-        facts = Table([Column("key"), Column("value", wrap=1)], _flat(report.facts))
-        body += f"<details><summary>Provenance</summary>\n{_table(facts, _full)}\n</details>\n"
+    single = {name: value for name, value in report.facts.items() if not isinstance(value, Mapping)}
+    for name, facts in {"facts": single, **report.facts}.items():
+        if isinstance(facts, Mapping) and facts:
+            table = Table([Column("key"), Column("value", wrap=1)], _flat(facts))
+            body += f"<details><summary>{escape(name.capitalize())}</summary>\n{_table(table, _full)}\n</details>\n"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -16,7 +16,7 @@ TEX = {
 
 def as_markdown(report: Report, terminal: Terminal) -> str:
     """A pipe table each, under its title."""
-    parts = [f"# {escaped(report.title)}"] if report.title else []
+    parts: list[str] = []
     for table in report.tables:
         parts += [f"## {escaped(table.title)}"] if table.title else []
         parts += [f"<{table.link}>"] if table.link else []
@@ -36,9 +36,9 @@ def markdown_table(table: Table) -> str:
 
 def escaped(text: str) -> str:
     """Text without anything that Markdown takes for markup."""
-    for sign in "\\|*<>`[]":
+    for sign in "\\|*<>`":
         text = text.replace(sign, f"\\{sign}")
-    return " ".join(printable(text).split())
+    return " ".join(printable(text).replace("](", "]\\(").split())
 
 
 def as_latex(report: Report, terminal: Terminal) -> str:

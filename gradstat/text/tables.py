@@ -95,7 +95,7 @@ class Report:
 
     tables: Sequence[Table]
     data: Table | None = None  # the rows for programs, where they are not those of the first table
-    title: str = ""
+    title: str = ""  # of a page
     notes: Sequence[str] = ()  # below all tables
     facts: Mapping[str, Any] = field(default_factory=dict)  # what is true of all rows, as their provenance
     own: Mapping[str, Callable[[], str | bytes]] = field(default_factory=dict)  # formats that only this report has
@@ -190,6 +190,8 @@ class _Laid:
 
 def _lines(table: Table, terminal: Terminal) -> list[str]:
     """Header, rule and rows. Columns that do not fit are wrapped, then dropped; then names stand above their rows."""
+    if not table.rows:
+        return []
     laid = [_Laid(column, _aligned(column, [row[i] for row in table.rows])) for i, column in enumerate(table.columns)]
     dropped = []
     while _least(laid) > terminal.width and (priority := max(each.column.priority for each in laid)):
