@@ -15,7 +15,6 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from gradstat.results.formats import Terminal
 
 from gradstat.cli.app import start
 from gradstat.errors import Exit

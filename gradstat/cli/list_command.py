@@ -38,11 +38,11 @@ def command(what: str | None, name: str | None, output: Output) -> None:
     from gradstat.cli.listings import LISTINGS, layer_in_full, listings
 
     if what is None:
-        table = listings()
+        report = Report([listings()])
     elif name is None:
-        table = LISTINGS[what].table()
+        report = Report([LISTINGS[what].table()])
     elif what == "layers":
-        table = layer_in_full(name)
+        report = layer_in_full(name)
     else:
         raise UsageError(f"{what} are not shown one by one, only layers are; gradstat list {what}")
-    output.deliver(Report([table]))
+    output.deliver(report)

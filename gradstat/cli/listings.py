@@ -8,11 +8,11 @@ from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS, find
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.text.formats import FORMATS
-from gradstat.text.tables import Column, Table, shown
+from gradstat.text.tables import Column, Report, Table, shown
 
 
-def layers() -> Table:
-    """Name, parameters with defaults, formula, PyTorch's name and referee of every layer."""
+def layers(chosen: Iterable[Layer] = ()) -> Table:
+    """Name, parameters with defaults, formula, name in PyTorch and referee of every layer, or of those chosen."""
     columns = [
         Column("layer"),
         Column("parameters", wrap=14),
@@ -21,11 +21,14 @@ def layers() -> Table:
         Column("exact_values", "exact values", wrap=14, priority=2),
         Column("backward", people=False),
         Column("aliases", people=False),
+        Column("source", people=False),
+        Column("allowed", people=False),
     ]
-    rows = [
-        (x.name, defaults(x), x.formula, x.torch or None, x.referee_words, x.backward, list(x.aliases))
-        for x in LAYERS.values()
-    ]
+    rows = []
+    for x in chosen or LAYERS.values():
+        allowed = {parameter.name: parameter.domain.description for parameter in x.parameters}
+        shared = (x.name, defaults(x), x.formula, x.torch or None, x.referee_words)
+        rows.append((*shared, x.backward, list(x.aliases), x.source or None, allowed))
     return Table(columns, rows)
 
 
@@ -39,8 +42,8 @@ def defaults(layer: Layer) -> dict[str, object]:
     return {parameter.name: parameter.default for parameter in layer.parameters}
 
 
-def layer_in_full(name: str) -> Table:
-    """Everything about one layer, a line each."""
+def layer_in_full(name: str) -> Report:
+    """Everything about one layer, a line each; for programs the row of the listing."""
     layer = find(name)
     lines = [
         ("layer", layer.name),
@@ -54,7 +57,7 @@ def layer_in_full(name: str) -> Table:
     lines += [("parameter", f"{p.name} = {shown(p.default)} ({p.domain.description})") for p in layer.parameters]
     if kinks := layer.kinks(defaults(layer)):
         lines.append(("kinks", ", ".join(f"{kink:g}" for kink in kinks)))
-    return Table([Column("fact", ""), Column("value", "", wrap=30)], lines)
+    return Report([Table([Column("fact", ""), Column("value", "", wrap=30)], lines)], layers([layer]))
 
 
 def statistics() -> Table:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from click.shell_completion import CompletionItem
 
+from gradstat.cli.output import Output, Show
 from gradstat.errors import UsageError, unknown
 from gradstat.text.formats import FORMATS, TABLES
 
@@ -137,43 +138,41 @@ def debug_option(command: Command) -> Command:
 
 
 def output_options(
-    formats: Sequence[str] = TABLES, default: str = "table", show: bool = True
+    formats: Sequence[str] = TABLES, default: str = "table", show: Show = "always"
 ) -> Callable[[Command], Command]:
-    """-o, --format, -q and --debug; the command takes a checked `Output`. `show`: on stdout without `-o -`, too."""
+    """-o, --format, -q (where `show` leaves something to silence) and --debug; the command takes a checked `Output`."""
+    suffixes = ", ".join(FORMATS[name].suffix for name in formats)
+    written = f"Write FILE ({suffixes}){', too' * (show == 'always')}; repeatable. `-` is stdout"
+    quiet = [click.option("-q", "--quiet", is_flag=True, help="No result on stdout, no progress.")]
+    options = [
+        click.option(
+            "-o",
+            "--output",
+            type=PATH,
+            multiple=True,
+            metavar="FILE",
+            help=f"{written}{', even with -q' * (show != 'never')}.",
+        ),
+        click.option(
+            "--format",
+            "format_name",
+            type=Name("format", lambda: formats),
+            default=default,
+            show_default=True,
+            metavar="NAME",
+            help=f"Format on stdout: {', '.join(formats)}.",
+        ),
+        *(quiet if show != "never" else []),
+        debug_option,
+    ]
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def checked(
-            *arguments: Any, output: tuple[Path, ...], format_name: str, quiet: bool = not show, **more: Any
-        ) -> Any:
-            from gradstat.cli.output import Output
-
-            asked = Output(output, format_name, quiet, formats)
+        def checked(*arguments: Any, output: Any, format_name: str, quiet: bool = False, **more: Any) -> Any:
+            asked = Output(output, format_name, quiet, formats, show)
             asked.check()
             return command(*arguments, output=asked, **more)
 
-        suffixes = ", ".join(FORMATS[name].suffix for name in formats)
-        options = [
-            click.option(
-                "-o",
-                "--output",
-                type=PATH,
-                multiple=True,
-                metavar="FILE",
-                help=f"Write FILE ({suffixes}){', too' * show}; repeatable. `-` is stdout{', even with -q' * show}.",
-            ),
-            click.option(
-                "--format",
-                "format_name",
-                type=Name("format", lambda: formats),
-                default=default,
-                show_default=True,
-                metavar="NAME",
-                help=f"Format on stdout: {', '.join(formats)}.",
-            ),
-            *([click.option("-q", "--quiet", is_flag=True, help="No result on stdout, no progress.")] * show),
-            debug_option,
-        ]
         for option in reversed(options):
             checked = option(checked)
         return cast(Command, checked)

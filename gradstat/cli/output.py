@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from gradstat.cli.app import emit, say
 from gradstat.errors import UsageError
@@ -13,6 +14,7 @@ from gradstat.text.formats import FORMATS, check, render, save
 from gradstat.text.tables import Report, Terminal
 
 STDOUT = Path("-")
+Show = Literal["always", "without files", "never"]  # when a report goes to standard output without `-o -`
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Output:
     format_name: str
     quiet: bool
     formats: Sequence[str]
+    show: Show = "always"
 
     @property
     def files(self) -> list[Path]:
@@ -32,7 +35,8 @@ class Output:
     @property
     def to_stdout(self) -> bool:
         """True where the report goes to standard output, which `-o -` asks for even with -q."""
-        return STDOUT in self.paths or not self.quiet
+        is_shown = self.show == "always" or (self.show == "without files" and not self.files)
+        return STDOUT in self.paths or (is_shown and not self.quiet)
 
     def check(self) -> None:
         """UsageError for what could not be written, before any work."""

@@ -37,7 +37,7 @@ def _kinds() -> Iterable[tuple[str, str]]:
 @click.command(cls=ListedCommand, title="Kinds", names=_kinds)
 @click.argument("kind", type=Name("kind of picture", lambda: [name for name, _ in _kinds()]))
 @click.argument("what", nargs=-1, metavar="[LAYER [PARAMETER=VALUE]... | CONFIG.toml | RESULT.parquet]...")
-@output_options(PICTURES, default="svg", show=False)
+@output_options(PICTURES, default="svg", show="never")
 @click.option("--expression", multiple=True, metavar="FORMULA", help="A formula of x instead of a layer; repeatable.")
 @assumption_options
 @click.option("-n", "--samples", type=Count(), help="Draws, where something is sampled.")
@@ -62,7 +62,7 @@ def command(
     gain: float | None,
     span: str | None,
 ) -> None:
-    """Draw a picture of layers or of a result file.
+    """Draw a picture of layers or of a result file, which may be - for standard input.
 
     Parameters follow the layer that they belong to:
     gradstat plot variance-map gelu leaky_relu negative_slope=0.2 -o a.png
@@ -79,8 +79,8 @@ def command(
     if not output.paths:
         raise UsageError("a picture needs a file to go to; add -o FILE.png, FILE.svg or FILE.pdf")
     plots.check()
-    files = [Path(word) for word in what if word.endswith(RESULT)]
-    words = [word for word in what if not word.endswith(RESULT)]
+    files = [Path(word) for word in what if word == "-" or word.endswith(RESULT)]
+    words = [word for word in what if Path(word) not in files]
     _check_sources(kind, plot.takes, files, [*words, *expression])
     request = plots.Request(
         cases=() if files else tuple(_cases(words, expression, x, dy)),

@@ -20,11 +20,14 @@ def _names() -> Iterable[tuple[str, str]]:
 
 @click.command(cls=ListedCommand, title="Tables", names=_names)
 @click.argument("names", nargs=-1, type=Name("table", lambda: [name for name, _ in _names()]), metavar="[NAME]...")
-@output_options((*TABLES, *CODE), default="md")
+@output_options((*TABLES, *CODE), default="md", show="without files")
 @click.option("--check", type=PATH, multiple=True, metavar="FILE", help="Exit 1 where FILE is not what -o would write.")
 @click.option("-j", "--jobs", type=Jobs(), help="Threads, where something has to be sampled.")
 def command(names: tuple[str, ...], output: Output, check: tuple[Path, ...], jobs: int | None) -> None:
-    """Regenerate the tables of constants that people paste into code: those that are named, or all of them."""
+    """Regenerate the tables of constants that people paste into code: those that are named, or all of them.
+
+    On stdout unless a file is written or checked.
+    """
     from gradstat.constants.catalogue import chosen, compute
     from gradstat.constants.literals import first_difference, report
 

@@ -41,7 +41,7 @@ def report(computed: Sequence[Computed]) -> Report:
         for c in computed for entry, row in c.lines() for g in row
     ]  # fmt: skip
     data = Table([Column(name) for name in FIELDS], rows)
-    return Report([_table(c) for c in computed], data, "Constants of layers", notes, {"source": notes})
+    return Report([_table(c) for c in computed], data, "Constants of layers", notes=notes, facts={"source": notes})
 
 
 def _table(c: Computed) -> Table:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradstat.errors import UnreadableFile, UsageError
+from gradstat.errors import UsageError
 from gradstat.estimation.significance import SOURCE_BOUND, z_bound
 from gradstat.layer_types.record import ALL, FORWARD
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
 from gradstat.results.overview import STATISTICS, title
-from gradstat.results.store import Result, read
+from gradstat.results.store import Result, content_of, parse
 
 MOST = 70  # lines in one picture; of more, those with the largest |z|
 LONGEST = 62  # letters of a label
@@ -78,10 +78,9 @@ def draw(request: Request) -> Any:
 
 def scores_of(path: Path) -> Scores:
     """The z-scores of a result file or of a verification's Parquet file."""
-    rows = _verification(path)
-    if rows is not None:
-        return of_verification(rows)
-    return of_result(read(path))
+    content = content_of(path)
+    rows = _verification(content)
+    return of_result(parse(content, path)) if rows is None else of_verification(rows)
 
 
 def of_result(result: Result) -> Scores:
@@ -130,24 +129,19 @@ def _far(panel: Any, reach: float) -> None:
     panel.minorticks_off()
 
 
-def _verification(path: Path) -> list[dict[str, Any]] | None:
-    """The rows of a verification's Parquet file; None for any other file, which `read` then judges."""
+def _verification(content: bytes) -> list[dict[str, Any]] | None:
+    """The rows of a verification's Parquet file; None for any other file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    names = ["id", "verdict", "source_z"]
     try:
-        with path.open("rb") as handle:
-            if not {"id", "verdict", "source_z"} <= set(pq.read_schema(handle).names):
-                return None
-            handle.seek(0)
-            rows: list[dict[str, Any]] = pq.read_table(handle, columns=["id", "verdict", "source_z"]).to_pylist()
-            return rows
-    except pa.ArrowInvalid:
-        return None
-    except OSError as error:
-        if isinstance(error, FileNotFoundError | IsADirectoryError):
+        if not set(names) <= set(pq.read_schema(pa.BufferReader(content)).names):
             return None
-        raise UnreadableFile(f"{path}: cannot be read: {error.strerror or error}") from None
+        rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(content), columns=names).to_pylist()
+    except (pa.ArrowInvalid, OSError):
+        return None
+    return rows
 
 
 def _known(z: float | None) -> bool:

@@ -128,7 +128,7 @@ def report(comparison: Comparison, names: tuple[str, str]) -> Report:
         "largest_z": finite(comparison.largest),
         "bound": finite(comparison.bound),
     }
-    return Report([Table(COLUMNS, lines, notes=notes)], title="Comparison of two results", facts=facts)
+    return Report([Table(COLUMNS, lines)], None, "Comparison of two results", "; ".join(notes), facts=facts)
 
 
 def _by_key(result: Result) -> dict[Key, Row]:

@@ -46,8 +46,12 @@ def write(result: Result, path: Path) -> None:
 
 def read(path: Path) -> Result:
     """Read a result, from standard input where the path is `-`; UnreadableFile for anything but a whole result."""
+    return parse(content_of(path), path)
+
+
+def parse(content: bytes, path: Path) -> Result:
+    """The result that the bytes of a file are; UnreadableFile where they are none."""
     name = input_name(path)
-    content = _content(path)
     if content[:4] != b"PAR1":
         empty = "empty, or was read already" if is_stdin(path) and not content else "not a Parquet file"
         raise UnreadableFile(f"{name}: {empty}", _advice(path))
@@ -68,7 +72,7 @@ def read(path: Path) -> Result:
     return Result(table.replace_schema_metadata(None), provenance, nodes)
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
     """The bytes of a file, or its first four where they are not Parquet's."""
     if is_stdin(path):
         return read_stdin()

@@ -72,7 +72,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
 def as_html(report: Report, terminal: Terminal) -> str:
     """The page. Every text is escaped; it loads nothing."""
     title = escape(report.title or (report.tables[0].title if report.tables else "") or "gradstat")
-    body = "".join(_section(table) for table in report.tables)
+    body = f"<p>{escape(report.summary)}</p>\n" if report.summary else ""
+    body += "".join(_section(table) for table in report.tables)
     body += "".join(f"<p>{escape(note)}</p>\n" for note in report.notes)
     if rows := report.records():
         every = Table([Column(name) for name in rows[0]], [list(row.values()) for row in rows])

@@ -16,7 +16,7 @@ TEX = {
 
 def as_markdown(report: Report, terminal: Terminal) -> str:
     """A pipe table each, under its title."""
-    parts: list[str] = []
+    parts = [escaped(report.summary)] if report.summary else []
     for table in report.tables:
         parts += [f"## {escaped(table.title)}"] if table.title else []
         parts += [f"<{table.link}>"] if table.link else []

@@ -9,7 +9,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, zip_longest
 from typing import Any, Literal
 
@@ -96,6 +96,7 @@ class Report:
     tables: Sequence[Table]
     data: Table | None = None  # the rows for programs, where they are not those of the first table
     title: str = ""  # of a page
+    summary: str = ""  # the answer in one sentence: first on a page, last on a terminal
     notes: Sequence[str] = ()  # below all tables
     facts: Mapping[str, Any] = field(default_factory=dict)  # what is true of all rows, as their provenance
     own: Mapping[str, Callable[[], str | bytes]] = field(default_factory=dict)  # formats that only this report has
@@ -151,18 +152,20 @@ def finite(value: Any) -> Any:
 
 
 def compact(value: Any) -> Any:
-    """A cell of a format without nesting: a mapping or a list as JSON with sorted keys, all else as it is."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False) if isinstance(value, dict | list) else value
+    """A cell of a format without nesting: mappings and lists as JSON with sorted keys, texts as UTF-8 can hold them."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False) if isinstance(value, dict | list) else value
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
 
 
 def as_text(report: Report, terminal: Terminal) -> str:
     """Every table with its title and notes, as wide as the terminal allows."""
     parts = []
     for table in report.tables:
-        lines = [*wrapped(table.title, terminal.width), *_lines(table.for_people(), terminal)]
+        lines = [*wrapped(table.title, terminal.width), *_lines(table, terminal)]
         lines += [line for note in table.notes for line in wrapped(note, terminal.width)]
         parts.append("".join(f"{line}\n" for line in lines))
-    parts += ["".join(f"{line}\n" for note in report.notes for line in wrapped(note, terminal.width))]
+    notes = [*report.notes, *([report.summary] if report.summary else [])]
+    parts += ["".join(f"{line}\n" for note in notes for line in wrapped(note, terminal.width))]
     text = ("\n" if len(report.tables) > 1 else "").join(part for part in parts if part)
     return re.sub(r"(?m)^(?=::|##\[)", " ", text)  # at the start of a line GitHub takes these for commands
 
@@ -185,40 +188,58 @@ class _Laid:
 
     @property
     def least(self) -> int:
-        return min(self.natural, max(self.column.wrap, len(self.column.title))) if self.column.wrap else self.natural
+        """The width of its cells, or the least that they are wrapped to; a heading is wrapped between its words."""
+        cells, words = max(map(len, self.texts)), max(map(len, self.column.title.split()), default=0)
+        return max(words, min(cells, self.column.wrap) if self.column.wrap else cells)
 
 
 def _lines(table: Table, terminal: Terminal) -> list[str]:
     """Header, rule and rows. Columns that do not fit are wrapped, then dropped; then names stand above their rows."""
     if not table.rows:
         return []
-    laid = [_Laid(column, _aligned(column, [row[i] for row in table.rows])) for i, column in enumerate(table.columns)]
-    dropped = []
-    while _least(laid) > terminal.width and (priority := max(each.column.priority for each in laid)):
-        loser = next(each for each in reversed(laid) if each.column.priority == priority)
-        laid.remove(loser)
-        dropped.append(loser.column.title)
+    shape = table.for_people()
+    laid, dropped = _fitting(shape, terminal.width)
+    if table.across and _least(laid) > terminal.width:
+        shape = replace(table, across=False).for_people()
+        laid, dropped = _fitting(shape, terminal.width)
     above = _least(laid) > terminal.width
     body = laid[1:] if above else laid
     widths = _widths(body, terminal.width)
-    head = GAP.join(_padded(each, each.column.title, width) for each, width in zip(body, widths, strict=True)).rstrip()
-    rule = "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
-    lines = ([f"{BOLD}{head}{END}" if terminal.color else head, rule]) if head else []
+    lines = _header(body, widths, terminal)
     start = 0
     for name, group in groupby(laid[0].texts):
         rows = range(start, start := start + len(list(group)))
         if above:
             lines += textwrap.wrap(name, max(terminal.width, NARROWEST), subsequent_indent=GAP)
         names = [] if above else _wrap(laid[0], name, widths[0])
-        rest = [line for row in rows for line in _row(table, laid[1:], row, widths if above else widths[1:], terminal)]
+        rest = [line for row in rows for line in _row(shape, laid[1:], row, widths if above else widths[1:], terminal)]
         for title, cells in zip_longest(names, rest, fillvalue=""):
             lines.append(cells if above else GAP.join([title.ljust(widths[0]), cells]).rstrip())
     if dropped:
-        missing = ", ".join(reversed(dropped))
-        lines += wrapped(
-            f"left out at {terminal.width} columns: {missing}; every other format has them", terminal.width
-        )
+        note = f"left out at {terminal.width} columns: {', '.join(dropped)}; every other format has them"
+        lines += wrapped(note, terminal.width)
     return lines
+
+
+def _fitting(table: Table, width: int) -> tuple[list[_Laid], list[str]]:
+    """The columns that a terminal has room for, and the headings of those that it loses."""
+    laid = [_Laid(column, _aligned(column, [row[i] for row in table.rows])) for i, column in enumerate(table.columns)]
+    dropped: list[str] = []
+    while _least(laid) > width and (priority := max(each.column.priority for each in laid)):
+        loser = next(each for each in reversed(laid) if each.column.priority == priority)
+        laid.remove(loser)
+        dropped.insert(0, loser.column.title)
+    return laid, dropped
+
+
+def _header(laid: Sequence[_Laid], widths: Sequence[int], terminal: Terminal) -> list[str]:
+    """The headings and a rule; nothing where no column has a heading."""
+    titles = [textwrap.wrap(each.column.title, width) for each, width in zip(laid, widths, strict=True)]
+    lines = []
+    for texts in zip_longest(*titles, fillvalue=""):
+        line = GAP.join(_padded(each, text, width) for each, text, width in zip(laid, texts, widths, strict=True))
+        lines.append(f"{BOLD}{line.rstrip()}{END}" if terminal.color else line.rstrip())
+    return [*lines, "─" * (sum(widths) + len(GAP) * (len(widths) - 1))] if lines else []
 
 
 def _least(laid: Sequence[_Laid]) -> int:

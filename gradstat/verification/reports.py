@@ -31,7 +31,8 @@ def report(outcomes: Sequence[Outcome]) -> Report:
     }
     own = {"junit": lambda: as_junit(outcomes), "github": lambda: as_github(outcomes)}
     tables = [table_of(source, members) for source, members in by_source(outcomes)]
-    return Report(tables, data, "Verification of published constants", [LEGEND, summary(outcomes)], facts, own)
+    title = "Verification of published constants"
+    return Report(tables, data, title, summary(outcomes), [LEGEND], facts, own)
 
 
 def record(outcome: Outcome) -> dict[str, Any]:
