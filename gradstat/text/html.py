@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from gradstat import __version__
-from gradstat.text.tables import Cell, Column, Report, Table, Terminal
+from gradstat.text.tables import NOTHING, Cell, Column, Report, Table, Terminal
 from gradstat.text.uncertain import Uncertain
 
 STYLE = """
@@ -139,7 +139,7 @@ def _key(cell: Cell) -> float | str | None:
 
 def _full(cell: Cell) -> str:
     """A cell in full precision."""
-    return cell if isinstance(cell, str) else "–" if cell is None else json.dumps(cell, ensure_ascii=False)
+    return cell if isinstance(cell, str) else NOTHING if cell is None else json.dumps(cell, ensure_ascii=False)
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 from gradstat.errors import printable
-from gradstat.text.tables import Column, Report, Table, Terminal, compact
+from gradstat.text.tables import Column, Report, Table, Terminal, compact, finite
 from gradstat.text.uncertain import Uncertain
 
 FORMULA = ("=", "+", "-", "@", "\t")  # a spreadsheet runs a text that begins so
@@ -16,7 +16,7 @@ FORMULA = ("=", "+", "-", "@", "\t")  # a spreadsheet runs a text that begins so
 
 def as_json(report: Report, terminal: Terminal) -> str:
     """{facts…, rows: [{column: value}]}: parameters as objects, null where nothing is known."""
-    document = {**report.facts, "rows": report.records()}
+    document = {**finite(report.facts), "rows": report.records()}
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
