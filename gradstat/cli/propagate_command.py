@@ -40,7 +40,7 @@ Report = Callable[[str], None]
     type=PATH,
     multiple=True,
     metavar="FILE",
-    help="Every block as .parquet, .json or .csv, the summary as .txt, a page as .md, a picture as .png, .svg or .pdf; "
+    help="Every block as .parquet, .json or .csv, the summary as .txt or .md, a picture as .png, .svg or .pdf; "
     "repeatable. `-` is stdout, even with -q.",
 )
 @click.option("--pictures", type=PATH, metavar="FOLDER", help="A picture per configuration, as FOLDER/<name>.svg.")
@@ -193,9 +193,8 @@ def _deliver(
 
     for number, path in drawn:
         save_report(plots.report(plots.styled_figure("gradstat.networks.picture", outcomes[number])), path)
-    pictures = list(dict(sorted(drawn, key=lambda pair: pair[0])).values())  # one for each, in their order
     for path in output:
         if path != STDOUT and path.suffix not in PICTURES:
-            save(outcomes, path, pictures)
+            save(outcomes, path)
     if not quiet or STDOUT in output:
-        emit(FORMATS[name].render(outcomes, terminal(), pictures))
+        emit(FORMATS[name].render(outcomes, terminal()))

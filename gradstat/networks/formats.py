@@ -1,10 +1,9 @@
-"""Formats of an experiment, a table of records: a summary for people, every block for programs, a page for readers."""
+"""Formats of an experiment, a table of records: a summary for people, every block for programs."""
 
 import csv
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from gradstat.errors import UsageError
 from gradstat.layer_types.record import unknown
 from gradstat.networks.growth import Growth
 from gradstat.networks.outcome import COLUMNS, Outcome
-from gradstat.networks.page import page
 from gradstat.networks.summary import HEADER, cells, notes
 from gradstat.text.files import replacing
 from gradstat.text.tables import Column, Report, Table, Terminal, as_text
@@ -30,10 +28,10 @@ class Format:
 
     suffix: str
     description: str
-    render: Callable[[Outcomes, Terminal, Sequence[Path]], str]
+    render: Callable[[Outcomes, Terminal], str]
 
 
-def as_table(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:
+def as_table(outcomes: Outcomes, terminal: Terminal) -> str:
     """A line per architecture and scheme."""
     columns = [Column(name) for name in HEADER]
     tables = [
@@ -42,7 +40,7 @@ def as_table(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = 
     return as_text(Report(tables), terminal)
 
 
-def as_csv(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:
+def as_csv(outcomes: Outcomes, terminal: Terminal) -> str:
     """Every block, full precision."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ["configuration", *COLUMNS], lineterminator="\n")
@@ -53,7 +51,7 @@ def as_csv(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()
     return text.getvalue()
 
 
-def as_json(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:
+def as_json(outcomes: Outcomes, terminal: Terminal) -> str:
     """Every block with summary and provenance, full precision; null where there is no number."""
     documents = []
     for outcome in outcomes:
@@ -61,7 +59,8 @@ def as_json(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = (
         summary = [
             {"network": c.network.name, "scheme": c.scheme}
             | {name: _growth(c.growth(name == "forward")) for name in ("forward", "backward")}
-            | {"worst_cosine": _finite(c.worst_cosine()), "whole_cosine": _finite(c.whole[0])}
+            | {"worst_cosine": _finite(c.worst_cosine())}
+            | {"whole_cosine": _finite(c.whole[0]), "whole_cosine_se": _finite(c.whole[1])}
             for c in outcome.combinations
         ]
         documents.append(
@@ -70,16 +69,21 @@ def as_json(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = (
     return json.dumps(documents, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def as_page(outcomes: Outcomes, terminal: Terminal, pictures: Sequence[Path] = ()) -> str:
-    """A page with pictures, findings and a table."""
-    return page(outcomes, pictures)
+def as_markdown(outcomes: Outcomes, terminal: Terminal) -> str:
+    """The same table in Markdown."""
+    text = ""
+    for outcome in outcomes:
+        lines = [HEADER, ["---"] * len(HEADER), *(cells(combination) for combination in outcome.combinations)]
+        text += "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+        text += "\n" + "".join(f"* {note}\n" for note in notes(outcome)) + "\n"
+    return text.removesuffix("\n")
 
 
 FORMATS: dict[str, Format] = {
     "table": Format(".txt", "a line per architecture and scheme", as_table),
     "json": Format(".json", "every block, the summary and the provenance, full precision", as_json),
     "csv": Format(".csv", "every block, full precision", as_csv),
-    "md": Format(".md", "a page: findings, pictures, a table", as_page),
+    "md": Format(".md", "the same table in Markdown", as_markdown),
 }
 
 
@@ -90,14 +94,13 @@ def check_suffix(path: Path) -> None:
         raise UsageError(f"{path}: {unknown('suffix', path.suffix, allowed)}")
 
 
-def save(outcomes: Outcomes, path: Path, pictures: Sequence[Path] = ()) -> None:
+def save(outcomes: Outcomes, path: Path) -> None:
     """Write in the format of the file's suffix, whole or not at all."""
     if path.suffix == PARQUET:
         _write_parquet(outcomes, path)
         return
     entry = next(entry for entry in FORMATS.values() if entry.suffix == path.suffix)
-    beside = [Path(os.path.relpath(picture, path.parent)) for picture in pictures]
-    text = entry.render(outcomes, Terminal(), beside)
+    text = entry.render(outcomes, Terminal())
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """The answers of all tasks → statistics over networks: a row per block, and a line per architecture and scheme."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,11 +84,6 @@ class Combination:
         """The cosine of the scaled and the true gradient of all weights together, with its standard error."""
         return mean_and_error(self.whole_cosine)
 
-    def parted(self, forward: bool) -> float:
-        """Measured over predicted σ where the pass ends; NaN without a prediction."""
-        with np.errstate(all="ignore"):
-            return float(self.end(forward).mean() / self.curve(forward)[1][-1 if forward else 0])
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -114,11 +109,6 @@ class Outcome:
     def schemes(self) -> list[str]:
         """The schemes, in their order."""
         return list(dict.fromkeys(c.scheme for c in self.combinations))
-
-
-def everything(outcomes: Iterable[Outcome]) -> list[Combination]:
-    """Every combination of several experiments."""
-    return [combination for one in outcomes for combination in one.combinations]
 
 
 def outcome(experiment: Experiment, answers: Answers, provenance: dict[str, Any], title: str) -> Outcome:

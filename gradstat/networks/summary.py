@@ -1,15 +1,18 @@
-"""One line per architecture and scheme, for people, and what its columns mean."""
+"""The table of an experiment for people: a row per architecture and scheme, and notes on what its columns mean."""
 
 import math
 
 import numpy as np
 
-from gradstat.networks.growth import RANGE, Growth
+from gradstat.networks.growth import RANGE, Growth, mean_and_error
 from gradstat.networks.outcome import Combination, Outcome
-from gradstat.networks.prose import NOTHING, listed, over_networks, shown
+from gradstat.text.uncertain import Uncertain
+
+NOTHING = "–"
+ROUNDING = 1e-9  # relative; a smaller error is only the rounding of numbers that are equal in every network
 
 HEADER = (
-    *("network", "scheme", "σ[y] at the top", "per level", "forward", "σ[dx] at the bottom", "per level"),
+    *("network", "scheme", "σ[y] at the output", "per level", "forward", "σ[dx] at the input", "per level"),
     *("backward", "rank", "dead", "cosine", "ratio"),
 )
 
@@ -20,14 +23,14 @@ def cells(combination: Combination) -> list[str]:
     return [
         combination.network.name,
         combination.scheme,
-        over_networks(combination.end(True)),
+        value_text(*mean_and_error(combination.end(True))),
         _rate(forward),
         forward.verdict,
-        over_networks(combination.end(False)),
+        value_text(*mean_and_error(combination.end(False))),
         _rate(backward),
         backward.verdict,
-        shown(*combination.last("rank")),
-        shown(*combination.last("dead")),
+        value_text(*combination.last("rank")),
+        value_text(*combination.last("dead")),
         _plain(combination.worst_cosine()),
         _plain(combination.first("ratio")[0]),
     ]
@@ -41,12 +44,12 @@ def notes(outcome: Outcome) -> list[str]:
         f"{outcome.title}: {one.networks} networks each, batch {one.batch}, x of {shape} features, "
         f"seed {outcome.provenance['configuration']['seed']}; ± is one standard error over networks",
         f"per level: slope of ln σ as a factor, with its 95 % interval; stable: within {RANGE:g}× over the whole depth",
-        f"rank: of the batch's y at the top, (Σλ)²/Σλ² over the eigenvalues of yyᵀ: up to {one.batch} where samples "
-        "differ, 1 where all are alike or one outweighs the rest; dead: units of the last activation without slope",
-        "cosine: the smallest between scaled and true gradient of a layer's weights; ratio: of their norms, lowest",
+        f"rank: effective rank of the batch at the output, (Σλ)²/Σλ² from the eigenvalues of yyᵀ, 1 to {one.batch}",
+        "dead: fraction of the units of the last activation with slope 0 for every sample",
+        "cosine: smallest cosine of a layer's scaled and true weight gradient; ratio: of their norms, first layer",
     ]
     twins = [pair for pair in _pairs(outcome.schemes()) if all(_same(outcome, name, *pair) for name in outcome.names())]
-    return found + [f"{listed(pair)} are the same here, since every layer is square" for pair in twins]
+    return found + [f"{' and '.join(pair)} are the same here, since every layer is square" for pair in twins]
 
 
 def _pairs(schemes: list[str]) -> list[tuple[str, str]]:
@@ -66,3 +69,12 @@ def _rate(found: Growth) -> str:
 
 def _plain(value: float) -> str:
     return NOTHING if math.isnan(value) else f"{value:.4g}"
+
+
+def value_text(value: float, error: float) -> str:
+    """`2.36 ± 0.03`; the value alone if it is the same in every network; ∞ after an overflow; – without a value."""
+    if math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞"
+    return f"{value:.4g}" if error <= ROUNDING * abs(value) else Uncertain(value, error).text
