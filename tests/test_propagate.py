@@ -216,11 +216,11 @@ def test_a_scale_per_layer_leaves_every_direction_alone() -> None:
     of = network(24, STACK, repeat=6)
     scheme = SCHEMES["separate"]
     measured = measure(of, scheme, SEED, 0, 8)
-    boosts = {path: scaling.boost for path, scaling in scalings(of, scheme).items()}
+    gradient_scales = {path: scaling.gradient_scale for path, scaling in scalings(of, scheme).items()}
     leaves = [node for node in of.rows() if isinstance(node, Leaf)]
     for place, node in enumerate(leaves):
         if node.operation.fans is not None:
-            above = math.prod(boosts[other.path] for other in leaves[place + 1 :])
+            above = math.prod(gradient_scales[other.path] for other in leaves[place + 1 :])
             assert measured.figures[node.path]["cosine"] == pytest.approx(1.0, abs=1e-12)
             assert measured.figures[node.path]["ratio"] == pytest.approx(above, rel=1e-12)
     assert above != 1.0 or len(leaves) == 1
@@ -300,7 +300,7 @@ def test_prediction_and_measurement_agree_where_a_constant_is_subtracted() -> No
 
 def test_a_wrong_prediction_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """χ upside down, the divisor of the other pass, and a recursion that forgets the mean of y."""
-    upside = replace(SCHEMES["separate"], boost=lambda c: c.backward / c.forward)
+    upside = replace(SCHEMES["separate"], gradient_scale=lambda c: c.backward / c.forward)
     assert departures("separate", upside, 128) == [f"dx of level {level}" for level in LEVELS]
     other = replace(SCHEMES["forward"], divisor=lambda c: c.backward)
     assert departures("forward", other, NARROW, extrapolated=True) == NAMES
@@ -388,7 +388,7 @@ def test_constants_of_weights_are_the_referees(n_in: int, n_out: int) -> None:
         exact = case.exact(next(row for row in case.shape.rows if (row.direction, row.cell) == (BACKWARD, ALL)))
         assert exact is not None
         found[normalize] = math.sqrt(exact.var)
-    assert scalings(of, SCHEMES["separate"])["1.1"].boost == pytest.approx(1.0 / found["fan_in"])
+    assert scalings(of, SCHEMES["separate"])["1.1"].gradient_scale == pytest.approx(1.0 / found["fan_in"])
     spread = scalings(of, SCHEMES["backward"])["1.1"].spread
     assert spread * math.sqrt(n_out) * found["fan_out"] == pytest.approx(1.0)
 
@@ -410,8 +410,7 @@ def test_schemes_divide_by_what_their_names_say() -> None:
         "backward": 0.8,
         "geometric": pytest.approx(math.sqrt(0.4)),
     }
-    assert SCHEMES["separate"].boost(c) == 0.5 / 0.8
-    assert all(scheme.boost(c) == 1.0 for name, scheme in SCHEMES.items() if name != "separate")
+    assert SCHEMES["separate"].gradient_scale(c) == 0.5 / 0.8
 
 
 # Statistics and draws -----------------------------------------------------------------------------------------------

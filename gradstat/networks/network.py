@@ -51,11 +51,11 @@ Node = Leaf | Residual
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a scheme does to a node: y = (f(x) − shift)/divisor; dx is multiplied by boost; σ of its weights."""
+    """What a scheme does to a node: y = (f(x) − shift)/divisor; dx is multiplied by gradient_scale; σ of its weights."""
 
     shift: float = 0.0
     divisor: float = 1.0
-    boost: float = 1.0
+    gradient_scale: float = 1.0
     spread: float = 1.0
     normalized: str = ""
 
@@ -183,7 +183,7 @@ def _scaling(node: Node, scheme: Scheme) -> Scaling:
     if fans is not None:
         spread = scheme.spread(fans)
         own = Constants(0.0, spread * math.sqrt(fans.inputs), spread * math.sqrt(fans.outputs) * fans.backward)
-        return Scaling(boost=scheme.boost(own), spread=spread, normalized=scheme.normalized)
+        return Scaling(gradient_scale=scheme.gradient_scale(own), spread=spread, normalized=scheme.normalized)
     if not scheme.centred:
         return Scaling()
     constants = node.constants if isinstance(node, Residual) else node.operation.constants
@@ -192,4 +192,4 @@ def _scaling(node: Node, scheme: Scheme) -> Scaling:
             f"{label(node)}: no exact E[y], σ[y], σ[dx] above 0 are known, and the scheme {scheme.name!r} needs them",
             "schemes that need none: none, xavier, he",
         )
-    return Scaling(constants.mean, scheme.divisor(constants), scheme.boost(constants))
+    return Scaling(constants.mean, scheme.divisor(constants), scheme.gradient_scale(constants))

@@ -57,7 +57,7 @@ class Walk:
         x = normals(self.seed, self.number, 0, SIGNAL, (self.batch, *self.network.features))
         y = self.up(self.network.nodes, x)
         dy = normals(self.seed, self.number, 0, UPSTREAM, y.shape)
-        passes = 2 if any(scaling.boost != 1.0 for scaling in self.scalings.values()) else 1
+        passes = 2 if any(scaling.gradient_scale != 1.0 for scaling in self.scalings.values()) else 1
         self.down(self.network.nodes, [dy, dy][:passes])
         product, own, true = self.products
         return Measured(self.figures, float(product / math.sqrt(own * true)) if own * true > 0.0 else math.nan)
@@ -98,9 +98,9 @@ class Walk:
         """dx of the first node, of every pass; the first pass is the scaled one."""
         for node in reversed(nodes):
             scaling = self.scalings[node.path]
-            factors = (scaling.boost / scaling.divisor, 1.0 / scaling.divisor)
+            factors = (scaling.gradient_scale / scaling.divisor, 1.0 / scaling.divisor)
             if isinstance(node, Residual):
-                factors = (scaling.boost, 1.0)  # the divisor comes first: the branch has weights
+                factors = (scaling.gradient_scale, 1.0)  # the divisor comes first: the branch has weights
                 inner = self.down(node.branch, [node.weight / scaling.divisor * dy for dy in dys])
                 dxs = [dy / scaling.divisor + branch for dy, branch in zip(dys, inner, strict=True)]
             else:

@@ -54,7 +54,7 @@ class _Recursion:
                     terms = self.batch * node.operation.terms
                     self.figures[node.path]["dw_std"] = math.sqrt(terms) * dy * self.inputs[node.path]
                 dx = self.slopes[node.path] * dy
-            dy = dx * scaling.boost / scaling.divisor
+            dy = dx * scaling.gradient_scale / scaling.divisor
             self.figures[node.path]["dx_std"] = dy
         return dy
 

@@ -40,7 +40,7 @@ class Scheme:
     normalized: str = ""  # what the weights are made to have exactly, instead of on average: rows, columns, both
     centred: bool = False
     divisor: Callable[[Constants], float] = lambda constants: 1.0  # of y
-    boost: Callable[[Constants], float] = lambda constants: 1.0  # of dx, in the backward pass only
+    gradient_scale: Callable[[Constants], float] = lambda constants: 1.0  # of dx, in the backward pass only
 
 
 def over_fan_in(fans: Fans) -> float:
@@ -86,7 +86,7 @@ SCHEMES: dict[str, Scheme] = {
             normalized="rows",
             centred=True,
             divisor=lambda c: c.forward,
-            boost=lambda c: c.forward / c.backward,
+            gradient_scale=lambda c: c.forward / c.backward,
         ),
         Scheme(
             "geometric",
