@@ -61,7 +61,7 @@ def kinds_in(blocks: Tables) -> set[str]:
 
 EVERY_BLOCK = pytest.mark.parametrize("name", BLOCKS)
 # Divides and subtracts, without normalizing the weights: a change of a drawn weight is then one of that weight alone.
-PLAIN = Scheme("plain", "", SCHEMES["he"].spread, centred=True, divisor=lambda c: 0.5 * c.forward)
+PLAIN = Scheme("plain", "", SCHEMES["he"].weight_std, centred=True, divisor=lambda c: 0.5 * c.forward)
 BATCH = 3
 
 
@@ -87,7 +87,7 @@ class Probe(Walk):
 
             def changed(*arguments: Any) -> Array:
                 weights = unit(*arguments).copy()
-                weights.ravel()[place] += size / scaling.spread
+                weights.ravel()[place] += size / scaling.weight_std
                 return weights
 
             patch.setattr(passes, "unit", changed)
@@ -305,7 +305,7 @@ def test_a_wrong_prediction_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(SCHEMES["forward"], divisor=lambda c: c.backward)
     assert departures("forward", other, NARROW, extrapolated=True) == NAMES
     right = Linear.moments
-    monkeypatch.setattr(Linear, "moments", lambda self, mean, std, spread: right(self, 0.0, std, spread))
+    monkeypatch.setattr(Linear, "moments", lambda self, mean, std, weight_std: right(self, 0.0, std, weight_std))
     for name in ("none", "he"):  # the first y is right still, and so is every dx: the slopes of relu have no scale
         assert departures(name, SCHEMES[name], NARROW) == NAMES[1:DEPTH]
 
@@ -389,8 +389,8 @@ def test_constants_of_weights_are_the_referees(n_in: int, n_out: int) -> None:
         assert exact is not None
         found[normalize] = math.sqrt(exact.var)
     assert scalings(of, SCHEMES["separate"])["1.1"].gradient_scale == pytest.approx(1.0 / found["fan_in"])
-    spread = scalings(of, SCHEMES["backward"])["1.1"].spread
-    assert spread * math.sqrt(n_out) * found["fan_out"] == pytest.approx(1.0)
+    weight_std = scalings(of, SCHEMES["backward"])["1.1"].weight_std
+    assert weight_std * math.sqrt(n_out) * found["fan_out"] == pytest.approx(1.0)
 
 
 def test_a_stride_enters_the_backward_constants() -> None:

@@ -56,7 +56,7 @@ class Scaling:
     shift: float = 0.0
     divisor: float = 1.0
     gradient_scale: float = 1.0
-    spread: float = 1.0
+    weight_std: float = 1.0
     normalized: str = ""
 
 
@@ -181,9 +181,9 @@ def scalings(network: Network, scheme: Scheme) -> dict[str, Scaling]:
 def _scaling(node: Node, scheme: Scheme) -> Scaling:
     fans = node.operation.fans if isinstance(node, Leaf) else None
     if fans is not None:
-        spread = scheme.spread(fans)
-        own = Constants(0.0, spread * math.sqrt(fans.inputs), spread * math.sqrt(fans.outputs) * fans.backward)
-        return Scaling(gradient_scale=scheme.gradient_scale(own), spread=spread, normalized=scheme.normalized)
+        weight_std = scheme.weight_std(fans)
+        own = Constants(0.0, weight_std * math.sqrt(fans.inputs), weight_std * math.sqrt(fans.outputs) * fans.backward)
+        return Scaling(gradient_scale=scheme.gradient_scale(own), weight_std=weight_std, normalized=scheme.normalized)
     if not scheme.centred:
         return Scaling()
     constants = node.constants if isinstance(node, Residual) else node.operation.constants

@@ -58,8 +58,8 @@ class Operation(Protocol):
     def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, Array | None]:
         """dx, and dW where there are weights."""
 
-    def moments(self, mean: float, std: float, spread: float) -> Moments | None:
-        """The prediction from this layer alone; `spread` is σ of a weight. None where there is none."""
+    def moments(self, mean: float, std: float, weight_std: float) -> Moments | None:
+        """The prediction from this layer alone; `weight_std` is σ of a weight. None where there is none."""
 
 
 def exact_constants(case: Case) -> Constants | None:
@@ -107,9 +107,11 @@ class Linear:
     def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, Array]:
         return (dy @ _weights(drawn)).reshape(len(dy), *self.source), dy.T @ memory
 
-    def moments(self, mean: float, std: float, spread: float) -> Moments:
+    def moments(self, mean: float, std: float, weight_std: float) -> Moments:
         fans = self.fans
-        return Moments(0.0, spread * math.sqrt(fans.inputs * (mean**2 + std**2)), spread * math.sqrt(fans.outputs))
+        return Moments(
+            0.0, weight_std * math.sqrt(fans.inputs * (mean**2 + std**2)), weight_std * math.sqrt(fans.outputs)
+        )
 
 
 @dataclass(frozen=True)
@@ -175,12 +177,14 @@ class Conv2d:
         flat = np.ascontiguousarray(dy.transpose(0, 2, 3, 1)).reshape(-1, self.channels)
         return self._gathered(flat @ _weights(drawn), len(dy)), flat.T @ memory
 
-    def moments(self, mean: float, std: float, spread: float) -> Moments:
+    def moments(self, mean: float, std: float, weight_std: float) -> Moments:
         """Inputs and outputs at the border meet fewer weights: the mean numbers of taps are what counts."""
         met = self._inside() * self.taps
         read = met * math.prod(self.size) / math.prod(self.source[1:])
         rms = math.hypot(mean, std)
-        return Moments(0.0, spread * math.sqrt(self.source[0] * met) * rms, spread * math.sqrt(self.channels * read))
+        return Moments(
+            0.0, weight_std * math.sqrt(self.source[0] * met) * rms, weight_std * math.sqrt(self.channels * read)
+        )
 
     def _axes(self) -> tuple[Any, Any]:
         rows, columns = (bounded(n, self.kernel, self.stride, 1, self.padding, False) for n in self.source[1:])

@@ -84,7 +84,7 @@ class Walk:
         if operation.fans is not None:
             raw = normals(self.seed, self.number, leaf.site, WEIGHTS, operation.draws)
             drawn = unit(raw, scaling.normalized, operation.fans.taps)
-            drawn *= scaling.spread
+            drawn *= scaling.weight_std
             self.drawn[leaf.path] = drawn
         elif operation.draws:
             drawn = uniforms(self.seed, self.number, leaf.site, MASK, (self.batch, *operation.draws))
@@ -106,7 +106,7 @@ class Walk:
             else:
                 dxs = self._differentiate(node, dys)
             dxs = [dx if f == 1.0 else f * dx for f, dx in zip(factors, dxs, strict=False)]
-            self.figures[node.path] |= spread("dx", dxs[0])
+            self.figures[node.path] |= std_and_mad("dx", dxs[0])
             dys = dxs
         return dys
 
@@ -122,7 +122,7 @@ class Walk:
     def _compare(self, path: str, weights: list[Array]) -> None:
         """σ and MAD of the scaled gradient, and where there is a true one beside it, their cosine and ratio."""
         figures, scaled = self.figures[path], weights[0].ravel()
-        figures |= spread("dw", scaled)
+        figures |= std_and_mad("dw", scaled)
         if len(weights) > 1:
             true = weights[1].ravel()
             products = np.array([scaled @ true, scaled @ scaled, true @ true])
@@ -157,7 +157,7 @@ def rank(y: Array) -> float:
     return float(np.trace(gram) ** 2 / np.sum(gram**2))
 
 
-def spread(name: str, values: Array) -> Figures:
+def std_and_mad(name: str, values: Array) -> Figures:
     """σ and E|v − E[v]|."""
     distance = values.ravel() - values.mean()
     std = math.sqrt(float(distance @ distance) / len(distance))

@@ -45,7 +45,7 @@ class Plain(ABC):
     def constants(self) -> Constants | None:
         return _constants(self.case.layer, tuple(self.case.given.items()))
 
-    def moments(self, mean: float, std: float, spread: float) -> Moments | None:
+    def moments(self, mean: float, std: float, weight_std: float) -> Moments | None:
         """The referee's values for x ~ N(mean, std²), as if neighbours were independent."""
         if not 0.0 < std < math.inf:
             return None
@@ -80,7 +80,7 @@ class Activation(Plain):
     def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, None]:
         return dy * memory, None
 
-    def moments(self, mean: float, std: float, spread: float) -> Moments | None:
+    def moments(self, mean: float, std: float, weight_std: float) -> Moments | None:
         """E[f], σ[f] and √E[f′²] by quadrature, only these three: fifty layers ask for them."""
         if not 0.0 < std < math.inf:
             return None

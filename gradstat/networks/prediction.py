@@ -40,7 +40,7 @@ class _Recursion:
             inner_mean, inner_std = self.up(node.branch, mean, std)
             total = math.hypot(std, node.weight * inner_std)
             return Moments(mean + node.weight * inner_mean, total, math.nan)
-        found = node.operation.moments(mean, std, scaling.spread) if std < math.inf else None
+        found = node.operation.moments(mean, std, scaling.weight_std) if std < math.inf else None
         return found or Moments(math.nan, math.nan, math.nan)
 
     def down(self, nodes: Sequence[Node], dy: float) -> float:

@@ -36,7 +36,7 @@ class Scheme:
 
     name: str
     description: str
-    spread: Callable[[Fans], float]  # σ of one weight
+    weight_std: Callable[[Fans], float]  # σ of one weight
     normalized: str = ""  # what the weights are made to have exactly, instead of on average: rows, columns, both
     centred: bool = False
     divisor: Callable[[Constants], float] = lambda constants: 1.0  # of y
