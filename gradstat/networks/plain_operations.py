@@ -15,10 +15,10 @@ from gradstat.layer_types.exact.quadrature import expectation
 from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import find
 from gradstat.layer_types.windows.geometry import bounded
+from gradstat.networks.apply_activation import value_and_slope
 from gradstat.networks.operations import Features, Moments, check_map, exact_constants, sliding
 from gradstat.networks.randomness import Array
 from gradstat.networks.schemes import Constants
-from gradstat.networks.slopes import value_and_slope
 
 
 class Plain(ABC):
