@@ -20,7 +20,7 @@ from gradstat.networks.blocks import KINDS
 from gradstat.networks.config import PropagateConfig
 from gradstat.networks.network import Leaf, Network, Residual, build, scalings
 from gradstat.networks.operations import Linear
-from gradstat.networks.passes import Walk, dead, measure, rank, unit
+from gradstat.networks.passes import NetworkPass, dead, measure, rank, unit
 from gradstat.networks.plain_operations import Activation
 from gradstat.networks.prediction import predict
 from gradstat.networks.randomness import Array, normals, uniforms
@@ -71,7 +71,7 @@ def network(features: int | list[int], blocks: Tables, repeat: int = 1, batch: i
     return build(PropagateConfig.model_validate(document), "test")[0]
 
 
-class Probe(Walk):
+class Probe(NetworkPass):
     """A walk that can be told to change one number, and shows its gradients."""
 
     def __init__(self, of: Network, scheme: Scheme, seed: int = SEED) -> None:
@@ -100,7 +100,7 @@ class Probe(Walk):
 
 def ends(probe: Probe) -> tuple[Array, Array]:
     x = normals(SEED, 0, 0, randomness.SIGNAL, (BATCH, *probe.network.features))
-    y = probe.up(probe.network.nodes, x)
+    y = probe.forward(probe.network.nodes, x)
     return x, normals(SEED, 0, 0, randomness.UPSTREAM, y.shape)
 
 
@@ -108,11 +108,11 @@ def wrong_gradients(of: Network) -> list[str]:
     """The names of gradients that differ from central differences of Σ y·dy by more than their rounding."""
     probe = Probe(of, PLAIN)
     x, dy = ends(probe)
-    (dx,) = probe.down(of.nodes, [dy])
+    (dx,) = probe.backward(of.nodes, [dy])
     step, wrong = 1e-5, []
 
     def loss(at: Array) -> float:
-        return float(np.sum(Probe.up(probe, of.nodes, at) * dy))
+        return float(np.sum(Probe.forward(probe, of.nodes, at) * dy))
 
     def differs(slope: float, gradient: float) -> bool:
         return abs(slope - gradient) > 1e-7 * (1.0 + abs(gradient))
@@ -195,10 +195,10 @@ def test_gradients_are_those_of_pytorch(name: str) -> None:
     of = network(*BLOCKS[name])
     probe = Probe(of, PLAIN)
     x, dy = ends(probe)
-    (dx,) = probe.down(of.nodes, [dy])
+    (dx,) = probe.backward(of.nodes, [dy])
     leaf = torch.tensor(x, requires_grad=True)
     y = in_torch(of, probe, leaf, torch)
-    np.testing.assert_allclose(y.detach().numpy(), probe.up(of.nodes, x), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(y.detach().numpy(), probe.forward(of.nodes, x), rtol=1e-12, atol=1e-12)
     y.backward(torch.tensor(dy))
     np.testing.assert_allclose(dx, leaf.grad.numpy(), rtol=1e-11, atol=1e-12)
     for path, weight in probe.leaves.items():  # type: ignore[attr-defined]

@@ -40,7 +40,7 @@ class Measured:
     whole_cosine: float
 
 
-class Walk:
+class NetworkPass:
     """One network of one scheme: its draws, what it remembers on the way up, what it measures."""
 
     def __init__(self, network: Network, scheme: Scheme, seed: int, number: int, batch: int) -> None:
@@ -55,19 +55,19 @@ class Walk:
     def run(self) -> Measured:
         """Both passes."""
         x = normals(self.seed, self.number, 0, SIGNAL, (self.batch, *self.network.features))
-        y = self.up(self.network.nodes, x)
+        y = self.forward(self.network.nodes, x)
         dy = normals(self.seed, self.number, 0, UPSTREAM, y.shape)
         passes = 2 if any(scaling.gradient_scale != 1.0 for scaling in self.scalings.values()) else 1
-        self.down(self.network.nodes, [dy, dy][:passes])
+        self.backward(self.network.nodes, [dy, dy][:passes])
         product, own, true = self.products
         return Measured(self.figures, float(product / math.sqrt(own * true)) if own * true > 0.0 else math.nan)
 
-    def up(self, nodes: Sequence[Node], x: Array) -> Array:
+    def forward(self, nodes: Sequence[Node], x: Array) -> Array:
         """y of the last node."""
         for node in nodes:
             scaling = self.scalings[node.path]
             if isinstance(node, Residual):
-                y = x + node.weight * self.up(node.branch, x)
+                y = x + node.weight * self.forward(node.branch, x)
             else:
                 y = self._operate(node, scaling, x)
             if scaling.shift != 0.0:
@@ -94,14 +94,14 @@ class Walk:
             self.figures[leaf.path]["dead"] = dead(memory)
         return y
 
-    def down(self, nodes: Sequence[Node], dys: list[Array]) -> list[Array]:
+    def backward(self, nodes: Sequence[Node], dys: list[Array]) -> list[Array]:
         """dx of the first node, of every pass; the first pass is the scaled one."""
         for node in reversed(nodes):
             scaling = self.scalings[node.path]
             factors = (scaling.gradient_scale / scaling.divisor, 1.0 / scaling.divisor)
             if isinstance(node, Residual):
                 factors = (scaling.gradient_scale, 1.0)  # the divisor comes first: the branch has weights
-                inner = self.down(node.branch, [node.weight / scaling.divisor * dy for dy in dys])
+                inner = self.backward(node.branch, [node.weight / scaling.divisor * dy for dy in dys])
                 dxs = [dy / scaling.divisor + branch for dy, branch in zip(dys, inner, strict=True)]
             else:
                 dxs = self._differentiate(node, dys)
@@ -173,4 +173,4 @@ def dead(slope: Array) -> float:
 def measure(network: Network, scheme: Scheme, seed: int, number: int, batch: int) -> Measured:
     """Network `number` of an architecture under a scheme; what overflows comes out as infinite or NaN."""
     with np.errstate(all="ignore"):
-        return Walk(network, scheme, seed, number, batch).run()
+        return NetworkPass(network, scheme, seed, number, batch).run()

@@ -25,7 +25,7 @@ class _Recursion:
         self.inputs: dict[str, float] = {}  # rms of x
         self.slopes: dict[str, float] = {}
 
-    def up(self, nodes: Sequence[Node], mean: float, std: float) -> tuple[float, float]:
+    def forward(self, nodes: Sequence[Node], mean: float, std: float) -> tuple[float, float]:
         for node in nodes:
             scaling = self.scalings[node.path]
             self.inputs[node.path] = math.hypot(mean, std)
@@ -37,18 +37,18 @@ class _Recursion:
 
     def _moments(self, node: Node, scaling: Scaling, mean: float, std: float) -> Moments:
         if isinstance(node, Residual):
-            inner_mean, inner_std = self.up(node.branch, mean, std)
+            inner_mean, inner_std = self.forward(node.branch, mean, std)
             total = math.hypot(std, node.weight * inner_std)
             return Moments(mean + node.weight * inner_mean, total, math.nan)
         found = node.operation.moments(mean, std, scaling.weight_std) if std < math.inf else None
         return found or Moments(math.nan, math.nan, math.nan)
 
-    def down(self, nodes: Sequence[Node], dy: float) -> float:
+    def backward(self, nodes: Sequence[Node], dy: float) -> float:
         for node in reversed(nodes):
             scaling = self.scalings[node.path]
             if isinstance(node, Residual):
                 dy /= scaling.divisor
-                dx = math.hypot(dy, self.down(node.branch, node.weight * dy)) * scaling.divisor
+                dx = math.hypot(dy, self.backward(node.branch, node.weight * dy)) * scaling.divisor
             else:
                 if node.operation.fans is not None:
                     terms = self.batch * node.operation.terms
@@ -62,6 +62,6 @@ class _Recursion:
 def predict(network: Network, scheme: Scheme, batch: int) -> dict[str, Figures]:
     """What the recursion says of every node, by path; NaN where it knows nothing."""
     recursion = _Recursion(network, scheme, batch)
-    recursion.up(network.nodes, 0.0, 1.0)
-    recursion.down(network.nodes, 1.0)
+    recursion.forward(network.nodes, 0.0, 1.0)
+    recursion.backward(network.nodes, 1.0)
     return recursion.figures
