@@ -15,12 +15,12 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD
 from gradstat.layer_types.registry import find
 from gradstat.networks import growth as g
-from gradstat.networks import passes, randomness
+from gradstat.networks import randomness
 from gradstat.networks.blocks import KINDS
 from gradstat.networks.config import PropagateConfig
 from gradstat.networks.network import Leaf, Network, Residual, build, scalings
 from gradstat.networks.operations import Linear
-from gradstat.networks.passes import NetworkPass, dead, measure, rank, unit
+from gradstat.networks.passes import NetworkPass, dead, draw, measure, rank, unit
 from gradstat.networks.plain_operations import Activation
 from gradstat.networks.prediction import predict
 from gradstat.networks.randomness import Array, normals, uniforms
@@ -71,66 +71,48 @@ def network(features: int | list[int], blocks: Tables, repeat: int = 1, batch: i
     return build(PropagateConfig.model_validate(document), "test")[0]
 
 
-class Probe(NetworkPass):
-    """A walk that can be told to change one number, and shows its gradients."""
-
-    def __init__(self, of: Network, scheme: Scheme, seed: int = SEED) -> None:
-        super().__init__(of, scheme, seed, 0, BATCH)
-        self.bump: tuple[str, int, float] = ("", 0, 0.0)
-        self.gradients: dict[str, list[Array]] = {}
-
-    def _operate(self, leaf: Leaf, scaling: Any, x: Array) -> Array:
-        path, place, size = self.bump
-        if leaf.path != path:
-            return super()._operate(leaf, scaling, x)
-        with pytest.MonkeyPatch.context() as patch:
-
-            def changed(*arguments: Any) -> Array:
-                weights = unit(*arguments).copy()
-                weights.ravel()[place] += size / scaling.weight_std
-                return weights
-
-            patch.setattr(passes, "unit", changed)
-            return super()._operate(leaf, scaling, x)
-
-    def _compare(self, path: str, weights: list[Array]) -> None:
-        self.gradients[path] = weights
-        super()._compare(path, weights)
+def plain_pass(of: Network, changed: dict[str, Array] | None = None) -> NetworkPass:
+    """A pass with the weights and masks of network 0 under PLAIN, some of them changed."""
+    scales = scalings(of, PLAIN)
+    return NetworkPass(of, scales, draw(of, scales, SEED, 0, BATCH) | (changed or {}), keep_gradients=True)
 
 
-def ends(probe: Probe) -> tuple[Array, Array]:
-    x = normals(SEED, 0, 0, randomness.SIGNAL, (BATCH, *probe.network.features))
-    y = probe.forward(probe.network.nodes, x)
-    return x, normals(SEED, 0, 0, randomness.UPSTREAM, y.shape)
+def signals(of: Network) -> tuple[Array, Array]:
+    """x, and dy of the shape of y."""
+    x = normals(SEED, 0, 0, randomness.SIGNAL, (BATCH, *of.features))
+    return x, normals(SEED, 0, 0, randomness.UPSTREAM, plain_pass(of).forward(of.nodes, x).shape)
+
+
+def bumped(array: Array, place: int, step: float) -> Array:
+    copy = array.copy()
+    copy.ravel()[place] += step
+    return copy
 
 
 def wrong_gradients(of: Network) -> list[str]:
     """The names of gradients that differ from central differences of Σ y·dy by more than their rounding."""
-    probe = Probe(of, PLAIN)
-    x, dy = ends(probe)
-    (dx,) = probe.backward(of.nodes, [dy])
-    step, wrong = 1e-5, []
+    x, dy = signals(of)
+    analytic = plain_pass(of)
+    analytic.forward(of.nodes, x)
+    (dx,) = analytic.backward(of.nodes, [dy])
+    step = 1e-5
 
-    def loss(at: Array) -> float:
-        return float(np.sum(Probe.forward(probe, of.nodes, at) * dy))
+    def loss(at: Array, changed: dict[str, Array]) -> float:
+        return float(np.sum(plain_pass(of, changed).forward(of.nodes, at) * dy))
 
-    def differs(slope: float, gradient: float) -> bool:
-        return abs(slope - gradient) > 1e-7 * (1.0 + abs(gradient))
+    def differs(ends: list[float], gradient: float) -> bool:
+        return abs((ends[0] - ends[1]) / (2.0 * step) - gradient) > 1e-7 * (1.0 + abs(gradient))
 
-    for place in range(x.size):
-        moved = [x.copy() for _ in range(2)]
-        for sign, array in zip((1.0, -1.0), moved, strict=True):
-            array.ravel()[place] += sign * step
-        if differs((loss(moved[0]) - loss(moved[1])) / (2.0 * step), dx.ravel()[place]):
-            wrong.append(f"x {place}")
-    for path, (gradient,) in probe.gradients.items():
-        for place in range(gradient.size):
-            losses = []
-            for sign in (1.0, -1.0):
-                probe.bump = (path, place, sign * step)
-                losses.append(loss(x))
-            probe.bump = ("", 0, 0.0)
-            if differs((losses[0] - losses[1]) / (2.0 * step), gradient.ravel()[place]):
+    wrong = [
+        f"x {place}"
+        for place in range(x.size)
+        if differs([loss(bumped(x, place, sign * step), {}) for sign in (1.0, -1.0)], dx.ravel()[place])
+    ]
+    for path, gradients in analytic.gradients.items():
+        for place, gradient in enumerate(gradients[0].ravel() if gradients else []):
+            weights = analytic.drawn[path]
+            ends = [loss(x, {path: bumped(weights, place, sign * step)}) for sign in (1.0, -1.0)]
+            if differs(ends, gradient):
                 wrong.append(f"W of {path} {place}")
     return wrong
 
@@ -152,23 +134,22 @@ def test_a_wrong_gradient_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(name.startswith("W of 1.3") for name in found)  # below relu only: its slopes are 0 and 1
 
 
-def in_torch(of: Network, probe: Probe, x: Any, torch: Any) -> Any:
-    """The same network in PyTorch, with the weights of the probe as leaves that ask for gradients."""
+def in_torch(of: Network, reference: NetworkPass, x: Any, torch: Any) -> tuple[Any, dict[str, Any]]:
+    """y of the same network in PyTorch, and its weights as leaves that ask for gradients."""
     functional = torch.nn.functional
-    probe.leaves: dict[str, Any] = {}  # type: ignore[misc]
     lookup = {"relu": functional.relu, "tanh": torch.tanh, "gelu": functional.gelu}
+    leaves: dict[str, Any] = {}
 
     def walk(nodes: Sequence[Any], x: Any) -> Any:
         for node in nodes:
-            scaling = probe.scalings[node.path]
+            scaling = reference.scalings[node.path]
             if isinstance(node, Residual):
                 y = x + node.weight * walk(node.branch, x)
             else:
                 operation = node.operation
                 kind = type(operation).__name__
                 if operation.fans is not None:
-                    weight = torch.tensor(probe.drawn[node.path], requires_grad=True)
-                    probe.leaves[node.path] = weight
+                    weight = leaves[node.path] = torch.tensor(reference.drawn[node.path], requires_grad=True)
                 if kind == "Linear":
                     y = functional.linear(x.flatten(1), weight)
                 elif kind == "Conv2d":
@@ -179,36 +160,37 @@ def in_torch(of: Network, probe: Probe, x: Any, torch: Any) -> Any:
                 elif kind == "Activation":
                     y = x * torch.sigmoid(operation.case.params["b"] * x)
                 elif kind == "Dropout":
-                    y = x * torch.tensor(probe.memory[node.path])
+                    y = x * torch.tensor(reference.memory[node.path])
                 else:
                     pool = functional.max_pool2d if kind == "MaxPool2d" else functional.avg_pool2d
                     y = pool(x, operation.kernel, operation.stride)
             x = (y - scaling.shift) / scaling.divisor
         return x
 
-    return walk(of.nodes, x)
+    return walk(of.nodes, x), leaves
 
 
 @EVERY_BLOCK
 def test_gradients_are_those_of_pytorch(name: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'gradstat[bench]'")
     of = network(*BLOCKS[name])
-    probe = Probe(of, PLAIN)
-    x, dy = ends(probe)
-    (dx,) = probe.backward(of.nodes, [dy])
-    leaf = torch.tensor(x, requires_grad=True)
-    y = in_torch(of, probe, leaf, torch)
-    np.testing.assert_allclose(y.detach().numpy(), probe.forward(of.nodes, x), rtol=1e-12, atol=1e-12)
+    x, dy = signals(of)
+    reference = plain_pass(of)
+    expected = reference.forward(of.nodes, x)
+    (dx,) = reference.backward(of.nodes, [dy])
+    input_leaf = torch.tensor(x, requires_grad=True)
+    y, leaves = in_torch(of, reference, input_leaf, torch)
+    np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
     y.backward(torch.tensor(dy))
-    np.testing.assert_allclose(dx, leaf.grad.numpy(), rtol=1e-11, atol=1e-12)
-    for path, weight in probe.leaves.items():  # type: ignore[attr-defined]
-        np.testing.assert_allclose(probe.gradients[path][0], weight.grad.numpy(), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(dx, input_leaf.grad.numpy(), rtol=1e-11, atol=1e-12)
+    for path, weight in leaves.items():
+        np.testing.assert_allclose(reference.gradients[path][0], weight.grad.numpy(), rtol=1e-11, atol=1e-12)
 
 
 # What separate scaling does to the gradient -------------------------------------------------------------------------
 
-STACK = [{"kind": "linear", "width": 24}, GELU, {"kind": "dropout", "p": 0.3}]
-BRANCH = [{"kind": "residual", "branch": [RELU, {"kind": "linear"}]}]
+STACK: Tables = [{"kind": "linear", "width": 24}, GELU, {"kind": "dropout", "p": 0.3}]
+BRANCH: Tables = [{"kind": "residual", "branch": [RELU, {"kind": "linear"}]}]
 
 
 def test_a_scale_per_layer_leaves_every_direction_alone() -> None:

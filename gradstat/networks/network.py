@@ -51,7 +51,10 @@ Node = Leaf | Residual
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a scheme does to a node: y = (f(x) − shift)/divisor; dx is multiplied by gradient_scale; σ of its weights."""
+    """y = (f(x) − shift)/divisor and dx = gradient_scale·f′(x)·dy/divisor: what a scheme does to one node.
+
+    `weight_std` is σ of its weights; `normalized` names what of them has exactly that rms (rows, columns, both).
+    """
 
     shift: float = 0.0
     divisor: float = 1.0

@@ -1,11 +1,11 @@
-"""One random network, forward and backward, each layer measured on the way.
+"""The forward and the backward pass through one random network, and the statistics of every node.
 
-Forward from x ~ N(0, I), backward from dy ~ N(0, I) at the top. A scheme that scales the backward pass only is walked
-twice: once with its scales, once without them, which is the true gradient, and the two are compared.
+x ~ N(0, I) enters at the input, dy ~ N(0, I) at the output. If a scheme scales the backward pass alone, two gradients
+pass backward, with its scales and without them (the true gradient), and are compared.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +16,15 @@ from gradstat.networks.plain_operations import Activation
 from gradstat.networks.randomness import MASK, SIGNAL, UPSTREAM, WEIGHTS, Array, normals, uniforms
 from gradstat.networks.schemes import Scheme
 
-# Of every node in one network; NaN where a node has none (weights, units that die, a second gradient).
+# Of every node in one network; NaN if a node lacks what is measured (weights, an activation, a second gradient).
 STATISTICS: dict[str, str] = {
     "y_mean": "mean of y over samples and units",
     "y_std": "σ of y over samples and units",
-    "dx_std": "σ of the gradient with respect to x, as the scheme hands it down",
-    "dx_mad": "E|v − E[v]| of the same",
+    "dx_std": "σ of the gradient with respect to x, with the scales of the scheme",
+    "dx_mad": "E|v − E[v]| of that gradient",
     "dw_std": "σ of the gradient with respect to W, summed over the batch",
-    "dw_mad": "E|v − E[v]| of the same",
-    "dead": "share of units whose slope is 0 for every sample",
+    "dw_mad": "E|v − E[v]| of that gradient",
+    "dead": "fraction of units whose slope is 0 for every sample",
     "rank": "effective rank of the batch's y: (Σλ)²/Σλ² over the eigenvalues λ of yyᵀ, from 1 to the batch",
     "cosine": "cosine between the scaled and the true gradient with respect to W",
     "ratio": "norm of the scaled over norm of the true gradient with respect to W",
@@ -41,35 +41,38 @@ class Measured:
 
 
 class NetworkPass:
-    """One network of one scheme: its draws, what it remembers on the way up, what it measures."""
+    """A forward and a backward pass through a network with given weights and masks; measures every node on the way.
 
-    def __init__(self, network: Network, scheme: Scheme, seed: int, number: int, batch: int) -> None:
-        self.network, self.scalings = network, scalings(network, scheme)
-        self.seed, self.number, self.batch = seed, number, batch
+    `gradients` holds, if `keep_gradients`, dW by path: one array per gradient that passes backward.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        scalings: Mapping[str, Scaling],
+        drawn: Mapping[str, Array],
+        keep_gradients: bool = False,
+    ) -> None:
+        self.network, self.scalings, self.drawn, self.keep_gradients = network, scalings, drawn, keep_gradients
         self.figures: dict[str, Figures] = {node.path: dict.fromkeys(STATISTICS, math.nan) for node in network.rows()}
-        self.drawn: dict[str, Array] = {}
         self.memory: dict[str, Any] = {}
-        self.weights: dict[str, list[Array]] = {}  # gradients: as scaled, and true
+        self.gradients: dict[str, list[Array]] = {}
         self.products = np.zeros(3)  # over all weights: scaled·true, scaled·scaled, true·true
 
-    def run(self) -> Measured:
-        """Both passes."""
-        x = normals(self.seed, self.number, 0, SIGNAL, (self.batch, *self.network.features))
+    def run(self, x: Array, draw_dy: Callable[[tuple[int, ...]], Array]) -> Measured:
+        """Both passes; a second, true gradient passes backward if the scheme scales the backward pass alone."""
         y = self.forward(self.network.nodes, x)
-        dy = normals(self.seed, self.number, 0, UPSTREAM, y.shape)
-        passes = 2 if any(scaling.gradient_scale != 1.0 for scaling in self.scalings.values()) else 1
-        self.backward(self.network.nodes, [dy, dy][:passes])
-        product, own, true = self.products
-        return Measured(self.figures, float(product / math.sqrt(own * true)) if own * true > 0.0 else math.nan)
+        dy = draw_dy(y.shape)
+        gradients = 2 if any(scaling.gradient_scale != 1.0 for scaling in self.scalings.values()) else 1
+        self.backward(self.network.nodes, [dy, dy][:gradients])
+        product, scaled, true = self.products
+        return Measured(self.figures, float(product / math.sqrt(scaled * true)) if scaled * true > 0.0 else math.nan)
 
     def forward(self, nodes: Sequence[Node], x: Array) -> Array:
         """y of the last node."""
         for node in nodes:
             scaling = self.scalings[node.path]
-            if isinstance(node, Residual):
-                y = x + node.weight * self.forward(node.branch, x)
-            else:
-                y = self._operate(node, scaling, x)
+            y = x + node.weight * self.forward(node.branch, x) if isinstance(node, Residual) else self._apply(node, x)
             if scaling.shift != 0.0:
                 y -= scaling.shift
             if scaling.divisor != 1.0:
@@ -78,24 +81,15 @@ class NetworkPass:
             x = y
         return x
 
-    def _operate(self, leaf: Leaf, scaling: Scaling, x: Array) -> Array:
-        operation = leaf.operation
-        drawn = None
-        if operation.fans is not None:
-            raw = normals(self.seed, self.number, leaf.site, WEIGHTS, operation.draws)
-            drawn = unit(raw, scaling.normalized, operation.fans.taps)
-            drawn *= scaling.weight_std
-            self.drawn[leaf.path] = drawn
-        elif operation.draws:
-            drawn = uniforms(self.seed, self.number, leaf.site, MASK, (self.batch, *operation.draws))
-        y, memory = operation.forward(x, drawn)
+    def _apply(self, leaf: Leaf, x: Array) -> Array:
+        y, memory = leaf.operation.forward(x, self.drawn.get(leaf.path))
         self.memory[leaf.path] = memory
-        if isinstance(operation, Activation):
+        if isinstance(leaf.operation, Activation):
             self.figures[leaf.path]["dead"] = dead(memory)
         return y
 
     def backward(self, nodes: Sequence[Node], dys: list[Array]) -> list[Array]:
-        """dx of the first node, of every pass; the first pass is the scaled one."""
+        """dx of the first node, one array per dy: the scaled gradient, then (if there are two) the true one."""
         for node in reversed(nodes):
             scaling = self.scalings[node.path]
             factors = (scaling.gradient_scale / scaling.divisor, 1.0 / scaling.divisor)
@@ -111,20 +105,22 @@ class NetworkPass:
         return dys
 
     def _differentiate(self, leaf: Leaf, dys: list[Array]) -> list[Array]:
-        """dx of every pass, still without the scheme's factors; the weights' gradients are measured."""
+        """dx of every gradient, without the scheme's factors; measures dW."""
         drawn, memory = self.drawn.get(leaf.path), self.memory[leaf.path]
         both = [leaf.operation.backward(dy, drawn, memory) for dy in dys]
-        weights = [dw for _, dw in both if dw is not None]
-        if weights:
-            self._compare(leaf.path, weights)
+        dws = [dw for _, dw in both if dw is not None]
+        if dws:
+            self._compare(leaf.path, dws)
+        if self.keep_gradients:
+            self.gradients[leaf.path] = dws
         return [dx for dx, _ in both]
 
-    def _compare(self, path: str, weights: list[Array]) -> None:
-        """σ and MAD of the scaled gradient, and where there is a true one beside it, their cosine and ratio."""
-        figures, scaled = self.figures[path], weights[0].ravel()
+    def _compare(self, path: str, dws: list[Array]) -> None:
+        """σ and MAD of the scaled gradient; its cosine with the true one and the ratio of norms, if there are two."""
+        figures, scaled = self.figures[path], dws[0].ravel()
         figures |= std_and_mad("dw", scaled)
-        if len(weights) > 1:
-            true = weights[1].ravel()
+        if len(dws) > 1:
+            true = dws[1].ravel()
             products = np.array([scaled @ true, scaled @ scaled, true @ true])
             self.products += products
             lengths = np.sqrt(products[1:])
@@ -133,8 +129,21 @@ class NetworkPass:
                 figures["ratio"] = float(lengths[0] / lengths[1])
 
 
+def draw(network: Network, scalings: Mapping[str, Scaling], seed: int, number: int, batch: int) -> dict[str, Array]:
+    """The weights of network `number` as its scalings want them, and uniform numbers for its masks, by path."""
+    drawn = {}
+    for leaf in (node for node in network.rows() if isinstance(node, Leaf) and node.operation.draws):
+        operation, scaling = leaf.operation, scalings[leaf.path]
+        if operation.fans is None:
+            drawn[leaf.path] = uniforms(seed, number, leaf.site, MASK, (batch, *operation.draws))
+        else:
+            raw = normals(seed, number, leaf.site, WEIGHTS, operation.draws)
+            drawn[leaf.path] = scaling.weight_std * unit(raw, scaling.normalized, operation.fans.taps)
+    return drawn
+
+
 def unit(raw: Array, normalized: str, taps: int = 1) -> Array:
-    """Weights of unit mean square: as drawn, or exactly so for every output, every input, or by the mean of both."""
+    """Weights of mean square 1: on average if not `normalized`, else exactly: rows, columns, or √(rows·columns)."""
     if not normalized:
         return raw
     each = raw.reshape(len(raw), -1, taps)
@@ -165,12 +174,15 @@ def std_and_mad(name: str, values: Array) -> Figures:
 
 
 def dead(slope: Array) -> float:
-    """The share of units, or channels of a map, whose slope is 0 for every sample and position."""
+    """The fraction of units, or channels of a map, whose slope is 0 for every sample and position."""
     axes = tuple(i for i in range(slope.ndim) if i != 1)
     return float(np.mean(~np.any(slope != 0.0, axis=axes)))
 
 
 def measure(network: Network, scheme: Scheme, seed: int, number: int, batch: int) -> Measured:
-    """Network `number` of an architecture under a scheme; what overflows comes out as infinite or NaN."""
+    """Statistics of network `number` of an architecture under a scheme; infinite or NaN after an overflow."""
+    scales = scalings(network, scheme)
     with np.errstate(all="ignore"):
-        return NetworkPass(network, scheme, seed, number, batch).run()
+        x = normals(seed, number, 0, SIGNAL, (batch, *network.features))
+        network_pass = NetworkPass(network, scales, draw(network, scales, seed, number, batch))
+        return network_pass.run(x, lambda shape: normals(seed, number, 0, UPSTREAM, shape))
