@@ -23,9 +23,8 @@ verify: setup ## decide all claims of configs/claims; writes results/verificatio
 docs: setup ## write the parts of README.md that are made from the code
 	@$(bin)/python -m tests.readme
 
-depth: setup ## scale networks by every scheme, both directions; writes results/depth.md and its pictures
-	@mkdir -p results
-	@$(bin)/gradstat propagate $(networks) -o results/depth.md --pictures results
+depth: setup ## scale networks by every scheme, both directions; writes the tables and pictures of docs/networks.md
+	@$(bin)/gradstat propagate $(networks) --pictures docs --format json | $(bin)/python examples/depth_report.py - docs/networks.md
 
 test: setup ## run the tests
 	@$(bin)/pytest -n auto
