@@ -99,8 +99,8 @@ def child(arguments: Sequence[str], folder: str, every: float = 0.0, pause: floa
     checkpoints.FIRST = checkpoints.EVERY = every
     checkpoints.SPARING = 0
     if pause:
-        save = checkpoints.Checkpoint.save
-        checkpoints.Checkpoint.save = lambda self: (save(self), time.sleep(pause))[0]  # type: ignore[method-assign]
+        save = checkpoints.FolderCheckpointer.save
+        checkpoints.FolderCheckpointer.save = lambda self: (save(self), time.sleep(pause))[0]  # type: ignore[method-assign]
     if limit >= 0:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     code = start(arguments)

@@ -22,7 +22,7 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.registry import LAYERS
 from gradstat.results.store import Result, read
 from gradstat.runs import nodes
-from gradstat.runs.checkpoints import EVERY, FIRST, SPARING, Checkpoint
+from gradstat.runs.checkpoints import EVERY, FIRST, SPARING, FolderCheckpointer
 from gradstat.runs.folder import HOME, RunFolder, run_id, seal, unseal
 from tests.launcher import Launcher
 from tests.soak import Soak, interrupts, main
@@ -238,7 +238,7 @@ def test_a_second_process_is_refused(launcher: Launcher, folder: Path) -> None:
     code, words = launcher.run(RUN, folder)
     assert code == 2
     assert f"process {first} on " in words
-    assert words.endswith("is sampling the same question; wait for it, or set GRADSTAT_RESULTS to another folder\n")
+    assert words.endswith("is sampling the same run; wait for it, or set GRADSTAT_RESULTS to another folder\n")
     os.kill(first, signal.SIGKILL)
     launcher.wait(first)
     assert launcher.run(RUN, folder)[0] == 0  # the lock of a dead process does not bar the way
@@ -278,7 +278,7 @@ def test_another_number_of_draws_goes_on_from_the_same_parts(
 # The pieces -------------------------------------------------------------------------------------------------------
 
 
-def test_run_id_names_the_question_alone() -> None:
+def test_run_id_depends_on_the_run_key_alone() -> None:
     assert run_id({"a": 1, "b": 2}) == run_id({"b": 2, "a": 1}) != run_id({"a": 1, "b": 3})
     assert len(run_id([])) == 16
 
@@ -288,7 +288,7 @@ def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = RunFolder("abc", {})
     found.write("x", "1")
     assert (tmp_path / "elsewhere" / "abc" / "x.part").read_text() == seal("1")
-    assert json.loads((tmp_path / "elsewhere" / "abc" / "question.json").read_text()) == {}
+    assert json.loads((tmp_path / "elsewhere" / "abc" / "run.json").read_text()) == {}
     found.remove("x")
     found.close()
     assert list(tmp_path.iterdir()) == []
@@ -304,7 +304,7 @@ def test_saving_takes_at_most_one_percent(monkeypatch: pytest.MonkeyPatch, tmp_p
         saves.append(now[0])
 
     monkeypatch.setattr("gradstat.runs.checkpoints.time.monotonic", lambda: now[0])
-    checkpointer = Checkpoint(RunFolder("abc", {}), print)
+    checkpointer = FolderCheckpointer(RunFolder("abc", {}), print)
     monkeypatch.setattr(checkpointer.folder, "write", slow)
     (group,) = groups([Case(LAYERS["relu"])])
     segment = Segment(group, (0,), group.blocks(1000), MC)

@@ -48,7 +48,7 @@ from gradstat.results.overview import report
 from gradstat.results.provenance import provenance
 from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result
-from gradstat.runs.nodes import question
+from gradstat.runs.nodes import run_key
 from gradstat.runs.shards import marked, merge
 from gradstat.text.formats import render_text
 from tests import naive, points
@@ -331,7 +331,7 @@ def shard(index: int, of: int, samples: int = 2**22) -> Result:
     planned = plan(cases, groups(cases, RQMC.kernel), samples, config.seed, 1, threads, RQMC)
     parts = execute([segment.shard(index, of) for segment in planned], config.seed, 1, threads)
     own = Result(to_arrow(result_rows(cases, parts, RQMC), config.seed, "rqmc"), provenance(config, 1, 0.0))
-    return marked(own, question(cases, config.seed, "rqmc"), (index, of), parts)
+    return marked(own, run_key(cases, config.seed, "rqmc"), (index, of), parts)
 
 
 @pytest.mark.parametrize("of", [2, 3, 16])

@@ -23,7 +23,7 @@ from gradstat.results.provenance import provenance
 from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result, read, write
 from gradstat.runs.folder import seal, unseal
-from gradstat.runs.nodes import decode, encode, question
+from gradstat.runs.nodes import decode, encode, run_key
 from gradstat.runs.shards import Merged, marked, merge
 
 SAMPLES = 3_000_000  # 12 blocks of relu, 23 of the window; the last ones are short
@@ -42,7 +42,7 @@ def sampled(wanted: RunConfig, place: tuple[int, int] | None = None) -> Result:
         planned = [segment.shard(*place) for segment in planned]
     parts = execute(planned, wanted.seed, 1, threads)
     result = Result(to_arrow(result_rows(questions, parts), wanted.seed, "mc"), provenance(wanted, 1, 0.0))
-    return marked(result, question(questions, wanted.seed, "mc"), place, parts) if place else result
+    return marked(result, run_key(questions, wanted.seed, "mc"), place, parts) if place else result
 
 
 @cache

@@ -15,7 +15,7 @@ from gradstat.layer_types.case import Case
 
 if TYPE_CHECKING:
     from gradstat.results.store import Result
-    from gradstat.runs.checkpoints import Checkpoint
+    from gradstat.runs.checkpoints import FolderCheckpointer
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def _sample(job: Job, listener: Progress, deliver: "Callable[[Result], None]", s
         from gradstat.results.provenance import provenance
         from gradstat.results.rows import to_arrow
         from gradstat.results.store import Result
-        from gradstat.runs.checkpoints import checkpoint
-        from gradstat.runs.nodes import question
+        from gradstat.runs.checkpoints import checkpointer_of
+        from gradstat.runs.nodes import run_key
         from gradstat.runs.shards import marked
 
         engine, jobs = stack.enter_context(engine_of(job.engine, job.jobs or available_cpus()))
@@ -57,8 +57,8 @@ def _sample(job: Job, listener: Progress, deliver: "Callable[[Result], None]", s
         found = groups(questions, estimator.kernel)  # compiles
     listener.ready(len(found))
     start = time.perf_counter()
-    asked, target = question(questions, config.seed, config.estimator), Target.of(config)
-    with checkpointing(checkpoint(asked, job.shard, listener.tell), job, listener) as checkpointer:
+    asked, target = run_key(questions, config.seed, config.estimator), Target.of(config)
+    with checkpointing(checkpointer_of(asked, job.shard, listener.tell), job, listener) as checkpointer:
         planned = plan(questions, found, target or config.samples, config.seed, jobs, engine, estimator)
         if job.shard:
             planned = [segment.shard(*job.shard) for segment in planned]
@@ -76,7 +76,7 @@ def _sample(job: Job, listener: Progress, deliver: "Callable[[Result], None]", s
 
 
 @contextmanager
-def checkpointing(checkpointer: "Checkpoint", job: Job, listener: Progress) -> "Iterator[Checkpoint]":
+def checkpointing(checkpointer: "FolderCheckpointer", job: Job, listener: Progress) -> "Iterator[FolderCheckpointer]":
     """The snapshots of a run from begin to end; whatever stops it, what is finished is written first."""
     try:
         if checkpointer.open(job.fresh) and not job.quiet:
@@ -97,7 +97,7 @@ def checkpointing(checkpointer: "Checkpoint", job: Job, listener: Progress) -> "
         checkpointer.folder.close()
 
 
-def _how_to_go_on(checkpointer: "Checkpoint", listener: Progress) -> str:
+def _how_to_go_on(checkpointer: "FolderCheckpointer", listener: Progress) -> str:
     if not checkpointer.holds:
         return ""
     finished = f"what is finished{listener.fraction} is kept in {checkpointer.folder.folder}"

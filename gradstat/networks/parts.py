@@ -6,7 +6,7 @@ from typing import Any
 
 from gradstat.errors import UsageError
 from gradstat.networks.tasks import Experiment, Task
-from gradstat.runs.folder import QUESTION, SUFFIX, home, run_id, seal, unseal
+from gradstat.runs.folder import KEY, SUFFIX, home, run_id, seal, unseal
 from gradstat.text.files import whole
 
 
@@ -18,7 +18,7 @@ class Parts:
         self.folder = home() / run_id(self.question)
 
     def prepare(self, fresh: bool = False) -> None:
-        """Make the folder, or with `fresh` remove the parts in it; `question.json` says what they answer.
+        """Make the folder, or with `fresh` remove the parts in it; `run.json` is its key.
 
         UsageError where that is impossible.
         """
@@ -27,7 +27,7 @@ class Parts:
             if fresh:
                 for path in sorted(self.folder.glob(f"*{SUFFIX}")):
                     path.unlink(missing_ok=True)
-            self._write(self.folder / QUESTION, json.dumps(self.question, indent=1, ensure_ascii=False) + "\n")
+            self._write(self.folder / KEY, json.dumps(self.question, indent=1, ensure_ascii=False) + "\n")
         except OSError as error:
             reason = error.strerror or str(error)
             raise UsageError(f"{self.folder}: cannot be made or written: {reason}; run in another folder") from None

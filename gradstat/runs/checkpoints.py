@@ -19,20 +19,20 @@ from gradstat.runs.nodes import decode, encode
 
 FIRST, EVERY = 5.0, 2.0  # seconds: a kill costs no more than this
 SPARING = 200  # times the duration of a save between two of them: half a percent
-Tell = Callable[[str], None]
+Warn = Callable[[str], None]
 
 
-def checkpoint(question: Any, shard: tuple[int, int] | None, tell: Tell) -> "Checkpoint":
-    """The checkpoint of a question. Shards have folders of their own: they run at the same time."""
+def checkpointer_of(run_key: Any, shard: tuple[int, int] | None, warn: Warn) -> "FolderCheckpointer":
+    """The checkpointer of a run. Shards have folders of their own: they run at the same time."""
     part = f"-{shard[0]}of{shard[1]}" if shard else ""
-    return Checkpoint(RunFolder(f"{run_id(question)}{part}", question), tell)
+    return FolderCheckpointer(RunFolder(f"{run_id(run_key)}{part}", run_key), warn)
 
 
-class Checkpoint(Checkpointer):
-    """The parts of one run."""
+class FolderCheckpointer(Checkpointer):
+    """Saves the finished nodes of one run in its folder; `warn` is called with a line for what cannot be used."""
 
-    def __init__(self, parts: RunFolder, tell: Tell) -> None:
-        self.folder, self._tell = parts, tell
+    def __init__(self, folder: RunFolder, warn: Warn) -> None:
+        self.folder, self._warn = folder, warn
         self._found: dict[str, SegmentSnapshot] = {}
         self._unsaved: dict[str, tuple[Segment, MergeTree]] = {}
         self._names: list[str] = []
@@ -42,7 +42,7 @@ class Checkpoint(Checkpointer):
         self._lock = threading.Lock()
 
     def open(self, fresh: bool) -> bool:
-        """Read what an earlier process left, or forget it; whether there is something to go on from.
+        """Read what an earlier process saved, or delete it; True if there is something to continue from.
 
         UsageError where another process is at it now.
         """
@@ -60,12 +60,12 @@ class Checkpoint(Checkpointer):
 
     @property
     def lasted(self) -> bool:
-        """Whether so long was sampled that it is worth a file."""
+        """True once sampling has lasted FIRST seconds."""
         return self._last - self._begin >= FIRST
 
     @property
     def holds(self) -> bool:
-        """Whether there are parts to go on from."""
+        """True if there are parts to continue from."""
         return bool(self.folder.exists() and self.folder.names())
 
     def finished(self, segment: Segment) -> Sequence[Finished]:
@@ -131,7 +131,7 @@ class Checkpoint(Checkpointer):
         try:
             self._found[name] = decode(self._run, self.folder.read(name))
         except ValueError as error:
-            self._tell(f"{self.folder.path(name)}: {error}; its draws are sampled again")
+            self._warn(f"{self.folder.path(name)}: {error}; its draws are sampled again")
 
     def _nodes(self, segment: Segment) -> Iterator[Finished]:
         """Those on file that belong to these cases and blocks and are about their centres."""
@@ -140,7 +140,7 @@ class Checkpoint(Checkpointer):
             if part.case_indices != segment.case_indices or not part.blocks.same_layout_as(segment.blocks):
                 continue
             if np.array(part.centres).tobytes() != centres:
-                self._tell(f"{self.folder.path(name)}: has other centres; its draws are sampled again")
+                self._warn(f"{self.folder.path(name)}: has other centres; its draws are sampled again")
                 continue
             yield from (node for node in part.nodes if segment.blocks.draws(node.node) == node.draws)
 
@@ -148,4 +148,4 @@ class Checkpoint(Checkpointer):
         if not self._refused:
             self._refused = True
             reason = error.strerror or str(error)
-            self._tell(f"warning: {self.folder.folder} cannot be used ({reason}): what is finished is not kept")
+            self._warn(f"warning: {self.folder.folder} cannot be used ({reason}): what is finished is not kept")

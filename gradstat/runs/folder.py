@@ -1,7 +1,7 @@
 """What is finished of a long run, kept for the next process: results/<run id>/, one file per part, whole or not at all.
 
-A part is two lines: the SHA-256 of the second one, and the second one, JSON. One process at a time works in a folder;
-the lock is the kernel's and ends with its holder, however that ends.
+A part is two lines: the SHA-256 of the second one, and the second one, JSON. With a lock, one process at a time works
+in a folder: the lock is an flock, which the operating system releases when its holder ends or is killed.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ from gradstat.text.files import whole
 
 HOME = "GRADSTAT_RESULTS"  # environment variable: the folder of all runs; ./results where it is not set
 SUFFIX = ".part"
-LOCK, QUESTION = "lock", "question.json"
+LOCK, KEY = "lock", "run.json"
 
 
 def home() -> Path:
@@ -26,9 +26,9 @@ def home() -> Path:
     return Path(os.environ.get(HOME) or "results")
 
 
-def run_id(question: Any) -> str:
-    """Sixteen hex digits that name a question: the hash of its JSON, whatever the order of keys."""
-    document = json.dumps(question, sort_keys=True, ensure_ascii=False)
+def run_id(run_key: Any) -> str:
+    """Sixteen hex digits that name a run: the hash of its key as JSON, whatever the order in it."""
+    document = json.dumps(run_key, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(document.encode()).hexdigest()[:16]
 
 
@@ -47,11 +47,14 @@ def unseal(text: str) -> str:
 
 
 class RunFolder:
-    """The folder of one question. OSError where the system refuses, UsageError where another process works in it."""
+    """The folder of one run. OSError where the system refuses, UsageError where another process has the lock.
 
-    def __init__(self, name: str, question: Any) -> None:
+    Without `lock` several processes share the folder: whoever writes a part, its bytes are the same.
+    """
+
+    def __init__(self, name: str, run_key: Any, lock: bool = True) -> None:
         self.folder = home() / name
-        self._question = question
+        self._run_key, self._locks = run_key, lock
         self._lock: int | None = None
         self._made_home = False
 
@@ -60,17 +63,18 @@ class RunFolder:
         return self.folder.is_dir()
 
     def open(self) -> None:
-        """Make the folder and be alone in it; what a killed process was writing is swept away."""
+        """Make the folder, with the key of its run; lock it, and delete the temporary files of killed processes."""
         if self._lock is not None:
             return
         self._made_home = not self.folder.parent.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.folder / LOCK)
-        for path in self.folder.glob(".*.tmp"):
-            path.unlink(missing_ok=True)
-        if not (self.folder / QUESTION).exists():
-            with whole(self.folder / QUESTION) as temporary:
-                temporary.write_text(json.dumps(self._question, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if self._locks:
+            self._lock = _locked(self.folder / LOCK)
+            for path in self.folder.glob(".*.tmp"):
+                path.unlink(missing_ok=True)
+        if not (self.folder / KEY).exists():
+            with whole(self.folder / KEY) as temporary:
+                temporary.write_text(json.dumps(self._run_key, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def names(self) -> list[str]:
         """The parts that are there."""
@@ -103,7 +107,7 @@ class RunFolder:
             return
         with suppress(OSError):
             if not self.names():
-                (self.folder / QUESTION).unlink(missing_ok=True)
+                (self.folder / KEY).unlink(missing_ok=True)
                 (self.folder / LOCK).unlink(missing_ok=True)
                 self.folder.rmdir()
                 if self._made_home:
@@ -126,7 +130,7 @@ def _locked(path: Path) -> int:
             holder = os.pread(handle, 200, 0).decode(errors="replace") or "another process"
             os.close(handle)
             raise UsageError(
-                f"{path.parent}: {holder} is sampling the same question; wait for it, or set {HOME} to another folder"
+                f"{path.parent}: {holder} is sampling the same run; wait for it, or set {HOME} to another folder"
             ) from None
         except OSError:
             os.close(handle)

@@ -17,7 +17,7 @@ from gradstat.numerics.draws import STREAM_VERSION
 FLOAT = np.dtype("<f8")
 
 
-def question(cases: Sequence[Case], seed: int, estimator: str) -> dict[str, Any]:
+def run_key(cases: Sequence[Case], seed: int, estimator: str) -> dict[str, Any]:
     """What decides on the digits of a run, as JSON: not the number of draws, threads, engine, or where results go."""
     return {
         "stream_version": STREAM_VERSION,

@@ -18,8 +18,8 @@ from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimators import estimator_of
 from gradstat.estimation.run import ResultRow, result_rows
 from gradstat.estimation.segments import SegmentSnapshot
+from gradstat.layer_types import from_config
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.from_config import cases
 from gradstat.results.rows import to_arrow
 from gradstat.results.store import Result
 from gradstat.runs.folder import run_id, seal, unseal
@@ -28,7 +28,7 @@ from gradstat.runs.nodes import decode, encode
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `of` results; `run` names the question that all of them answer."""
+    """One of `of` results; `run` is the id that all of them share."""
 
     path: Path
     result: Result
@@ -53,9 +53,9 @@ class Merged:
     notes: tuple[str, ...]
 
 
-def marked(result: Result, question: Any, place: tuple[int, int], snapshots: Sequence[SegmentSnapshot]) -> Result:
-    """A result as a shard: the question it answers in snapshot, its place among the others, and its nodes."""
-    run, (index, of) = run_id(question), place
+def marked(result: Result, run_key: Any, place: tuple[int, int], snapshots: Sequence[SegmentSnapshot]) -> Result:
+    """A result as a shard: the id of its run, its place among the shards, and its nodes."""
+    run, (index, of) = run_id(run_key), place
     nodes = seal(json.dumps([encode(run, snapshot) for snapshot in snapshots]))
     return Result(result.table, result.provenance | {"shard": {"index": index, "of": of, "run": run}}, nodes)
 
@@ -82,10 +82,10 @@ def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
     for other in shards[1:]:
         _check_same_run(shards[0], other)
     ordered, notes = _each_once(shards)
-    config, questions = _questions(ordered[0])
+    config, cases = _cases(ordered[0])
     snapshots = [snapshot for shard in ordered for snapshot in shard.snapshots]
-    _check_complete(snapshots, questions, ordered[0].path)
-    found = result_rows(questions, snapshots, estimator_of(config.estimator))
+    _check_complete(snapshots, cases, ordered[0].path)
+    found = result_rows(cases, snapshots, estimator_of(config.estimator))
     result = Result(to_arrow(found, config.seed, config.estimator), _provenance(ordered))
     return Merged(result, found, config, notes)
 
@@ -132,19 +132,19 @@ def _each_once(shards: Sequence[Shard]) -> tuple[list[Shard], tuple[str, ...]]:
     return [places[index][0] for index in range(1, of + 1)], tuple(notes)
 
 
-def _questions(shard: Shard) -> tuple[RunConfig, list[Case]]:
+def _cases(shard: Shard) -> tuple[RunConfig, list[Case]]:
     try:
         config = RunConfig.model_validate(shard.result.provenance.get("configuration"))
-        return config, cases(config, str(shard.path))
+        return config, from_config.cases(config, str(shard.path))
     except ValidationError as error:
         raise UsageError(
             f"{shard.path}: its configuration is of another gradstat: {describe_error(error)[1]}"
         ) from None
 
 
-def _check_complete(snapshots: Sequence[SegmentSnapshot], questions: Sequence[Case], path: Path) -> None:
+def _check_complete(snapshots: Sequence[SegmentSnapshot], cases: Sequence[Case], path: Path) -> None:
     """Every case with as many draws as its segments promise: what a file that was tampered with has not."""
-    rows = [len(case.shape.rows) for case in questions]
+    rows = [len(case.shape.rows) for case in cases]
     for snapshot in snapshots:
         fits = all(place < len(rows) for place in snapshot.case_indices)
         if not fits or sum(rows[place] for place in snapshot.case_indices) != len(snapshot.centres):
