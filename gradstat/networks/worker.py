@@ -1,19 +1,21 @@
 """A worker process: `python -m gradstat.networks.worker` reads a configuration, then tasks, and answers each in a line.
 
-A process of its own and not a thread: its BLAS is told to use one thread before it is loaded, since the last digits
-of a matrix product depend on the number of threads.
+It is a process and not a thread because BLAS must be told to use one thread before it is loaded: the last digits of a
+matrix product depend on the number of threads.
 """
 
 import json
 import os
+import queue
 import sys
+import threading
 import traceback
 from typing import Any
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 
-# glibc hands arrays of megabytes back to the system when they are freed and asks for them again: half of the time.
+# By default glibc returns freed arrays of megabytes to the system and asks for them again: half of the time.
 KEPT_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
@@ -22,28 +24,33 @@ KEPT_MEMORY = {
 
 
 def main() -> None:
-    """Serve until standard input ends, which it does when the parent process ends, in whatever way."""
+    """Answer tasks until standard input ends, which is when the parent process ends, however it ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # nothing that a library prints gets between the answers
+    os.dup2(2, 1)  # what a library prints must not get between the answers
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
     try:
-        _serve(answers)
+        _serve(lines, answers)
     except BrokenPipeError:
         os._exit(1)
 
 
-def _serve(answers: Any) -> None:
+def _read(lines: "queue.SimpleQueue[str]") -> None:
+    """Queue the lines of standard input; at its end, leave at once, in the middle of a task."""
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)
+
+
+def _serve(lines: "queue.SimpleQueue[str]", answers: Any) -> None:
     from gradstat.errors import GradstatError
     from gradstat.networks.config import PropagateConfig
     from gradstat.networks.tasks import Experiment, Task, execute
 
-    lines = iter(sys.stdin.readline, "")
-    first = next(lines, None)
-    if first is None:
-        return
-    experiment = Experiment(PropagateConfig.model_validate_json(first))
-    for line in lines:
+    experiment = Experiment(PropagateConfig.model_validate_json(lines.get()))
+    while True:
         try:
-            answer: dict[str, Any] = {"done": execute(experiment, Task(**json.loads(line)))}
+            answer: dict[str, Any] = {"done": execute(experiment, Task(**json.loads(lines.get())))}
         except GradstatError as error:
             answer = {"refused": str(error)}
         except MemoryError:
