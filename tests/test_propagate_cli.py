@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,16 @@ import pytest
 from gradstat.cli import propagate_command
 from gradstat.cli.app import start
 from gradstat.errors import Exit
-from gradstat.networks import parts as module
-from gradstat.networks import pool
-from gradstat.networks.config import load
+from gradstat.estimation.run import available_cpus
+from gradstat.networks import experiment, pool
+from gradstat.networks.config import PropagateConfig, load
+from gradstat.networks.experiment import prepare
 from gradstat.networks.formats import FORMATS
 from gradstat.networks.outcome import COLUMNS
 from gradstat.networks.schemes import SCHEMES
 from gradstat.networks.tasks import Experiment, Task, execute
+from gradstat.runs import folder
+from gradstat.text import files
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 COMMAND = [sys.executable, "-m", "gradstat", "propagate"]
@@ -80,7 +85,7 @@ class Inline:
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "Pool", Inline)
+    monkeypatch.setattr(experiment, "Pool", Inline)
 
 
 def parts(folder: Path) -> list[Path]:
@@ -186,6 +191,46 @@ def test_what_is_kept_is_used_and_what_is_damaged_is_not(propagate: Run, tmp_pat
     assert parts(tmp_path) == kept
 
 
+def forge(path: Path, body: str) -> None:
+    path.write_text(folder.seal(body))
+
+
+@pytest.mark.usefixtures("inline")
+def test_parts_of_another_run_or_task_are_not_taken(propagate: Run, tmp_path: Path) -> None:
+    """Each part names its run and task: a copy under another name, or in another folder, is computed again."""
+    assert propagate(SMALL, "-q", "-o", "a.csv")[0] == Exit.DONE
+    first = parts(tmp_path)
+    assert propagate(SMALL, "--seed", "8", "-q")[0] == Exit.DONE
+    others = [path for path in parts(tmp_path) if path not in first]
+    first[0].write_bytes(next(path for path in others if path.name == first[0].name).read_bytes())
+    first[2].write_bytes(first[3].read_bytes())
+    code, err = propagate(SMALL, "-q", "-o", "b.csv")
+    assert (code, err.count("\n")) == (Exit.DONE, 3)
+    assert err.count("belongs to another run or task; it is computed again") == 2
+    assert "14 of 16 are kept" in err
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+@pytest.mark.usefixtures("inline")
+def test_forged_parts_are_computed_again(propagate: Run, tmp_path: Path) -> None:
+    assert propagate(SMALL, "-q", "-o", "a.csv")[0] == Exit.DONE
+    kept = parts(tmp_path)
+    whole = json.loads(folder.unseal(kept[0].read_text()))
+    figures = whole["answer"]["figures"]
+    row = figures["1.1"]
+    answers: list[Any] = [{}, [], None, whole["answer"] | {"more": 1.0}, {"figures": figures | {"9.9": row}}]
+    wrong_rows: list[Any] = [{}, row | {"y_std": "1"}, row | {"y_std": True}]
+    answers += [{"figures": figures | {"1.1": wrong}} for wrong in wrong_rows]
+    bodies = ["{}", "[]", "NaN", "no JSON", "[" * 100_000, *(json.dumps(whole | {"answer": one}) for one in answers)]
+    for path, body in zip(kept, bodies, strict=False):
+        named = json.loads(folder.unseal(path.read_text()))
+        forge(path, body.replace(f'"{whole["task"]}"', f'"{named["task"]}"'))
+    code, err = propagate(SMALL, "-q", "-o", "b.csv")
+    assert (code, err.count("it is computed again")) == (Exit.DONE, len(bodies)), err
+    assert err.count("\n") == len(bodies) + 1
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
 def ended(folder: Path, how: signal.Signals) -> tuple[int, str, float]:
     """A run that is sent a signal when six more parts are finished: exit code, stderr, seconds until it ended."""
     already, until = len(parts(folder)), time.monotonic() + 150  # the workers may have to compile, beside other tests
@@ -218,24 +263,26 @@ def test_an_ended_run_is_continued_to_the_same_bytes(propagate: Run, tmp_path: P
     assert (tmp_path / "continued.csv").read_bytes() == (tmp_path / "fresh.csv").read_bytes()
 
 
+def workers_in(folder: Path) -> list[str]:
+    """The ids of worker processes that run in this folder."""
+    ids = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"gradstat.networks.worker" in (entry / "cmdline").read_bytes():
+                ids += [entry.name] * (os.readlink(entry / "cwd") == str(folder))
+    return ids
+
+
 def workers_of(folder: Path) -> list[str]:
-    """Worker processes that still run in this folder, after a moment to end."""
-    found: list[str] = []
+    """The same after up to five seconds to end."""
     for _ in range(100):
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                if b"gradstat.networks.worker" in (entry / "cmdline").read_bytes():
-                    found += [entry.name] * (os.readlink(entry / "cwd") == str(folder))
-            except OSError:
-                continue
-        if not found:
+        if not workers_in(folder):
             break
         time.sleep(0.05)
-    return found
+    return workers_in(folder)
 
 
-def test_a_worker_that_is_killed_is_told_of(propagate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_worker_is_reported(propagate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(self: pool.Pool) -> pool.Pool:
         self.processes[0].kill()
         return self
@@ -243,7 +290,7 @@ def test_a_worker_that_is_killed_is_told_of(propagate: Run, tmp_path: Path, monk
     monkeypatch.setattr(pool.Pool, "__enter__", killed)
     code, err = propagate(SMALL, "-j", "1")
     assert code == Exit.INTERNAL
-    assert "a worker process ended (exit code -9); what is finished is kept and the same command continues" in err
+    assert "a worker process ended (exit code -9); finished networks are kept and the same command continues" in err
     assert err.count("\n") == 1
 
 
@@ -259,7 +306,63 @@ def test_an_error_inside_a_worker_is_one_line(propagate: Run, monkeypatch: pytes
 def test_a_network_that_no_memory_holds_is_refused(propagate: Run) -> None:
     code, err = propagate(SMALL.replace("features = 16", "features = 65536").replace("repeat = 4", "repeat = 10000"))
     assert code == Exit.USAGE
-    assert "network 'relu': its weights and signals take 3.2e+05 GiB at least, and this machine has" in err
+    assert "network 'relu': its weights and signals need 3.2e+05 GiB at least; this machine has" in err
+
+
+def test_memory_counts_jobs_and_the_square_of_the_batch(propagate: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Experiment(PropagateConfig.model_validate(tomllib.loads(SMALL)))
+    weights, signals = 4 * 16 * 16, 8 * 4 * 2 * 16
+    assert small.bytes_per_process == 8 * (weights + signals + 2 * 8**2)
+    monkeypatch.setattr(experiment, "memory_of_machine", lambda: 3 * small.bytes_per_process)
+    assert experiment.workers_for(small, 3, 100) == 3
+    assert experiment.workers_for(small, 9, 2) == 2  # no more processes than tasks
+    assert experiment.workers_for(small, None, 100) == min(3, available_cpus())
+    code, err = propagate(SMALL, "-j", "4")
+    assert (code, err.count("\n")) == (Exit.USAGE, 1)
+    assert "--jobs 4: each process needs" in err
+    assert "; -j 3 fits" in err
+
+
+def test_a_worker_ends_with_its_parent_in_the_middle_of_a_task(tmp_path: Path) -> None:
+    """Killed while a worker computes: it must not finish its task first."""
+    text = SMALL.replace("features = 16", "features = 64").replace("repeat = 4", "repeat = 400")
+    (tmp_path / "net.toml").write_text(text.replace("batch = 8", "batch = 4096"))
+    parent = subprocess.Popen([*COMMAND, "net.toml", "-j", "1", "-q"], cwd=tmp_path)
+    until = time.monotonic() + 60
+    while not busy(workers_in(tmp_path)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert busy(workers_in(tmp_path))
+    parent.kill()
+    parent.wait()
+    assert workers_of(tmp_path) == []
+    assert len(parts(tmp_path)) <= 1  # the prediction; the first network takes far longer than workers_of waits
+
+
+def busy(workers: Sequence[str]) -> bool:
+    """True once a worker has used three seconds of processor time: more than its imports take."""
+    ticks = [Path("/proc", worker, "stat").read_text().rpartition(")")[2].split()[11] for worker in workers]
+    return any(int(used) > 3 * os.sysconf("SC_CLK_TCK") for used in ticks)
+
+
+@pytest.mark.usefixtures("inline")
+def test_an_experiment_is_a_library_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.toml").write_text(SMALL)
+    events: list[str] = []
+
+    class Recorded(experiment.Progress):
+        def begin(self, title: str, total: int, finished: int) -> None:
+            events.append(f"{title} {finished} of {total}")
+
+        def done(self, task: Task) -> None:
+            events.append(task.name)
+
+    first = experiment.propagate("net.toml", progress=Recorded())
+    assert events == ["net 0 of 16", *(task.name for task in prepare("net.toml").tasks())]
+    again = experiment.propagate(PropagateConfig.model_validate(tomllib.loads(SMALL)), progress=Recorded())
+    assert events[17:] == ["configuration 16 of 16"]
+    assert first.rows() == again.rows()
+    assert experiment.propagate("net.toml", seed=8).rows() != first.rows()
 
 
 @pytest.mark.usefixtures("inline")
@@ -267,19 +370,19 @@ def test_a_full_disk_keeps_what_is_finished(propagate: Run, tmp_path: Path, monk
     assert propagate(SMALL, "-q", "-o", "whole.csv")[0] == Exit.DONE
     for path in parts(tmp_path)[5:]:
         path.unlink()
-    write = module.whole
+    write = files.whole
 
     def full(path: Path) -> Any:
-        if path.suffix == module.SUFFIX and len(parts(tmp_path)) == 8:
+        if path.suffix == folder.SUFFIX and len(parts(tmp_path)) == 8:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(path)
 
-    monkeypatch.setattr(module, "whole", full)
+    monkeypatch.setattr(folder, "whole", full)
     code, err = propagate(SMALL, "-q", "-j", "1")
     assert code == Exit.USAGE
-    assert ".part: cannot be written: No space left on device; what is finished is kept: make room, and" in err
+    assert ".part: cannot be written: No space left on device; finished networks are kept: make room or" in err
     assert len(parts(tmp_path)) == 8
-    monkeypatch.setattr(module, "whole", write)
+    monkeypatch.setattr(folder, "whole", write)
     code, err = propagate(SMALL, "-q", "-o", "continued.csv")
     assert (code, "8 of 16 are kept" in err) == (Exit.DONE, True)
     assert (tmp_path / "continued.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()

@@ -26,7 +26,7 @@ REPORT = runpy.run_path(str(ROOT / "examples" / "depth_report.py"))
 def outcome_of(config: PropagateConfig) -> Outcome:
     experiment = Experiment(config)
     answers = {task: execute(experiment, task) for task in experiment.tasks()}
-    return outcome(experiment, answers, {"configuration": config.model_dump(mode="json")}, "some")
+    return outcome(experiment, answers, {"configuration": config.model_dump(mode="json")})
 
 
 def documents(of: Outcome) -> list[dict[str, Any]]:

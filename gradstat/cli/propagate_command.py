@@ -1,9 +1,9 @@
 """`gradstat propagate`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,35 +15,36 @@ from gradstat.errors import Exit, UsageError
 from gradstat.text.files import check_writable
 
 if TYPE_CHECKING:
+    from gradstat.networks.experiment import Progress
     from gradstat.networks.outcome import Outcome
-    from gradstat.networks.parts import Parts
-    from gradstat.networks.tasks import Experiment, Task
-
-    Answers = dict[Task, Any]
+    from gradstat.networks.tasks import Task
 
 STDOUT = Path("-")
 NAMES = ("table", "json", "csv", "md")
-Report = Callable[[str], None]
 
 
 @click.command()
 @click.argument("configs", nargs=-1, required=True, type=PATH, metavar="CONFIG...")
 @click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
-@click.option("-j", "--jobs", type=Jobs(), help="Worker processes; all processors where it is left out.")
+@click.option("-j", "--jobs", type=Jobs(), help="Worker processes (default: all processors).")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Over the configuration, as networks=4; repeatable."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a configuration value, e.g. networks=4. Repeatable.",
 )
-@click.option("--fresh", is_flag=True, help="Compute everything again, whatever an earlier run left in results/.")
+@click.option("--fresh", is_flag=True, help="Ignore and delete finished networks of an earlier run.")
 @click.option(
     "-o",
     "--output",
     type=PATH,
     multiple=True,
     metavar="FILE",
-    help="Every block as .parquet, .json or .csv, the summary as .txt or .md, a picture as .png, .svg or .pdf; "
-    "repeatable. `-` is stdout, even with -q.",
+    help="Write every block as .parquet, .json or .csv, the table as .txt or .md, a picture as .png, .svg or .pdf. "
+    "Repeatable. `-` is stdout, even with -q.",
 )
-@click.option("--pictures", type=PATH, metavar="FOLDER", help="A picture per configuration, as FOLDER/<name>.svg.")
+@click.option("--pictures", type=PATH, metavar="FOLDER", help="Draw one picture per configuration, FOLDER/<name>.svg.")
 @click.option(
     "--format",
     "format_name",
@@ -54,7 +55,7 @@ Report = Callable[[str], None]
     help=f"Format on stdout: {', '.join(NAMES)}.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No result on stdout, no progress.")
-@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is being done.")
+@click.option("-v", "--verbose", is_flag=True, help="Print one line per network to stderr.")
 @debug_option
 def command(
     configs: tuple[Path, ...],
@@ -70,88 +71,53 @@ def command(
 ) -> int:
     """Draw random networks, pass signal and gradient through them, and measure every layer under every scheme.
 
-    Finished networks are kept in results/<run id>/; the same command continues where it was interrupted.
+    Finished networks are kept in results/<run id>/ (or $GRADSTAT_RESULTS): repeat the command to continue an
+    interrupted run.
     """
-    from gradstat.estimation.run import available_cpus
-    from gradstat.networks.config import load
-    from gradstat.networks.outcome import outcome
-    from gradstat.networks.parts import Parts
-    from gradstat.networks.provenance import provenance
-    from gradstat.networks.tasks import Experiment
+    from gradstat.networks.experiment import prepare, run
     from gradstat.toml_file import Override, parse_override
 
     overrides = [parse_override(text) for text in settings]
     overrides += [Override("seed", seed, f"--seed {seed}")] if seed is not None else []
-    experiments = [Experiment(load(path, overrides), str(path)) for path in configs]
+    experiments = [prepare(path, overrides) for path in configs]
     drawn = _drawings(configs, output, pictures)
     _check(output, drawn)
-    typed = " ".join(["gradstat propagate", *map(str, configs), *(override.typed for override in overrides)])
-    outcomes = []
-    for path, experiment in zip(configs, experiments, strict=True):
-        parts = Parts(experiment)
-        parts.prepare(fresh)
-        answers = _kept(path.stem, experiment, parts)
-        left = [task for task in experiment.tasks() if task not in answers]
-        total, workers = len(left) + len(answers), min(jobs or available_cpus(), len(left))
-        try:
-            with _progress(path.stem, total, len(answers), quiet, verbose) as report:
-                _compute(experiment, left, workers, parts, answers, report)
-        except KeyboardInterrupt:
-            have = f"{len(answers)} of {total} networks and predictions are kept in {parts.folder}"
-            return say(f"interrupted; {have}; the same command without --fresh continues", Exit.INTERRUPTED)
-        outcomes.append(outcome(experiment, answers, provenance(experiment, workers, typed), path.stem))
+    with _progress(quiet, verbose) as progress:
+        outcomes = [run(experiment, jobs, fresh, progress) for experiment in experiments]
     _deliver(outcomes, output, drawn, format_name, quiet)
     return Exit.DONE
 
 
-def _kept(title: str, experiment: "Experiment", parts: "Parts") -> "Answers":
-    """What an earlier run finished; a damaged part is told of and counts as nothing."""
-    answers: Answers = {}
-    for task in experiment.tasks():
-        try:
-            answer = parts.read(task)
-        except ValueError as error:
-            say(f"{parts.name(task)}: {error}; it is computed again")
-            continue
-        if answer is not None:
-            answers[task] = answer
-    if answers:
-        total = sum(1 for _ in experiment.tasks())
-        say(f"{title}: {len(answers)} of {total} are kept in {parts.folder}; --fresh computes them again")
-    return answers
-
-
-def _compute(
-    experiment: "Experiment", left: "list[Task]", workers: int, parts: "Parts", answers: "Answers", report: Report
-) -> None:
-    """Every task that is left, each kept as soon as it is finished."""
-    from gradstat.networks.pool import Pool
-
-    def keep(task: "Task", answer: dict[str, Any]) -> None:
-        parts.write(task, answer)
-        answers[task] = answer
-        report(f"{task.network}, {task.scheme}, {task.description}")
-
-    with Pool(experiment, workers) as pool:
-        pool.run(left, keep)
-
-
 @contextmanager
-def _progress(title: str, total: int, done: int, quiet: bool, verbose: bool) -> Iterator[Report]:
-    """A bar on a terminal, with -v a line per network, else nothing."""
+def _progress(quiet: bool, verbose: bool) -> "Iterator[Progress]":
+    """A bar on a terminal, a line per network with -v, otherwise nothing but messages."""
+    from gradstat.networks.experiment import Progress
+
     bar = None if quiet or verbose else running_bar(time_left=True)
-    if bar is None:
-        yield _say_line if verbose else (lambda text: None)
-        return
-    task = bar.add_task(title, total=total, completed=done)
+
+    class Shown(Progress):
+        def begin(self, title: str, total: int, finished: int) -> None:
+            self.title = title
+            if bar is not None:
+                self.task = bar.add_task(title, total=total, completed=finished)
+
+        def done(self, task: "Task") -> None:
+            text = f"{task.network}, {task.scheme}, {task.description}"
+            if bar is not None:
+                bar.update(self.task, advance=1, description=f"{self.title}: {text}")
+            elif verbose:
+                say(text)
+
+        def message(self, text: str) -> None:
+            say(text)
+
+        warn = message
+
     try:
-        yield lambda text: bar.update(task, advance=1, description=f"{title}: {text}")
+        yield Shown()
     finally:
-        bar.stop()
-
-
-def _say_line(text: str) -> None:
-    say(text)
+        if bar is not None:
+            bar.stop()
 
 
 def _drawings(configs: Sequence[Path], output: Sequence[Path], folder: Path | None) -> list[tuple[int, Path]]:

@@ -88,11 +88,11 @@ def _flat(nodes: Sequence[Node]) -> Iterator[Node]:
         yield node
 
 
-def bytes_kept(network: Network, batch: int) -> int:
-    """What a pass up keeps for the pass down, at the least: the weights, and a number for each y."""
-    leaves = [node.operation for node in network.rows() if isinstance(node, Leaf)]
-    weights = sum(math.prod(one.draws) for one in leaves if one.fans is not None)
-    return 8 * (weights + batch * sum(math.prod(one.features) for one in leaves))
+def bytes_needed(network: Network, batch: int) -> int:
+    """Lower bound on the memory of both passes: weights, what the backward pass needs, and the matrices of a rank."""
+    operations = [node.operation for node in network.rows() if isinstance(node, Leaf)]
+    weights = sum(math.prod(operation.draws) for operation in operations if operation.fans is not None)
+    return 8 * (weights + batch * sum(operation.kept for operation in operations) + 2 * batch**2)
 
 
 def label(node: Node) -> str:

@@ -7,6 +7,7 @@ An operation is immutable and knows nothing of schemes: it is handed its weights
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +46,10 @@ class Operation(Protocol):
     @property
     def draws(self) -> tuple[int, ...]:
         """The shape of the weights, or of one sample's mask; empty where nothing is drawn."""
+
+    @property
+    def kept(self) -> int:
+        """The number of floats per sample that the forward pass keeps for the backward pass."""
 
     @property
     def constants(self) -> Constants | None: ...
@@ -91,6 +96,10 @@ class Linear:
     @property
     def draws(self) -> tuple[int, ...]:
         return (self.width, math.prod(self.source))
+
+    @property
+    def kept(self) -> int:
+        return math.prod(self.source)
 
     @property
     def constants(self) -> None:
@@ -150,15 +159,17 @@ class Conv2d:
 
     @property
     def fans(self) -> Fans:
-        """Their σ[dx] is the referee's, of a map without border: 1/stride for columns of norm 1."""
-        sizes = {"kernel_size": self.kernel, "stride": self.stride, "in_channels": 1, "out_channels": 1}
-        own = exact_constants(Case(find("conv2d"), sizes | {"normalize": "fan_out"}))
-        assert own is not None  # a closed form
-        return Fans(self.source[0] * self.taps, self.channels * self.taps, own.backward, self.taps)
+        """σ[dx] is the exact value for a map without border: 1/stride if columns have norm 1."""
+        backward = _backward_of_unit_columns(self.kernel, self.stride)
+        return Fans(self.source[0] * self.taps, self.channels * self.taps, backward, self.taps)
 
     @property
     def draws(self) -> tuple[int, ...]:
         return (self.channels, self.source[0] * self.taps)
+
+    @property
+    def kept(self) -> int:
+        return math.prod(self.size) * self.source[0] * self.taps
 
     @property
     def constants(self) -> None:
@@ -216,6 +227,15 @@ class Conv2d:
                 target = dx[:, :, i : i + self.stride * height : self.stride, j : j + self.stride * width : self.stride]
                 target += taps[:, :, :, :, i, j].transpose(0, 3, 1, 2)
         return np.ascontiguousarray(dx[:, :, self.padding : self.padding + rows, self.padding : self.padding + wide])
+
+
+@cache
+def _backward_of_unit_columns(kernel: int, stride: int) -> float:
+    """σ[dx] of a convolution whose weights per input channel have norm 1. Cached: every level asks for the same."""
+    sizes = {"kernel_size": kernel, "stride": stride, "in_channels": 1, "out_channels": 1}
+    constants = exact_constants(Case(find("conv2d"), sizes | {"normalize": "fan_out"}))
+    assert constants is not None  # a closed form
+    return constants.backward
 
 
 def sliding(x: Array, kernel: int, stride: int) -> Array:

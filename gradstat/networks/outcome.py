@@ -111,7 +111,7 @@ class Outcome:
         return list(dict.fromkeys(c.scheme for c in self.combinations))
 
 
-def outcome(experiment: Experiment, answers: Answers, provenance: dict[str, Any], title: str) -> Outcome:
+def outcome(experiment: Experiment, answers: Answers, provenance: dict[str, Any]) -> Outcome:
     """Everything in the order of the configuration, whatever the order in which it was computed."""
     groups: dict[tuple[int, str], list[Task]] = {}
     for task in experiment.tasks():
@@ -133,7 +133,7 @@ def outcome(experiment: Experiment, answers: Answers, provenance: dict[str, Any]
                 {path: row for row, path in enumerate(paths)},
             )
         )
-    return Outcome(title, found, provenance)
+    return Outcome(experiment.title, found, provenance)
 
 
 def _rows(combination: Combination) -> list[dict[str, Any]]:

@@ -37,6 +37,10 @@ class Plain(ABC):
         return ()
 
     @property
+    def kept(self) -> int:
+        return math.prod(self.features)
+
+    @property
     @abstractmethod
     def case(self) -> Case:
         """The layer whose constants it has."""
@@ -151,6 +155,7 @@ class AvgPool2d(Pool2d):
     """y = the mean of each window, dx = the sum of dy/size over the windows that read x."""
 
     name = "avg_pool2d"
+    kept = 0
 
     def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
         return np.ascontiguousarray(sliding(x, self.kernel, self.stride).mean(axis=(4, 5))), None

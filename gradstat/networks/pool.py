@@ -1,4 +1,4 @@
-"""Worker processes, fed by a thread each. Results do not depend on how many there are."""
+"""Worker processes, each fed by a thread. Answers do not depend on the number of processes."""
 
 import json
 import os
@@ -17,15 +17,15 @@ from gradstat.networks.tasks import Experiment, Task
 from gradstat.networks.worker import KEPT_MEMORY, ONE_THREAD
 
 PACKAGES = Path(__file__).resolve().parents[2]
-Done = Callable[[Task, dict[str, Any]], None]  # told of each finished task, in the order in which they finish
+Done = Callable[[Task, dict[str, Any]], None]  # called with each task and its answer, as they finish
 ENDED = (
-    "a worker process ended (exit code {}); what is finished is kept and the same command continues; "
+    "a worker process ended (exit code {}); finished networks are kept and the same command continues; "
     "if memory was short, fewer jobs need less: -j 1"
 )
 
 
 class Pool:
-    """Worker processes that are started at once and are gone when the `with` block ends."""
+    """Worker processes. They start with the pool and are killed when the `with` block ends."""
 
     def __init__(self, experiment: Experiment, jobs: int) -> None:
         self.configuration = experiment.config.model_dump_json()
@@ -48,7 +48,7 @@ class Pool:
                     stream.close()  # type: ignore[union-attr]
 
     def run(self, tasks: Sequence[Task], done: Done) -> None:
-        """Every task; the failure of one is raised here and ends the others."""
+        """Compute every task; the first failure is raised and ends the others."""
         for task in tasks:
             self.tasks.put(task)
         for process in self.processes:
@@ -69,10 +69,10 @@ class Pool:
     def _next(self) -> tuple[Task | None, Any]:
         while True:
             with suppress(queue.Empty):
-                return self.answers.get(timeout=0.1)  # a wait without a limit would not see Ctrl-C
+                return self.answers.get(timeout=0.1)  # without a timeout, Ctrl-C would not interrupt the wait
 
     def _feed(self, process: "subprocess.Popen[str]") -> None:
-        """Hand one worker a task after the other."""
+        """Send tasks to one worker, the next after each answer."""
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -93,9 +93,9 @@ class Pool:
 
 
 def _process() -> "subprocess.Popen[str]":
-    """A worker that imports this very gradstat, with one thread of BLAS, and nothing from the current directory.
+    """A worker that imports this copy of gradstat and nothing from the current folder, with one BLAS thread.
 
-    In a session of its own: Ctrl-C is the parent's, which ends it.
+    It gets a session of its own, so that a Ctrl-C reaches the parent alone, which then ends the worker.
     """
     path = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Where an experiment comes from: its configuration, versions, machine, time."""
+"""The provenance of an experiment: configuration, versions, machine and time."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,13 +8,12 @@ from gradstat.results.provenance import cpu, git_revision, versions
 from gradstat.runs.folder import run_id
 
 
-def provenance(experiment: Experiment, workers: int, command: str) -> dict[str, Any]:
+def provenance(experiment: Experiment, workers: int) -> dict[str, Any]:
     """The document kept with the results."""
     return {
-        **experiment.document,
+        **experiment.run_key,
         "configuration": experiment.config.model_dump(mode="json"),
-        "run_id": run_id(experiment.document),
-        "command": command,
+        "run_id": run_id(experiment.run_key),
         "versions": versions(),
         "cpu": cpu(),
         "workers": workers,

@@ -1,26 +1,28 @@
-"""The tasks of an experiment: one network, or one prediction, each of which gives the same bytes wherever it is run."""
+"""The tasks of an experiment. A task is one network or one prediction; its answer does not depend on where it runs."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gradstat.errors import UsageError
 from gradstat.networks.config import PropagateConfig
-from gradstat.networks.network import Network, build, bytes_kept, label, scalings
+from gradstat.networks.network import Network, build, bytes_needed, scalings
 from gradstat.networks.randomness import NETWORK_STREAM_VERSION
 from gradstat.networks.schemes import SCHEMES
 from gradstat.numerics.draws import STREAM_VERSION
 
-VERSION = 1  # of what a part holds and how it is computed
+VERSION = 2  # of what a part holds and how it is computed
 PREDICTION = -1  # the number of the task that predicts
+Answer = dict[str, Any]  # of a task, as JSON holds it
 
 
 @dataclass(frozen=True)
 class Task:
     """Network `number` of an architecture under a scheme; the prediction where the number is −1."""
 
-    architecture: int  # its place among the networks of the configuration
+    architecture: int  # index among the networks of the configuration
     network: str
     scheme: str
     number: int
@@ -44,44 +46,55 @@ class Experiment:
         self.config, self.source = config, source
         self.networks: list[Network] = build(config, source)
         for network in self.networks:
-            try:  # what cannot be done is said before anything is computed
+            try:  # before anything is computed
                 check_memory(network, config.batch)
                 for scheme in config.schemes:
                     scalings(network, SCHEMES[scheme])
             except UsageError as error:
                 raise UsageError(f"{source}: network {network.name!r}: {error}") from None
 
+    @property
+    def title(self) -> str:
+        """The name of the configuration file without folder and suffix."""
+        return Path(self.source).stem
+
     def tasks(self) -> Iterator[Task]:
         """Every task, the networks of one architecture and scheme together."""
-        for place, network in enumerate(self.networks):
+        for index, network in enumerate(self.networks):
             for scheme in self.config.schemes:
                 for number in range(PREDICTION, self.config.networks):
-                    yield Task(place, network.name, scheme, number)
+                    yield Task(index, network.name, scheme, number)
 
     @property
-    def document(self) -> dict[str, Any]:
-        """What the numbers of a task depend on: not how many networks or schemes are asked for."""
+    def run_key(self) -> dict[str, Any]:
+        """What the numbers of a task depend on. How many networks and schemes there are is not part of it."""
         config = self.config.model_dump(mode="json", exclude={"networks", "schemes"})
         streams = [STREAM_VERSION, NETWORK_STREAM_VERSION]
         return {"version": VERSION, "streams": streams, "configuration": config}
 
-    def labels(self, task: Task) -> list[str]:
-        """The names of the blocks, in the order of the rows."""
-        return [label(node) for node in self.networks[task.architecture].rows()]
+    @property
+    def bytes_per_process(self) -> int:
+        """Lower bound on the memory of one worker process."""
+        return max(bytes_needed(network, self.config.batch) for network in self.networks)
+
+
+def memory_of_machine() -> int:
+    """Bytes of main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_memory(network: Network, batch: int) -> None:
-    """UsageError where the memory of this machine cannot hold one network."""
-    need, have = bytes_kept(network, batch), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """UsageError if the memory of this machine cannot hold one network."""
+    need, have = bytes_needed(network, batch), memory_of_machine()
     if need > have:
         raise UsageError(
-            f"its weights and signals take {need / 2**30:.3g} GiB at least, and this machine has {have / 2**30:.3g}",
+            f"its weights and signals need {need / 2**30:.3g} GiB at least; this machine has {have / 2**30:.3g} GiB",
             "fewer features, fewer levels or a smaller batch need less",
         )
 
 
-def execute(experiment: Experiment, task: Task) -> dict[str, Any]:
-    """What a task computes: figures by path, and of a network the cosine of the whole gradient."""
+def execute(experiment: Experiment, task: Task) -> Answer:
+    """Figures of every node by path, and for a network the cosine of the scaled and true gradient of all weights."""
     from gradstat.networks.passes import measure
     from gradstat.networks.prediction import predict
 
@@ -91,3 +104,23 @@ def execute(experiment: Experiment, task: Task) -> dict[str, Any]:
         return {"figures": predict(network, scheme, config.batch)}
     measured = measure(network, scheme, config.seed, task.number, config.batch)
     return {"figures": measured.figures, "whole_cosine": measured.whole_cosine}
+
+
+def check_answer(experiment: Experiment, task: Task, answer: Any) -> None:
+    """ValueError unless the answer has the numbers that `execute` gives for this task, and nothing else."""
+    from gradstat.networks.passes import STATISTICS
+    from gradstat.networks.prediction import PREDICTED
+
+    predicts = task.number == PREDICTION
+    names = set(PREDICTED if predicts else STATISTICS)
+    paths = {node.path for node in experiment.networks[task.architecture].rows()}
+    keys = {"figures"} if predicts else {"figures", "whole_cosine"}
+    figures = answer["figures"] if isinstance(answer, dict) and answer.keys() == keys else None
+    if (
+        not isinstance(figures, dict)
+        or figures.keys() != paths
+        or not all(isinstance(row, dict) and row.keys() == names for row in figures.values())
+        or not all(type(value) is float for row in figures.values() for value in row.values())
+        or not (predicts or type(answer["whole_cosine"]) is float)
+    ):
+        raise ValueError("does not hold the figures of this task")
