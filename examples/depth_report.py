@@ -24,9 +24,8 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Combination:
-    """One network under one scheme, as a document of the JSON holds it."""
+    """One network under one scheme, as the JSON holds it."""
 
-    configuration: str
     summary: Row
     rows: list[Row]
 
@@ -76,13 +75,16 @@ def name_of(forward: bool) -> str:
     return "y_std" if forward else "dx_std"
 
 
-def combinations(documents: Iterable[Row]) -> list[Combination]:
+def combinations(document: Row) -> list[Combination]:
     """Every network and scheme of every configuration."""
+    keys = ("configuration", "network", "scheme")
+    rows: dict[tuple[str, ...], list[Row]] = {}
+    for row in document["rows"]:
+        rows.setdefault(tuple(row[key] for key in keys), []).append(row)
     return [
-        Combination(document["configuration"], summary, rows)
-        for document in documents
-        for summary in document["summary"]
-        for rows in [[r for r in document["rows"] if all(r[k] == summary[k] for k in ("network", "scheme"))]]
+        Combination(summary, rows[one["configuration"], summary["network"], summary["scheme"]])
+        for one in document["configurations"]
+        for summary in one["summary"]
     ]
 
 
@@ -213,16 +215,16 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in (header, ["---"] * len(header), *rows))
 
 
-def tables(documents: Sequence[Row]) -> Iterator[tuple[str, str]]:
+def tables(document: Row) -> Iterator[tuple[str, str]]:
     """(name, Markdown) of every table."""
-    all_of_them = combinations(documents)
+    all_of_them = combinations(document)
     for make in (in_range, verdicts, gradient_distortion, prediction_error, prediction_at_the_end, everything):
         yield make.__name__, markdown(make(all_of_them))
 
 
-def replace_tables(page: str, documents: Sequence[Row]) -> str:
+def replace_tables(page: str, document: Row) -> str:
     """The page with the lines between `<!-- table: NAME -->` and `<!-- end -->` made again."""
-    for name, table in tables(documents):
+    for name, table in tables(document):
         before, begin, after = page.partition(f"<!-- table: {name} -->\n")
         if begin:
             page = before + begin + table + after[after.index("<!-- end -->") :]
@@ -233,12 +235,12 @@ def main() -> None:
     """Print the tables of a JSON file, or replace those of a page."""
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    documents = json.loads(sys.stdin.read() if sys.argv[1] == "-" else Path(sys.argv[1]).read_text(encoding="utf-8"))
+    document = json.loads(sys.stdin.read() if sys.argv[1] == "-" else Path(sys.argv[1]).read_text(encoding="utf-8"))
     if len(sys.argv) == 2:
-        print(*(f"{name}\n\n{table}" for name, table in tables(documents)), sep="\n", end="")
+        print(*(f"{name}\n\n{table}" for name, table in tables(document)), sep="\n", end="")
         return
     page = Path(sys.argv[2])
-    page.write_text(replace_tables(page.read_text(encoding="utf-8"), documents), encoding="utf-8")
+    page.write_text(replace_tables(page.read_text(encoding="utf-8"), document), encoding="utf-8")
 
 
 if __name__ == "__main__":

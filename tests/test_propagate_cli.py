@@ -18,14 +18,12 @@ from xml.etree import ElementTree
 import pyarrow.parquet as pq
 import pytest
 
-from gradstat.cli import propagate_command
 from gradstat.cli.app import start
 from gradstat.errors import Exit
 from gradstat.estimation.run import available_cpus
 from gradstat.networks import experiment, pool
 from gradstat.networks.config import PropagateConfig, load
 from gradstat.networks.experiment import prepare
-from gradstat.networks.formats import FORMATS
 from gradstat.networks.outcome import COLUMNS
 from gradstat.networks.schemes import SCHEMES
 from gradstat.networks.tasks import Experiment, Task, execute
@@ -96,7 +94,7 @@ def parts(folder: Path) -> list[Path]:
     ("old", "new", "words"),
     [
         ('"separate"]', '"seperate"]', "schemes: unknown scheme 'seperate'; did you mean 'separate'?"),
-        ('"separate"]', '"he"]', "schemes: 'he' stands twice; keep one"),
+        ('"separate"]', '"he"]', "schemes: 'he' is listed twice; keep one"),
         ('"relu", ', '"rleu", ', "stage 1: block 2: activation: unknown layer 'rleu'; did you mean 'relu'?"),
         ('"relu", ', '"softmax", ', "activation: softmax is not elementwise"),
         ('activations = ["relu", "gelu"]', "", "activation: name is missing"),
@@ -403,11 +401,13 @@ def test_two_processes_share_a_folder(propagate: Run, tmp_path: Path) -> None:
 def test_files_hold_every_block(propagate: Run, tmp_path: Path) -> None:
     files = [argument for suffix in ("csv", "json", "parquet", "md", "txt") for argument in ("-o", f"x.{suffix}")]
     assert propagate(SMALL, "-q", *files)[0] == Exit.DONE
-    (document,) = json.loads((tmp_path / "x.json").read_text())
+    document = json.loads((tmp_path / "x.json").read_text())
     rows = document["rows"]
-    assert [*rows[0]] == list(COLUMNS)
+    assert [*rows[0]] == ["configuration", *COLUMNS]
     assert len(rows) == 2 * 2 * 4 * 2  # activations, schemes, levels, blocks
-    assert document["provenance"]["configuration"]["seed"] == 7
+    (of_configuration,) = document["configurations"]
+    assert of_configuration["provenance"]["configuration"]["seed"] == 7
+    assert len(of_configuration["summary"]) == 2 * 2
     table = pq.read_table(tmp_path / "x.parquet")
     assert table.column_names == ["configuration", *COLUMNS]
     assert table["y_std"].to_pylist() == [row["y_std"] for row in rows]
@@ -434,7 +434,3 @@ def test_pictures_are_the_same_bytes(propagate: Run, tmp_path: Path) -> None:
 def test_committed_configurations_are_whole(path: Path) -> None:
     experiment = Experiment(load(path), str(path))
     assert set(experiment.config.schemes) == set(SCHEMES)
-
-
-def test_format_names_of_the_option_are_those_of_the_table() -> None:
-    assert tuple(FORMATS) == propagate_command.NAMES

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from gradstat.networks.config import PropagateConfig, load
-from gradstat.networks.formats import as_json
 from gradstat.networks.outcome import Combination, Outcome, outcome
-from gradstat.networks.summary import notes, value_text
+from gradstat.networks.summary import cell, notes, report
 from gradstat.networks.tasks import Experiment, execute
-from gradstat.results.formats import Terminal
+from gradstat.text.formats import render
+from gradstat.text.tables import Terminal
+from gradstat.text.uncertain import Uncertain
 from gradstat.toml_file import Override
 
 ROOT = Path(__file__).parents[1]
@@ -29,8 +30,8 @@ def outcome_of(config: PropagateConfig) -> Outcome:
     return outcome(experiment, answers, {"configuration": config.model_dump(mode="json")})
 
 
-def documents(of: Outcome) -> list[dict[str, Any]]:
-    parsed: list[dict[str, Any]] = json.loads(as_json([of], Terminal()))
+def document(of: Outcome) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(render(report([of]), "json"))
     return parsed
 
 
@@ -45,7 +46,7 @@ def small(*schemes: str) -> Outcome:
 def test_the_page_holds_what_the_code_computes() -> None:
     """Five lines of the page, computed again."""
     config = load(ROOT / "configs" / "resnet.toml", [Override("schemes", ["separate"], "")])
-    tables = dict(REPORT["tables"](documents(outcome_of(config))))
+    tables = dict(REPORT["tables"](document(outcome_of(config))))
     for name, count in {"gradient_distortion": 2, "prediction_at_the_end": 1, "everything": 2}.items():
         lines = tables[name].splitlines(keepends=True)[2:]
         assert len(lines) == count
@@ -53,15 +54,15 @@ def test_the_page_holds_what_the_code_computes() -> None:
 
 
 def test_the_page_has_a_place_for_every_table() -> None:
-    for name, table in REPORT["tables"](documents(small("none", "he", "separate"))):
+    for name, table in REPORT["tables"](document(small("none", "he", "separate"))):
         assert f"<!-- table: {name} -->\n| " in PAGE
         assert table.count("\n") > 2
 
 
 def test_tables_are_replaced_and_nothing_else() -> None:
     marked = "before\n<!-- table: in_range -->\nold\n<!-- end -->\nafter <!-- end -->\n"
-    table = dict(REPORT["tables"](documents(small("he"))))["in_range"]
-    page = REPORT["replace_tables"](marked, documents(small("he")))
+    table = dict(REPORT["tables"](document(small("he"))))["in_range"]
+    page = REPORT["replace_tables"](marked, document(small("he")))
     assert page == marked.replace("old\n", table)
     assert "| he | 1 of 1 | relu |" in page
 
@@ -69,8 +70,8 @@ def test_tables_are_replaced_and_nothing_else() -> None:
 def test_a_prediction_that_is_off_is_marked() -> None:
     """Half a per cent is within error for these few networks; twice the σ is not, and only its direction is marked."""
     for size, marked in ((1.0, False), (1.005, False), (2.0, True)):
-        wrong = copy.deepcopy(documents(small("he")))
-        for row in wrong[0]["rows"]:
+        wrong = copy.deepcopy(document(small("he")))
+        for row in wrong["rows"]:
             row["predicted_dx_std"] *= size
         table = dict(REPORT["tables"](wrong))["prediction_error"]
         assert ("dx **" in table) is marked
@@ -84,9 +85,9 @@ def test_the_prediction_error_is_the_largest_of_the_first_levels() -> None:
         {"path": f"{level}.1", "level": level, "y_std": float(level), "y_std_se": 0.5, "predicted_y_std": theory}
         for level, theory in enumerate(predicted, 1)
     ]
-    assert REPORT["largest_error"](REPORT["Combination"]("", {}, rows), True) == "**−50.0 % (20.0)**"
-    assert REPORT["largest_error"](REPORT["Combination"]("", {}, rows[:9]), True) == "+0.0 % (0.0)"
-    assert REPORT["largest_error"](REPORT["Combination"]("", {}, []), True) == "–"
+    assert REPORT["largest_error"](REPORT["Combination"]({}, rows), True) == "**−50.0 % (20.0)**"
+    assert REPORT["largest_error"](REPORT["Combination"]({}, rows[:9]), True) == "+0.0 % (0.0)"
+    assert REPORT["largest_error"](REPORT["Combination"]({}, []), True) == "–"
 
 
 @pytest.mark.parametrize(
@@ -106,15 +107,27 @@ def test_numbers_of_the_example(value: float | None, error: float | None, text: 
 
 
 def test_numbers_of_the_table() -> None:
-    assert value_text(1.0, 8e-17) == "1"
-    assert value_text(0.0, 0.0) == "0"
-    assert value_text(2.3612, 0.031) == "2.36 ± 0.03"
-    assert value_text(math.nan, math.nan) == "–"
-    assert value_text(math.inf, math.nan) == "∞"
+    assert cell(1.0, 8e-17) == "1"
+    assert cell(0.0, 0.0) == "0"
+    assert cell(2.3612, 0.031) == Uncertain(2.3612, 0.031)
+    assert cell(math.nan, math.nan) is None
+    assert cell(math.inf, math.nan) == "∞"
+
+
+def test_the_table_fits_the_terminal() -> None:
+    """Numbers go before verdicts, and the names of networks wrap."""
+    for width in (48, 60, 80, 120, 200):
+        text = render(report([small("none", "he", "separate")]), "table", Terminal(width))
+        assert isinstance(text, str)
+        assert max(map(len, text.splitlines())) <= width
+        assert "backward" in text.splitlines()[1]
+    assert "per level" in text.splitlines()[1]
 
 
 def test_schemes_that_are_the_same_are_noted() -> None:
-    assert "none and xavier are the same here, since every layer is square" in notes(small("none", "xavier", "he"))
+    assert "configuration: none and xavier are the same here, since every layer is square" in notes(
+        small("none", "xavier", "he")
+    )
     assert not any("are the same here" in note for note in notes(small("none", "he")))
 
 

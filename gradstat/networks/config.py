@@ -10,7 +10,7 @@ from gradstat.config import LARGEST_SEED, Strict, describe_error
 from gradstat.errors import UsageError
 from gradstat.networks.randomness import MOST_NETWORKS
 from gradstat.networks.schemes import SCHEMES, find
-from gradstat.toml_file import Override, apply_override, read_toml
+from gradstat.toml_file import Override, apply_override, input_name, read_toml
 
 LARGEST = 2**16  # features along one dimension
 MOST_REPEATS = 10_000
@@ -63,8 +63,8 @@ class PropagateConfig(Strict):
 
 
 def load(path: Path, overrides: Sequence[Override] = ()) -> PropagateConfig:
-    """The configuration in `path` with the overrides put over it; UsageError in one line for what is wrong."""
-    document = read_toml(path)
+    """The configuration in `path`, with overrides; UsageError in one line for the first mistake."""
+    document, source = read_toml(path), input_name(path)
     for override in overrides:
         apply_override(document, override)
     try:
@@ -72,16 +72,16 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> PropagateConfig:
     except ValidationError as error:
         key, message = describe_error(error, PropagateConfig)
         blame = [o.typed for o in overrides if key.partition(".")[0] == o.key.partition(".")[0]]
-        raise UsageError(f"{blame[-1] if blame else path}: {message}") from None
+        raise UsageError(f"{blame[-1] if blame else source}: {message}") from None
     for name in config.schemes:
         try:
             find(name)
         except UsageError as error:
-            raise UsageError(f"{path}: schemes: {error}") from None
+            raise UsageError(f"{source}: schemes: {error}") from None
     if twice := [name for name in config.schemes if config.schemes.count(name) > 1]:
-        raise UsageError(f"{path}: schemes: {twice[0]!r} stands twice; keep one")
+        raise UsageError(f"{source}: schemes: {twice[0]!r} is listed twice; keep one")
     if not config.network:
-        raise UsageError(f"{path}: {NO_NETWORK}")
+        raise UsageError(f"{source}: {NO_NETWORK}")
     return config
 
 

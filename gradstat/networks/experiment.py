@@ -14,7 +14,7 @@ from gradstat.networks.pool import Pool
 from gradstat.networks.provenance import provenance
 from gradstat.networks.tasks import Answer, Experiment, Task, check_answer, memory_of_machine
 from gradstat.runs.folder import RunFolder, run_id
-from gradstat.toml_file import Override
+from gradstat.toml_file import Override, input_name
 
 Answers = dict[Task, Answer]
 
@@ -60,7 +60,7 @@ def prepare(config: PropagateConfig | str | Path, overrides: Sequence[Override] 
     """The experiment of a configuration, built and checked; UsageError for every mistake in it."""
     if isinstance(config, PropagateConfig):
         return Experiment(config.model_copy(update={override.key: override.value for override in overrides}))
-    return Experiment(load(Path(config), overrides), str(config))
+    return Experiment(load(Path(config), overrides), input_name(Path(config)))
 
 
 def run(experiment: Experiment, jobs: int | None = None, fresh: bool = False, progress: Progress = SILENT) -> Outcome:
