@@ -1,4 +1,4 @@
-"""Whole arrays through one activation: y = f(x) and the slope f′(x), by the layer's own compiled kernel."""
+"""y = f(x) and the slope f′(x) of whole arrays, by the compiled kernel of the layer."""
 
 # Kernel code: numba infers the types.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
@@ -35,7 +35,7 @@ def _apply(addresses, shape, constants, x, y, slope):
 
 
 def value_and_slope(case: Case, x: Array) -> tuple[Array, Array]:
-    """f(x) and f′(x) of every entry, to the same bits on every CPU."""
+    """f(x) and f′(x) of every entry; the bytes are the same on every CPU."""
     callback = callback_of(case)
     flat = np.ascontiguousarray(x).reshape(-1)
     y, slope = np.empty_like(flat), np.empty_like(flat)

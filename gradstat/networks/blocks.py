@@ -1,4 +1,4 @@
-"""Kinds of blocks, a table of records: from a table of a configuration to what a network computes."""
+"""The table of kinds of blocks. A kind makes the operation that a table of the configuration describes."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -34,8 +34,7 @@ Params = Mapping[str, Any]
 class BlockKind:
     """One kind of block: its formula, its parameters, and the operation it becomes for features of some shape.
 
-    `build` is None for the one kind that holds blocks itself. With `others`, keys that are no parameters are the
-    layer's own.
+    `build` is None for `residual`, which contains blocks. With `others`, further keys are parameters of the layer.
     """
 
     name: str
@@ -45,25 +44,23 @@ class BlockKind:
     others: bool = field(default=False)
 
     def resolve(self, given: Params) -> dict[str, Any]:
-        """Every parameter with its value; UsageError for an unknown or impossible one."""
-        known = {parameter.name: parameter for parameter in self.parameters}
+        """Every parameter with its value; UsageError for an unknown name or a value that is not allowed."""
+        names = [parameter.name for parameter in self.parameters]
         for name in given:
-            if name not in known and not self.others:
-                raise UsageError(unknown(f"key of {self.name}", name, known))
+            if name not in names and not self.others:
+                raise UsageError(unknown(f"key of {self.name}", name, names))
         for parameter in self.parameters:
             value = given.get(parameter.name, parameter.default)
             if not parameter.domain.contains(value):
-                found = (
-                    f"{parameter.name} = {toml(value)} is impossible"
-                    if parameter.name in given
-                    else (f"{parameter.name} is missing")
+                given_value = f"= {toml(value)} is not allowed" if parameter.name in given else "is missing"
+                raise UsageError(
+                    f"{self.name}: {parameter.name} {given_value}; expected {parameter.domain.description}"
                 )
-                raise UsageError(f"{self.name}: {found}; allowed: {parameter.domain.description}")
         return {parameter.name: parameter.default for parameter in self.parameters} | dict(given)
 
 
 def _activation(params: Params, source: Features) -> Operation:
-    """The elementwise layer that is named, or written as an expression."""
+    """The elementwise layer with the given name or expression."""
     if params["name"] is None and "expression" not in params:
         raise UsageError('activation: name is missing; add one, as name = "relu", or activations = [...] above it')
     table = {key: value for key, value in params.items() if key != "name" or value is not None}
@@ -74,7 +71,7 @@ def _activation(params: Params, source: Features) -> Operation:
     except UsageError as error:
         raise UsageError(str(error).replace("activation: layer 1: ", "activation: ")) from None
     if not case.layer.elementwise:
-        raise UsageError(f"activation: {case.layer.name} is not elementwise; gradstat list layers shows what is")
+        raise UsageError(f"activation: {case.layer.name} is not elementwise; see gradstat list layers")
     return Activation(source, Case(case.layer, case.given))
 
 
@@ -97,13 +94,13 @@ KINDS: dict[str, BlockKind] = {
     for kind in (
         BlockKind(
             "linear",
-            "y = Wx; without width as wide as its input",
+            "y = Wx; the default width is that of its input",
             (Parameter("width", None, OPTIONAL),),
             lambda params, source: Linear(source, params["width"] or math.prod(source)),
         ),
         BlockKind(
             "conv2d",
-            "y = Σ w·x over windows, zeros around the map; without channels as many as in its input",
+            "y = Σ w·x over windows, zeros around the map; by default as many channels as its input",
             (
                 Parameter("channels", None, OPTIONAL),
                 Parameter("kernel_size", 3, WINDOW),
@@ -113,7 +110,7 @@ KINDS: dict[str, BlockKind] = {
             _conv,
         ),
         BlockKind("activation", "y = f(x), any elementwise layer", (Parameter("name", None, NAME),), _activation, True),
-        BlockKind("max_pool2d", "y = the largest of each window", POOLING, _max_pool),
+        BlockKind("max_pool2d", "y = the maximum of each window", POOLING, _max_pool),
         BlockKind("avg_pool2d", "y = the mean of each window", POOLING, _avg_pool),
         BlockKind(
             "dropout",
@@ -131,9 +128,9 @@ KINDS: dict[str, BlockKind] = {
 
 
 def kind_of(table: Params) -> BlockKind:
-    """The kind that a table names; UsageError with the closest one otherwise."""
+    """The kind that a table names; UsageError with the closest name if there is none."""
     if "kind" not in table:
-        raise UsageError(f"kind is missing; allowed: {', '.join(KINDS)}")
+        raise UsageError(f"kind is missing; expected one of {', '.join(KINDS)}")
     name = table["kind"]
     if not isinstance(name, str) or name not in KINDS:
         raise UsageError(unknown("kind of block", str(name), KINDS))

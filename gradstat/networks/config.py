@@ -1,4 +1,4 @@
-"""TOML → the configuration of `propagate`. Blocks are checked where they are built, in `networks.blocks`."""
+"""TOML → the configuration of `propagate`. Blocks are checked in `networks.blocks`, where they are built."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,15 @@ from gradstat.toml_file import Override, apply_override, input_name, read_toml
 LARGEST = 2**16  # features along one dimension
 MOST_REPEATS = 10_000
 FEATURES = "a whole number from 1 to 65536, or [channels, rows, columns]"
-NO_NETWORK = "there is no [[network]]; add one, with its [[network.stage]] of blocks"
-NO_STAGE = "there is no [[network.stage]]; add one with its blocks"
+MOST_CHARACTERS = 100
+NAME = r"^[\p{L}\p{N}][\p{L}\p{N} _.,:+/()√×·=-]*$"
+NAMES = f"a letter or digit, then letters, digits, blanks or _.,:+/()√×·=-, at most {MOST_CHARACTERS} characters"
+NO_NETWORK = "[[network]] is missing; add one with a [[network.stage]] of blocks"
+NO_STAGE = "[[network.stage]] is missing; add one with its blocks"
 
 
 def _features(value: Any) -> Any:
-    """512 and [512] are the same; a list becomes a tuple."""
+    """A tuple: 512 means the same as [512]."""
     return (value,) if isinstance(value, int) and not isinstance(value, bool) else _tuple(value)
 
 
@@ -33,7 +36,7 @@ Table = dict[str, Any]
 
 
 class StageConfig(Strict):
-    """Blocks one after the other, repeated."""
+    """A sequence of blocks, repeated."""
 
     repeat: int = Field(default=1, ge=1, le=MOST_REPEATS, description="a whole number from 1 to 10000")
     blocks: list[Table] = Field(min_length=1, description='a list of tables, as [{ kind = "linear" }]')
@@ -42,7 +45,7 @@ class StageConfig(Strict):
 class NetworkConfig(Strict):
     """One architecture, or one per activation."""
 
-    name: str = Field(default="", description='text, as "vgg"')
+    name: str | None = Field(default=None, pattern=NAME, max_length=MOST_CHARACTERS, description=NAMES)
     activations: list[str] = Field(default_factory=list, description='names of layers, as ["relu", "tanh"]')
     stage: list[Table] = Field(default_factory=list, description="tables in double brackets: [[network.stage]]")
 
@@ -87,7 +90,7 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> PropagateConfig:
 
 def networks_of(config: PropagateConfig) -> list[NetworkConfig]:
     """The architectures of a configuration; UsageError names the one that is wrong."""
-    found = []
+    networks = []
     for number, table in enumerate(config.network, 1):
         try:
             network = NetworkConfig.model_validate(table)
@@ -95,16 +98,16 @@ def networks_of(config: PropagateConfig) -> list[NetworkConfig]:
             raise UsageError(f"network {number}: {describe_error(error, NetworkConfig)[1]}") from None
         if not network.stage:
             raise UsageError(f"network {number}: {NO_STAGE}")
-        found.append(network)
-    return found
+        networks.append(network)
+    return networks
 
 
 def stages_of(network: NetworkConfig) -> list[StageConfig]:
     """The stages of an architecture; UsageError names the one that is wrong."""
-    found = []
+    stages = []
     for number, table in enumerate(network.stage, 1):
         try:
-            found.append(StageConfig.model_validate(table))
+            stages.append(StageConfig.model_validate(table))
         except ValidationError as error:
             raise UsageError(f"stage {number}: {describe_error(error, StageConfig)[1]}") from None
-    return found
+    return stages

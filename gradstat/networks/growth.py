@@ -1,4 +1,4 @@
-"""How fast a scale grows with depth: the slope of ln σ per level, its interval over networks, and the verdict."""
+"""Growth of σ with depth: slope of ln σ per level, its interval over networks, and the verdict."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ LIMIT = math.log(RANGE)
 
 @dataclass(frozen=True)
 class Growth:
-    """The factor per level with its 95 % interval, and what it makes of the whole depth."""
+    """The factor per level with its 95 % interval, and the verdict on the whole depth."""
 
     rate: float
     low: float
@@ -26,9 +26,9 @@ class Growth:
 
 
 def growth(sigmas: Array) -> Growth:
-    """From σ[network, level]: least squares through ln σ of each network, a t-interval over the networks' slopes.
+    """Growth from σ[network, level]: the least-squares slope of ln σ of each network, and a t-interval over networks.
 
-    Where a float64 cannot hold a scale there is no line, and the overflow or underflow is the verdict.
+    If a float64 cannot hold a σ, the slope is NaN, and overflow or underflow decides the verdict.
     """
     networks, depth = sigmas.shape
     if depth < 2 or not np.all(np.isfinite(sigmas) & (sigmas > 0.0)):
@@ -44,14 +44,14 @@ def growth(sigmas: Array) -> Growth:
 
 
 def _beyond_floats(sigmas: Array) -> str:
-    """Where each network's σ first is no positive number: infinite, or 0 in all of them, or it says nothing."""
+    """Exploding (vanishing) if the first σ that is not a positive number is infinite (0) in every network."""
     lost = ~(np.isfinite(sigmas) & (sigmas > 0.0))
-    firsts = {float(row[place.argmax()]) for row, place in zip(sigmas, lost, strict=True) if place.any()}
+    firsts = {float(row[is_lost.argmax()]) for row, is_lost in zip(sigmas, lost, strict=True) if is_lost.any()}
     return EXPLODING if firsts == {math.inf} else VANISHING if firsts == {0.0} else UNDECIDED
 
 
 def verdict(low: float, high: float) -> str:
-    """What the interval of ln(factor over the whole depth) says."""
+    """The verdict from the interval of ln(factor over the whole depth)."""
     if low > LIMIT:
         return EXPLODING
     if high < -LIMIT:

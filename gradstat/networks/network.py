@@ -1,4 +1,4 @@
-"""A configuration → networks: trees of nodes with shapes, sites of their draws, and what a scheme makes of each."""
+"""A configuration → networks: trees of nodes with shapes and sites of draws, and their scalings by a scheme."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from gradstat.networks.schemes import Constants, Scheme
 
 @dataclass(frozen=True)
 class Leaf:
-    """One operation. `level` counts the repetitions of stages from the input, `path` names it within them."""
+    """One operation. `level` counts repetitions of stages from the input, `path` is the position in the tree."""
 
     path: str
     level: int
@@ -37,7 +37,7 @@ class Residual:
 
     @property
     def constants(self) -> Constants:
-        """√(1 + weight²) both ways, from the referee; dx is the sum of what the two paths receive."""
+        """√(1 + weight²) forward and backward, exact; dx is the sum over the two paths."""
         case = Case(find_layer("residual"), {"tau": self.weight, "normalized": False})
         rows = {row.direction: case.exact(row) for row in case.shape.rows if row.cell == ALL}
         y, dx = rows[FORWARD], rows[BACKWARD]
@@ -53,7 +53,7 @@ Node = Leaf | Residual
 class Scaling:
     """y = (f(x) − shift)/divisor and dx = gradient_scale·f′(x)·dy/divisor: what a scheme does to one node.
 
-    `weight_std` is σ of its weights; `normalized` names what of them has exactly that rms (rows, columns, both).
+    `weight_std` is σ of its weights; `normalized` says which of them have exactly that rms: rows, columns or both.
     """
 
     shift: float = 0.0
@@ -65,7 +65,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Network:
-    """An architecture: its name, the shape of one sample of x, its nodes."""
+    """An architecture: its name, the shape of one sample of x, and its nodes."""
 
     name: str
     features: Features
@@ -77,7 +77,7 @@ class Network:
         return self.nodes[-1].level
 
     def rows(self) -> list[Node]:
-        """Every node in the order of results: a residual behind its branch."""
+        """Every node in the order of results: a residual follows its branch."""
         return list(_flat(self.nodes))
 
 
@@ -103,35 +103,35 @@ def label(node: Node) -> str:
 def build(config: PropagateConfig, source: str) -> list[Network]:
     """Every network of a configuration; UsageError names file, network, stage and block."""
     try:
-        found = [network for own in networks_of(config) for network in _expanded(own, config)]
+        networks = [network for table in networks_of(config) for network in _expanded(table, config)]
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from None
-    names = [network.name for network in found]
+    names = [network.name for network in networks]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"{source}: two networks are named {twice[0]!r}; give each a name")
-    return found
+    return networks
 
 
-def _expanded(own: NetworkConfig, config: PropagateConfig) -> Iterator[Network]:
+def _expanded(table: NetworkConfig, config: PropagateConfig) -> Iterator[Network]:
     """One network per activation, or one."""
-    for activation in own.activations or [""]:
-        name = " ".join(word for word in (own.name, activation) if word) or "network"
+    for activation in table.activations or [""]:
+        name = " ".join(word for word in (table.name, activation) if word) or "network"
         try:
-            yield _Builder(activation).network(name, own, config.features)
+            yield _Builder(activation).network(name, table, config.features)
         except UsageError as error:
             raise UsageError(f"network {name!r}: {error}") from None
 
 
 class _Builder:
-    """Counts the sites of one network while it grows."""
+    """Builds one network and numbers its sites."""
 
     def __init__(self, activation: str) -> None:
         self.activation, self.site = activation, 0
 
-    def network(self, name: str, own: NetworkConfig, features: Features) -> Network:
+    def network(self, name: str, table: NetworkConfig, features: Features) -> Network:
         nodes: list[Node] = []
         level, shape = 0, features
-        for number, stage in enumerate(stages_of(own), 1):
+        for number, stage in enumerate(stages_of(table), 1):
             for _ in range(stage.repeat):
                 level += 1
                 try:
@@ -144,7 +144,7 @@ class _Builder:
     def sequence(
         self, tables: Sequence[dict[str, Any]], shape: Features, level: int, path: str
     ) -> tuple[list[Node], Features]:
-        """Blocks one after the other, and the features of the last."""
+        """The nodes of a sequence of blocks, and the features of the last one."""
         nodes: list[Node] = []
         for number, table in enumerate(tables, 1):
             try:
@@ -163,7 +163,8 @@ class _Builder:
         if kind.build is None:
             branch, end = self.sequence(params["branch"], shape, level, path)
             if end != shape:
-                raise UsageError(f"the branch makes {_shape(end)} of {_shape(shape)} features, and is added to them")
+                change = f"the branch maps {_shape(shape)} features to {_shape(end)}"
+                raise UsageError(f"{change}; a residual branch must keep the number of features")
             return Residual(path, level, float(params["weight"]), tuple(branch)), shape
         operation = kind.build(params, shape)
         site, self.site = self.site, self.site + 1
@@ -177,7 +178,7 @@ def _shape(features: Features) -> str:
 
 
 def scalings(network: Network, scheme: Scheme) -> dict[str, Scaling]:
-    """What the scheme does to every node, by path; UsageError where a constant that it needs is not known."""
+    """The scaling of every node by path; UsageError if the exact value of a constant that it needs is unknown."""
     return {node.path: _scaling(node, scheme) for node in network.rows()}
 
 
@@ -185,14 +186,17 @@ def _scaling(node: Node, scheme: Scheme) -> Scaling:
     fans = node.operation.fans if isinstance(node, Leaf) else None
     if fans is not None:
         weight_std = scheme.weight_std(fans)
-        own = Constants(0.0, weight_std * math.sqrt(fans.inputs), weight_std * math.sqrt(fans.outputs) * fans.backward)
-        return Scaling(gradient_scale=scheme.gradient_scale(own), weight_std=weight_std, normalized=scheme.normalized)
+        forward = weight_std * math.sqrt(fans.inputs)
+        linear = Constants(0.0, forward, weight_std * math.sqrt(fans.outputs) * fans.backward)
+        return Scaling(
+            gradient_scale=scheme.gradient_scale(linear), weight_std=weight_std, normalized=scheme.normalized
+        )
     if not scheme.centred:
         return Scaling()
     constants = node.constants if isinstance(node, Residual) else node.operation.constants
     if constants is None or not min(constants.forward, constants.backward) > 0.0:
         raise UsageError(
-            f"{label(node)}: no exact E[y], σ[y], σ[dx] above 0 are known, and the scheme {scheme.name!r} needs them",
-            "schemes that need none: none, xavier, he",
+            f"{label(node)}: the scheme {scheme.name!r} needs exact E[y], σ[y] and σ[dx] above 0, which are unknown",
+            "the schemes none, xavier and he need no constants",
         )
     return Scaling(constants.mean, scheme.divisor(constants), scheme.gradient_scale(constants))

@@ -1,7 +1,9 @@
-"""What the blocks of a network compute, forward and backward, in float64: linear maps with weights.
+"""Operations with weights: what linear layers and convolutions compute, forward and backward, in float64.
 
-An operation is immutable and knows nothing of schemes: it is handed its weights, and predicts what it does to mean and
-σ. Arrays are [sample, features…]; a map is [sample, channel, row, column].
+An operation is immutable, gets its weights as an argument, does not depend on the scheme, and predicts mean and σ of
+its outputs. Arrays are [sample, features…]; a map is [sample, channel, row, column]. Max and average pooling, dropout,
+linear layers and convolutions exist once as kernels in layer_types, which compute one independent patch per draw, and
+once here in NumPy, because the units of a network share weights and inputs and need whole maps.
 """
 
 import math
@@ -25,7 +27,7 @@ Features = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Moments:
-    """What an operation makes of inputs with some mean and σ: mean and σ of y, and rms[dx]/rms[dy]."""
+    """Mean and σ of y, and rms[dx]/rms[dy], for inputs of some mean and σ."""
 
     mean: float
     std: float
@@ -33,7 +35,7 @@ class Moments:
 
 
 class Operation(Protocol):
-    """One step of a network. `fans` where it has weights, `constants` where a scheme may scale it."""
+    """One step of a network. `fans` is None without weights, `constants` is None if no scheme may scale it."""
 
     @property
     def label(self) -> str: ...
@@ -45,7 +47,7 @@ class Operation(Protocol):
     def fans(self) -> Fans | None: ...
     @property
     def draws(self) -> tuple[int, ...]:
-        """The shape of the weights, or of one sample's mask; empty where nothing is drawn."""
+        """The shape of the weights, or of the mask of one sample; empty if nothing is drawn."""
 
     @property
     def kept(self) -> int:
@@ -58,17 +60,17 @@ class Operation(Protocol):
         """The number of products x·dy that a weight's gradient sums for one sample."""
 
     def forward(self, x: Array, drawn: Array | None) -> tuple[Array, Any]:
-        """y, and what the backward pass needs."""
+        """y, and the memory that the backward pass needs."""
 
     def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, Array | None]:
-        """dx, and dW where there are weights."""
+        """dx, and dW or None."""
 
     def moments(self, mean: float, std: float, weight_std: float) -> Moments | None:
-        """The prediction from this layer alone; `weight_std` is σ of a weight. None where there is none."""
+        """The prediction from this layer alone; `weight_std` is σ of a weight. None without a prediction."""
 
 
 def exact_constants(case: Case) -> Constants | None:
-    """E[y], σ[y] and σ[dx] of a layer by gradstat's referee; None where it knows no exact value."""
+    """Exact E[y], σ[y] and σ[dx] of a layer; None if one of them is unknown."""
     rows = {row.direction: case.exact(row) for row in reversed(case.shape.rows) if row.cell == ALL}
     y, dx = rows[FORWARD], rows[BACKWARD]
     return None if y is None or dx is None else Constants(y.mean, math.sqrt(y.var), math.sqrt(dx.var))
@@ -189,7 +191,7 @@ class Conv2d:
         return self._gathered(flat @ _weights(drawn), len(dy)), flat.T @ memory
 
     def moments(self, mean: float, std: float, weight_std: float) -> Moments:
-        """Inputs and outputs at the border meet fewer weights: the mean numbers of taps are what counts."""
+        """Uses mean numbers of taps, since inputs and outputs at the border meet fewer weights."""
         met = self._inside() * self.taps
         read = met * math.prod(self.size) / math.prod(self.source[1:])
         rms = math.hypot(mean, std)
@@ -202,14 +204,14 @@ class Conv2d:
         return rows, columns
 
     def _inside(self) -> float:
-        """The share of all (window, tap) pairs that lies on the map."""
-        share = 1.0
+        """The fraction of all (window, tap) pairs that lies on the map."""
+        fraction = 1.0
         for axis in self._axes():
-            share *= sum(axis.counts) / (len(axis.windows) * self.kernel)
-        return share
+            fraction *= sum(axis.counts) / (len(axis.windows) * self.kernel)
+        return fraction
 
     def _columns(self, x: Array) -> Array:
-        """One row per window, its inputs in PyTorch's order [channel, row, column]."""
+        """One row per window: its inputs in the order [channel, row, column], which is PyTorch's."""
         edge = (self.padding, self.padding)
         padded = np.pad(x, ((0, 0), (0, 0), edge, edge))
         windows = sliding(padded, self.kernel, self.stride)
@@ -246,10 +248,10 @@ def sliding(x: Array, kernel: int, stride: int) -> Array:
 
 
 def check_map(name: str, source: Sequence[int]) -> None:
-    """UsageError where the features are no map."""
+    """UsageError if the features are not a map."""
     if len(source) != 3:
-        found = "×".join(map(str, source))
-        raise UsageError(f"{name} needs a map of channels × rows × columns, and is given {found} features")
+        shape = "×".join(map(str, source))
+        raise UsageError(f"{name} needs a map of channels × rows × columns; its input has {shape} features")
 
 
 def _weights(drawn: Array | None) -> Array:

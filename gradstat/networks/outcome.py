@@ -1,4 +1,4 @@
-"""The answers of all tasks → statistics over networks: a row per block, and a line per architecture and scheme."""
+"""The answers of all tasks → statistics over networks, for every block, and for every architecture and scheme."""
 
 import math
 from collections.abc import Mapping
@@ -32,21 +32,21 @@ class Combination:
     figures: dict[str, Array]  # statistic → [network, row]
     predicted: dict[str, Array]  # statistic → [row]
     whole_cosine: Array  # [network]
-    place: dict[str, int] = field(default_factory=dict)  # path → row
+    row_of: dict[str, int] = field(default_factory=dict)  # path → row
 
     @property
     def networks(self) -> int:
-        """How many there are."""
+        """The number of networks."""
         return len(self.whole_cosine)
 
     def ends(self) -> list[int]:
         """The row of the last block of each level: its y is the level's."""
-        return [self.place[node.path] for node in {node.level: node for node in self.network.nodes}.values()]
+        return [self.row_of[node.path] for node in {node.level: node for node in self.network.nodes}.values()]
 
     def starts(self) -> list[int]:
         """The row of the first block of each level: its dx is the level's."""
         firsts = {node.level: node for node in reversed(self.network.nodes)}
-        return [self.place[firsts[level].path] for level in sorted(firsts)]
+        return [self.row_of[firsts[level].path] for level in sorted(firsts)]
 
     def curve(self, forward: bool) -> tuple[Array, Array]:
         """σ[network, level], of y or of dx, and its prediction, from the input to the output."""
@@ -54,29 +54,29 @@ class Combination:
         return self.figures[name][:, rows], self.predicted[name][rows]
 
     def growth(self, forward: bool) -> Growth:
-        """Per level in the direction in which the pass goes."""
+        """Growth per level, in the direction of the pass."""
         sigmas, _ = self.curve(forward)
         return growth(sigmas if forward else sigmas[:, ::-1])
 
     def last(self, name: str) -> tuple[float, float]:
-        """A statistic of the topmost block that has it, with its standard error."""
+        """A statistic of the last block that has it, with its standard error."""
         return self._of_row(name, -1)
 
     def first(self, name: str) -> tuple[float, float]:
-        """The same of the lowest."""
+        """The same of the first block that has it."""
         return self._of_row(name, 0)
 
     def _of_row(self, name: str, which: int) -> tuple[float, float]:
-        rows = [row for row in range(len(self.place)) if not np.isnan(self.figures[name][:, row]).all()]
+        rows = [row for row in range(len(self.row_of)) if not np.isnan(self.figures[name][:, row]).all()]
         return mean_and_error(self.figures[name][:, rows[which]]) if rows else (math.nan, math.nan)
 
     def worst_cosine(self) -> float:
-        """The smallest mean cosine of any block's weights; NaN where the scheme scales no gradient."""
-        known = self.figures["cosine"].mean(axis=0)
-        return float(np.nanmin(known)) if not np.isnan(known).all() else math.nan
+        """The smallest mean cosine of the weights of a block; NaN if the scheme does not scale the gradient alone."""
+        cosines = self.figures["cosine"].mean(axis=0)
+        return float(np.nanmin(cosines)) if not np.isnan(cosines).all() else math.nan
 
     def end(self, forward: bool) -> Array:
-        """σ[network] where the pass ends: of y at the top, or of dx at the bottom."""
+        """σ[network] at the end of the pass: of y at the output, or of dx at the input."""
         return self.curve(forward)[0][:, -1 if forward else 0]
 
     @property
@@ -98,31 +98,31 @@ class Outcome:
         return [row for combination in self.combinations for row in _rows(combination)]
 
     def find(self, network: str, scheme: str) -> Combination | None:
-        """The combination of these names."""
+        """The combination with these names; None if there is none."""
         named = (c for c in self.combinations if (c.network.name, c.scheme) == (network, scheme))
         return next(named, None)
 
     def names(self) -> list[str]:
-        """The architectures, in their order."""
+        """The names of the architectures in the order of the configuration."""
         return list(dict.fromkeys(c.network.name for c in self.combinations))
 
     def schemes(self) -> list[str]:
-        """The schemes, in their order."""
+        """The names of the schemes in the order of the configuration."""
         return list(dict.fromkeys(c.scheme for c in self.combinations))
 
 
 def outcome(experiment: Experiment, answers: Answers, provenance: dict[str, Any]) -> Outcome:
-    """Everything in the order of the configuration, whatever the order in which it was computed."""
+    """The outcome in the order of the configuration; the order of the answers does not matter."""
     groups: dict[tuple[int, str], list[Task]] = {}
     for task in experiment.tasks():
         groups.setdefault((task.architecture, task.scheme), []).append(task)
-    found = []
-    for (place, scheme), tasks in groups.items():
-        network = experiment.networks[place]
+    combinations = []
+    for (architecture, scheme), tasks in groups.items():
+        network = experiment.networks[architecture]
         paths = [node.path for node in network.rows()]
         measured = [answers[task] for task in tasks if task.number != PREDICTION]
         (theory,) = [answers[task]["figures"] for task in tasks if task.number == PREDICTION]
-        found.append(
+        combinations.append(
             Combination(
                 network,
                 scheme,
@@ -133,12 +133,12 @@ def outcome(experiment: Experiment, answers: Answers, provenance: dict[str, Any]
                 {path: row for row, path in enumerate(paths)},
             )
         )
-    return Outcome(experiment.title, found, provenance)
+    return Outcome(experiment.title, combinations, provenance)
 
 
 def _rows(combination: Combination) -> list[dict[str, Any]]:
     rows = []
-    for place, node in enumerate(combination.network.rows()):
+    for index, node in enumerate(combination.network.rows()):
         row: dict[str, Any] = {
             "network": combination.network.name,
             "scheme": combination.scheme,
@@ -148,12 +148,12 @@ def _rows(combination: Combination) -> list[dict[str, Any]]:
             "networks": combination.networks,
         }
         for name, values in combination.figures.items():
-            row[name], row[f"{name}_se"] = mean_and_error(values[:, place])
-        row |= {f"predicted_{name}": float(values[place]) for name, values in combination.predicted.items()}
-        rows.append({name: _known(value) for name, value in row.items()})
+            row[name], row[f"{name}_se"] = mean_and_error(values[:, index])
+        row |= {f"predicted_{name}": float(values[index]) for name, values in combination.predicted.items()}
+        rows.append({name: _number(value) for name, value in row.items()})
     return rows
 
 
-def _known(value: Any) -> Any:
-    """None for NaN: there is no such number."""
+def _number(value: Any) -> Any:
+    """The value, None for NaN."""
     return None if isinstance(value, float) and math.isnan(value) else value

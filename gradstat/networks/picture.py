@@ -1,4 +1,4 @@
-"""σ against depth, signal on the left and gradient on the right, a row per architecture, a line per scheme."""
+"""A picture of σ against depth: signal left, gradient right, one row per architecture, one line per scheme."""
 
 import math
 from typing import Any
@@ -13,26 +13,26 @@ from gradstat.networks.growth import RANGE
 from gradstat.networks.outcome import Combination, Outcome
 from gradstat.plots.style import GREY, figure, line_styles
 
-FLOOR, CEILING = 1e-6, 1e6  # beyond it a line leaves the panel: where it goes is in the table
-BAND = "#F1F1F1"  # behind the lines: in range
-MARKS = 9  # predictions that are shown along a line
+FLOOR, CEILING = 1e-6, 1e6  # a line beyond them leaves the panel; the table has its end
+BAND = "#F1F1F1"  # the range of "stable", drawn below the lines
+MARKS = 9  # at most, predictions shown along a line
 
 
 def draw(outcome: Outcome) -> Any:
-    """Measured σ as lines, the prediction from single layers as rings beside them."""
+    """A figure with measured σ as lines, and the prediction from single layers as rings."""
     names, schemes = outcome.names(), outcome.schemes()
-    found = figure(8.6, 0.9 + 1.75 * len(names))
-    panels = found.subplots(len(names), 2, sharex=True, sharey="row", squeeze=False)
+    picture = figure(8.6, 0.9 + 1.75 * len(names))
+    panels = picture.subplots(len(names), 2, sharex=True, sharey="row", squeeze=False)
     styles = dict(zip(schemes, line_styles(len(schemes)), strict=True))
     for name, pair in zip(names, panels, strict=True):
-        own = [c for c in outcome.combinations if c.network.name == name]
+        combinations = [c for c in outcome.combinations if c.network.name == name]
         for panel, forward in zip(pair, (True, False), strict=True):
-            for combination in own:
+            for combination in combinations:
                 _line(panel, combination, forward, styles[combination.scheme])
             panel.axhspan(1.0 / RANGE, RANGE, color=BAND, zorder=0)
             panel.set_yscale("log")
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        pair[0].set_ylim(*_limits(own))
+        pair[0].set_ylim(*_limits(combinations))
         for panel in pair:
             panel.yaxis.set_major_locator(LogLocator(numticks=6))
             panel.yaxis.set_minor_locator(NullLocator())
@@ -44,8 +44,8 @@ def draw(outcome: Outcome) -> Any:
     handles: list[Artist] = [Line2D([], [], label=scheme, **style) for scheme, style in styles.items()]
     handles.append(Line2D([], [], color=GREY, linestyle="", marker="o", markerfacecolor="none", label="predicted"))
     handles.append(Patch(facecolor=BAND, label=f"in range: within {RANGE:g}×"))
-    found.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=9)
-    return found
+    picture.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=9)
+    return picture
 
 
 def _line(panel: Any, combination: Combination, forward: bool, style: dict[str, Any]) -> None:
@@ -61,9 +61,9 @@ def _line(panel: Any, combination: Combination, forward: bool, style: dict[str, 
 
 
 def _limits(combinations: list[Combination]) -> tuple[float, float]:
-    """What both panels of a row show."""
+    """The limits of σ that both panels of a row share."""
     with np.errstate(all="ignore"):
         seen = np.concatenate([c.curve(forward)[0].mean(axis=0) for c in combinations for forward in (True, False)])
-    known = seen[np.isfinite(seen) & (seen > 0.0)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (1.0, 1.0)
+    positive = seen[np.isfinite(seen) & (seen > 0.0)]
+    low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
     return max(FLOOR, min(low / 1.6, 0.5 / RANGE)), min(CEILING, max(high * 1.6, 2.0 * RANGE))

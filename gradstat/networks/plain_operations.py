@@ -1,4 +1,4 @@
-"""What the blocks without weights compute: activations, pooling, dropout. Their constants are the referee's."""
+"""Operations without weights: activations, pooling, dropout, in NumPy (see operations.py). Constants are exact."""
 
 import math
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ from gradstat.networks.schemes import Constants
 
 
 class Plain(ABC):
-    """No weights, nothing drawn, y of the shape of x; what is common to all in this module."""
+    """Base of the operations in this module: no weights; by default nothing is drawn and y has the shape of x."""
 
     source: Features
     fans = None
@@ -43,23 +43,23 @@ class Plain(ABC):
     @property
     @abstractmethod
     def case(self) -> Case:
-        """The layer whose constants it has."""
+        """The layer with the same constants."""
 
     @property
     def constants(self) -> Constants | None:
         return _constants(self.case.layer, tuple(self.case.given.items()))
 
     def moments(self, mean: float, std: float, weight_std: float) -> Moments | None:
-        """The referee's values for x ~ N(mean, std²), as if neighbours were independent."""
+        """Exact values for x ~ N(mean, std²) with independent neighbours."""
         if not 0.0 < std < math.inf:
             return None
-        own = exact_constants(replace(self.case, x=Input(mean=mean, std=std)))
-        return None if own is None else Moments(own.mean, own.forward, own.backward)
+        exact = exact_constants(replace(self.case, x=Input(mean=mean, std=std)))
+        return None if exact is None else Moments(exact.mean, exact.forward, exact.backward)
 
 
 @cache
 def _constants(layer: Layer, given: tuple[tuple[str, Any], ...]) -> Constants | None:
-    """Fifty levels ask for the same under every scheme."""
+    """Cached: every level asks for the same constants."""
     return exact_constants(Case(layer, dict(given)))
 
 
@@ -85,7 +85,7 @@ class Activation(Plain):
         return dy * memory, None
 
     def moments(self, mean: float, std: float, weight_std: float) -> Moments | None:
-        """E[f], σ[f] and √E[f′²] by quadrature, only these three: fifty layers ask for them."""
+        """E[f], σ[f] and √E[f′²] by quadrature, alone of all statistics: this is called for every level."""
         if not 0.0 < std < math.inf:
             return None
         case, x = self.elementwise, Input(mean=mean, std=std)
@@ -100,7 +100,7 @@ class Activation(Plain):
 
 @dataclass(frozen=True)
 class Pool2d(Plain):
-    """Windows of a map, in every channel."""
+    """An operation on the windows of every channel of a map."""
 
     source: Features
     kernel: int
@@ -126,7 +126,7 @@ class Pool2d(Plain):
         return Case(find(self.name), {"kernel_size": self.kernel, "stride": self.stride})
 
     def taps(self) -> Iterator[tuple[int, slice, slice]]:
-        """Each tap of a window by its number, with the rows and columns of x that it reads over all windows."""
+        """The number of each tap of a window, with the rows and columns of x that it reads in all windows."""
         _, rows, columns = self.features
         for tap in range(self.kernel**2):
             i, j = divmod(tap, self.kernel)
@@ -134,7 +134,7 @@ class Pool2d(Plain):
 
 
 class MaxPool2d(Pool2d):
-    """y = the largest of each window, dx = the sum of dy over the windows that x is the (first) largest of."""
+    """y = the maximum of each window, dx = the sum of dy over the windows of which x is the (first) maximum."""
 
     name = "max_pool2d"
 
@@ -162,15 +162,15 @@ class AvgPool2d(Pool2d):
 
     def backward(self, dy: Array, drawn: Array | None, memory: Any) -> tuple[Array, None]:
         dx = np.zeros((len(dy), *self.source))
-        share = dy / self.kernel**2
+        part = dy / self.kernel**2
         for _, rows, columns in self.taps():
-            dx[:, :, rows, columns] += share
+            dx[:, :, rows, columns] += part
         return dx, None
 
 
 @dataclass(frozen=True)
 class Dropout(Plain):
-    """y = r·x, dx = r·dy, r = 0 with probability p, else 1/(1 − p), or 1 where not inverted."""
+    """y = r·x, dx = r·dy; r = 0 with probability p, else 1/(1 − p) if inverted, else 1."""
 
     source: Features
     p: float

@@ -1,8 +1,8 @@
-"""The mean-field prediction: σ forward and χ backward, from the constants of single layers at the current input scale.
+"""The mean-field prediction of σ forward and backward, from the constants of single layers at the scale of their input.
 
-Forward, a layer of weights makes σ² = Σ E[w²]·E[x²], and an activation E[f] and Var[f] at that σ. Backward, σ[dx]² =
-χ·σ[dy]² with χ = Σ E[w²] and χ = E[f′²]. Units are taken as normal and independent of each other and of the gradient,
-which wide networks come close to.
+Forward, σ[y]² = Σ E[w²]·E[x²] after weights, and E[f], Var[f] at that σ after an activation. Backward, σ[dx]² =
+χ·σ[dy]² with χ = Σ E[w²] for weights and χ = E[f′²] for an activation. It assumes that units are normal and independent
+of each other and of the gradient, which holds in the limit of wide networks.
 """
 
 import math
@@ -17,7 +17,7 @@ Figures = dict[str, float]
 
 
 class _Recursion:
-    """σ up the network, then down again."""
+    """The recursion of mean and σ, forward and then backward."""
 
     def __init__(self, network: Network, scheme: Scheme, batch: int) -> None:
         self.scalings, self.batch = scalings(network, scheme), batch
@@ -40,8 +40,8 @@ class _Recursion:
             inner_mean, inner_std = self.forward(node.branch, mean, std)
             total = math.hypot(std, node.weight * inner_std)
             return Moments(mean + node.weight * inner_mean, total, math.nan)
-        found = node.operation.moments(mean, std, scaling.weight_std) if std < math.inf else None
-        return found or Moments(math.nan, math.nan, math.nan)
+        moments = node.operation.moments(mean, std, scaling.weight_std) if std < math.inf else None
+        return moments or Moments(math.nan, math.nan, math.nan)
 
     def backward(self, nodes: Sequence[Node], dy: float) -> float:
         for node in reversed(nodes):
@@ -60,7 +60,7 @@ class _Recursion:
 
 
 def predict(network: Network, scheme: Scheme, batch: int) -> dict[str, Figures]:
-    """What the recursion says of every node, by path; NaN where it knows nothing."""
+    """The predicted figures of every node, by path; NaN if unknown."""
     recursion = _Recursion(network, scheme, batch)
     recursion.forward(network.nodes, 0.0, 1.0)
     recursion.backward(network.nodes, 1.0)

@@ -1,8 +1,8 @@
-"""From (seed, network, site, stream) to the numbers of a random network, by the same Philox as everything else.
+"""The draws of a random network: (seed, network, site, stream) → numbers, by the same Philox as all other draws.
 
 Site k of network r has the Philox slot r·2¹⁶ + k. Batch b of a site gives 2048 normals: the first of each pair to
-entries 2048·b + lane, the second to 2048·b + 1024 + lane. The weights of a site are therefore the same standard
-normals under every scheme and in every architecture: schemes are compared on the same draws.
+entries 2048·b + lane, the second to 2048·b + 1024 + lane. The weights of a site are the same standard normals under
+every scheme and in every architecture, so that schemes are compared on the same draws.
 """
 
 # Kernel code: numba infers the types.
@@ -17,7 +17,7 @@ from numba import types
 from gradstat.numerics.jit import compiled
 from gradstat.numerics.normals import LANES, normal_pairs, open_uniform, words
 
-# The streams of networks, far above those of single layers and their pilot (0 to 4 and 16 to 20 in numerics.draws).
+# The streams of networks. Single layers and their pilot use 0 to 4 and 16 to 20 (numerics.draws).
 SIGNAL, UPSTREAM, WEIGHTS, MASK = 256, 257, 258, 259
 NETWORK_STREAM_VERSION = 1  # changes whenever any number of a random network changes
 MOST_SITES = MOST_NETWORKS = 2**16

@@ -1,6 +1,6 @@
-"""Schemes, a table of records: how weights are drawn, what is subtracted and divided, what the gradient is scaled by.
+"""The table of schemes: how weights are drawn, what y is shifted and divided by, what the gradient is scaled by.
 
-Every constant that a scheme uses is the referee's value of the single layer for x, dy ~ N(0, I).
+Every constant of a scheme is the exact value of the single layer for x, dy ~ N(0, I).
 """
 
 import math
@@ -13,17 +13,21 @@ from gradstat.layer_types.record import unknown
 
 @dataclass(frozen=True)
 class Fans:
-    """Weights of one output (`inputs`) and of one input (`outputs`); σ[dx] where each input's weights have norm 1."""
+    """The numbers of weights per output (`inputs`) and per input (`outputs`).
+
+    `backward` is σ[dx] if the weights of each input have norm 1. A stride makes it smaller than 1, since each input
+    then meets only some of its weights (post III).
+    """
 
     inputs: int
     outputs: int
-    backward: float = 1.0  # other than 1 where a stride lets each input meet only some of its weights (post III)
+    backward: float = 1.0
     taps: int = 1  # weights between two channels
 
 
 @dataclass(frozen=True)
 class Constants:
-    """What a layer does to N(0, I): E[y], σ[y] and σ[dx]."""
+    """E[y], σ[y] and σ[dx] of a layer for x, dy ~ N(0, I)."""
 
     mean: float
     forward: float
@@ -32,12 +36,12 @@ class Constants:
 
 @dataclass(frozen=True)
 class Scheme:
-    """One way to scale a network. Layers without weights become y = (f(x) − E[f])/divisor where `centred`."""
+    """One way to scale a network. If `centred`, layers without weights become y = (f(x) − E[f])/divisor."""
 
     name: str
     description: str
     weight_std: Callable[[Fans], float]  # σ of one weight
-    normalized: str = ""  # what the weights are made to have exactly, instead of on average: rows, columns, both
+    normalized: str = ""  # rows, columns or both: which weights have exactly norm 1, instead of on average
     centred: bool = False
     divisor: Callable[[Constants], float] = lambda constants: 1.0  # of y
     gradient_scale: Callable[[Constants], float] = lambda constants: 1.0  # of dx, in the backward pass only
@@ -49,7 +53,7 @@ def over_fan_in(fans: Fans) -> float:
 
 
 def over_fan_out(fans: Fans) -> float:
-    """1/(√fan_out·σ[dx]): Σw² of an input is 1, or what makes σ[dx] = 1 with a stride."""
+    """1/(√fan_out·σ[dx]): σ[dx] is 1; without a stride, Σw² of an input is 1."""
     return 1.0 / (math.sqrt(fans.outputs) * fans.backward)
 
 
@@ -101,7 +105,7 @@ SCHEMES: dict[str, Scheme] = {
 
 
 def find(name: str) -> Scheme:
-    """The scheme of this name; UsageError with the closest one otherwise."""
+    """The scheme of this name; UsageError with the closest name if there is none."""
     if name not in SCHEMES:
         raise UsageError(unknown("scheme", name, SCHEMES))
     return SCHEMES[name]

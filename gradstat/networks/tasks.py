@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, printable
 from gradstat.networks.config import PropagateConfig
 from gradstat.networks.network import Network, build, bytes_needed, scalings
 from gradstat.networks.randomness import NETWORK_STREAM_VERSION
@@ -29,7 +29,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The name of its part."""
+        """The name of the part that keeps its answer."""
         what = "prediction" if self.number == PREDICTION else f"{self.number:05d}"
         return f"{self.architecture:03d}-{self.scheme}-{what}"
 
@@ -55,8 +55,8 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """The name of the configuration file without folder and suffix."""
-        return Path(self.source).stem
+        """The printable name of the configuration file, without folder and suffix."""
+        return printable(Path(self.source).stem)
 
     def tasks(self) -> Iterator[Task]:
         """Every task, the networks of one architecture and scheme together."""
