@@ -225,6 +225,7 @@ def test_forged_parts_are_computed_again(propagate: Run, tmp_path: Path) -> None
         forge(path, body.replace(f'"{whole["task"]}"', f'"{named["task"]}"'))
     code, err = propagate(SMALL, "-q", "-o", "b.csv")
     assert (code, err.count("it is computed again")) == (Exit.DONE, len(bodies)), err
+    assert "Expecting value" not in err
     assert err.count("\n") == len(bodies) + 1
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 

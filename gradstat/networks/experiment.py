@@ -126,9 +126,10 @@ def _kept(experiment: Experiment, tasks: Sequence[Task], folder: RunFolder, prog
 
 def read_part(experiment: Experiment, task: Task, folder: RunFolder) -> Answer:
     """The answer of a finished task; ValueError unless the part is whole and belongs to this run and task."""
+    body = folder.read(task.name)
     try:
-        part: Any = json.loads(folder.read(task.name))
-    except RecursionError:
+        part: Any = json.loads(body)
+    except (ValueError, RecursionError):
         part = None
     if not isinstance(part, dict) or part.keys() != {"run", "task", "answer"}:
         raise ValueError("is not a part of an experiment")

@@ -9,7 +9,7 @@ import numpy as np
 from gradstat.estimation.student import quantile
 from gradstat.networks.randomness import Array
 
-LEVEL = 0.95  # of the interval
+CONFIDENCE = 0.95  # of the interval
 RANGE = 10.0  # over the whole depth: more is exploding, less than 1/10 is vanishing
 VANISHING, STABLE, EXPLODING, UNDECIDED = "vanishing", "stable", "exploding", "undecided"
 LIMIT = math.log(RANGE)
@@ -36,7 +36,7 @@ def growth(sigmas: Array) -> Growth:
     levels = np.arange(depth) - 0.5 * (depth - 1)
     slopes = np.log(sigmas) @ levels / np.sum(levels**2)
     centre = float(slopes.mean())
-    reach = float(slopes.std(ddof=1)) / math.sqrt(networks) * quantile(0.5 + LEVEL / 2.0, networks - 1)
+    reach = float(slopes.std(ddof=1)) / math.sqrt(networks) * quantile(0.5 + CONFIDENCE / 2.0, networks - 1)
     low, high = centre - reach, centre + reach
     with np.errstate(over="ignore"):
         rate, least, most = (float(np.exp(value)) for value in (centre, low, high))
