@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gradstat.cli.app import start
-from gradstat.errors import Exit
+from gradstat.errors import Exit, UsageError
 from gradstat.estimation.run import available_cpus
 from gradstat.networks import experiment, pool
 from gradstat.networks.config import PropagateConfig, load
@@ -358,10 +358,13 @@ def test_an_experiment_is_a_library_call(tmp_path: Path, monkeypatch: pytest.Mon
 
     first = experiment.propagate("net.toml", progress=Recorded())
     assert events == ["net 0 of 16", *(task.name for task in prepare("net.toml").tasks())]
-    again = experiment.propagate(PropagateConfig.model_validate(tomllib.loads(SMALL)), progress=Recorded())
+    again = experiment.propagate(tomllib.loads(SMALL), progress=Recorded())
     assert events[17:] == ["configuration 16 of 16"]
     assert first.rows() == again.rows()
     assert experiment.propagate("net.toml", seed=8).rows() != first.rows()
+    assert len(experiment.propagate("net.toml", settings=["schemes = ['he']"]).rows()) == len(first.rows()) / 2
+    with pytest.raises(UsageError, match="seed = -1 is"):
+        experiment.propagate("net.toml", seed=-1)
 
 
 @pytest.mark.usefixtures("inline")

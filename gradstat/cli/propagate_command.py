@@ -50,11 +50,8 @@ def command(
     from gradstat.networks.summary import picture, report
     from gradstat.plots.kinds import check
     from gradstat.text.formats import save
-    from gradstat.toml_file import Override, parse_override
 
-    overrides = [parse_override(text) for text in settings]
-    overrides += [Override("seed", seed, f"--seed {seed}")] if seed is not None else []
-    experiments = [prepare(path, overrides) for path in configs]
+    experiments = [prepare(path, seed, settings) for path in configs]
     titles = [experiment.title for experiment in experiments]
     if twice := [title for title in titles if titles.count(title) > 1]:
         raise UsageError(f"two configurations are named {twice[0]!r}; rename one")

@@ -67,7 +67,11 @@ class PropagateConfig(Strict):
 
 def load(path: Path, overrides: Sequence[Override] = ()) -> PropagateConfig:
     """The configuration in `path`, with overrides; UsageError in one line for the first mistake."""
-    document, source = read_toml(path), input_name(path)
+    return of_document(read_toml(path), overrides, input_name(path))
+
+
+def of_document(document: Table, overrides: Sequence[Override], source: str) -> PropagateConfig:
+    """The configuration in a table, with overrides; `source` is the name that messages begin with."""
     for override in overrides:
         apply_override(document, override)
     try:

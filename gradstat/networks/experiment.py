@@ -1,22 +1,25 @@
 """A whole experiment as one call: read what an earlier run finished, compute the rest, and collect the outcome."""
 
 import json
+import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from gradstat.errors import Interrupted, UsageError
 from gradstat.estimation.run import available_cpus
-from gradstat.networks.config import PropagateConfig, load
+from gradstat.networks.config import load, of_document
 from gradstat.networks.outcome import Outcome, outcome
 from gradstat.networks.pool import Pool
 from gradstat.networks.provenance import provenance
 from gradstat.networks.tasks import Answer, Experiment, Task, check_answer, memory_of_machine
 from gradstat.runs.folder import RunFolder, run_id
-from gradstat.toml_file import Override, input_name
+from gradstat.toml_file import Override, input_name, parse_override
 
 Answers = dict[Task, Answer]
+Configuration = str | os.PathLike[str] | Mapping[str, Any]
 
 
 class Progress:
@@ -40,27 +43,41 @@ SILENT = Progress()
 
 
 def propagate(
-    config: PropagateConfig | str | Path,
+    configuration: Configuration,
     *,
     seed: int | None = None,
+    settings: Iterable[str] = (),
     jobs: int | None = None,
     fresh: bool = False,
     progress: Progress = SILENT,
 ) -> Outcome:
     """Draw random networks, pass signal and gradient through them, and measure every layer under every scheme.
 
-    `config` is a configuration or the path of one. Finished networks are kept in results/<run id>/, and the same call
-    continues an interrupted one; `fresh` computes them again. `jobs` is the number of worker processes.
+    Finished networks are kept in ./results (or $GRADSTAT_RESULTS). The same call continues after an interrupt and gives
+    the same numbers as an unbroken one.
+
+    Arguments:
+        configuration: the path of a TOML file, or its content as a dictionary.
+        seed: a whole number below 2**64; equal seeds give equal numbers.
+        settings: overrides of other keys of the configuration, as "networks = 4".
+        jobs: worker processes; all processors by default, as far as memory allows.
+        fresh: delete finished networks of an earlier call, and compute them again.
+        progress: receives the events of the call.
+
+    Raises: `errors.UsageError` for a mistake in the configuration, before anything is computed; `errors.Interrupted`
+        after a Ctrl-C.
     """
-    overrides = [] if seed is None else [Override("seed", seed, f"seed={seed}")]
-    return run(prepare(config, overrides), jobs, fresh, progress)
+    return run(prepare(configuration, seed, settings), jobs, fresh, progress)
 
 
-def prepare(config: PropagateConfig | str | Path, overrides: Sequence[Override] = ()) -> Experiment:
+def prepare(configuration: Configuration, seed: int | None = None, settings: Iterable[str] = ()) -> Experiment:
     """The experiment of a configuration, built and checked; UsageError for every mistake in it."""
-    if isinstance(config, PropagateConfig):
-        return Experiment(config.model_copy(update={override.key: override.value for override in overrides}))
-    return Experiment(load(Path(config), overrides), input_name(Path(config)))
+    overrides = [parse_override(text) for text in settings]
+    overrides += [Override("seed", seed, f"--seed {seed}")] if seed is not None else []
+    if isinstance(configuration, Mapping):
+        return Experiment(of_document(deepcopy(dict(configuration)), overrides, "configuration"))
+    path = Path(configuration)
+    return Experiment(load(path, overrides), input_name(path))
 
 
 def run(experiment: Experiment, jobs: int | None = None, fresh: bool = False, progress: Progress = SILENT) -> Outcome:
