@@ -21,7 +21,8 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig, load
 from gradstat.errors import UsageError
 from gradstat.estimation.callbacks import callback_of
-from gradstat.estimation.run import disagreements, run
+from gradstat.estimation.run import run
+from gradstat.estimation.significance import disagreements
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.expression.derivative import LARGEST_PROGRAM, program
 from gradstat.layer_types.expression.emit import source

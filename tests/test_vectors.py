@@ -11,8 +11,8 @@ from scipy import integrate, special, stats
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
-from gradstat.estimation.run import ResultRow, disagreements, run
-from gradstat.estimation.significance import z_bound
+from gradstat.estimation.run import ResultRow, run
+from gradstat.estimation.significance import disagreements, z_bound
 from gradstat.layer_types.branches import BRANCHES, MAXOUT
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact import ratios

@@ -21,8 +21,9 @@ from gradstat.errors import Exit
 from gradstat.estimation.engines import threads
 from gradstat.estimation.estimates import estimates
 from gradstat.estimation.groups import Group
-from gradstat.estimation.multiple_testing import FAMILY_WISE, holm, level, quantile
-from gradstat.estimation.run import PILOT_DRAWS, centres, sample
+from gradstat.estimation.multiple_testing import holm, level, quantile
+from gradstat.estimation.run import PILOT_DRAWS, ResultRow, centres, sample
+from gradstat.estimation.significance import FAMILY_WISE
 from gradstat.layer_types import registry as layer_table
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD, Exact
@@ -247,13 +248,14 @@ RATES = ("sigmoid", "tanh", "relu")
 
 @cache
 def runs() -> list[dict[Any, Any]]:
-    """For each seed the estimates of every row, as `sampled.sample` returns them."""
+    """For each seed every row, as `sampled.sample` returns them."""
     group = Group([Case(find(name)) for name in RATES])
     group.centres[:] = centres(sample(group, PILOT_DRAWS, 10**6, PILOT, 1, threads).total())
     found = []
     for seed in SEEDS:
         rows = sample(group, DRAWS, seed, 0, 1, threads).total()
-        found.append({key_of(*row): estimates(acc) for row, acc in zip(group.rows, rows, strict=True)})
+        lines = [ResultRow(*row, estimates(a), a, None) for row, a in zip(group.rows, rows, strict=True)]
+        found.append({key_of(line.case, line.row): line for line in lines})
     return found
 
 
@@ -313,8 +315,9 @@ def test_a_sample_without_an_error_decides_nothing() -> None:
     """All draws alike, or a few that make up the sum: the error bar says nothing."""
     real = next(iter(runs()[0].values()))
     claim = claim_of("0.399")
-    for fake in (replace(real, mean=0.399, mean_se=0.0), replace(real, mean=0.399, mean_se=1e-9, kurtosis=1e6)):
-        (outcome,) = first_verdicts([claim], {claim.key: fake})
+    for fake in ({"mean_se": 0.0}, {"mean_se": 1e-9, "kurtosis": 1e6}):
+        row = replace(real, estimates=replace(real.estimates, mean=0.399, **fake))
+        (outcome,) = first_verdicts([claim], {claim.key: row})
         assert outcome.verdict == "undecided"
 
 
@@ -369,6 +372,7 @@ def test_undecided_is_exit_3(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_referees_that_disagree_are_an_internal_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It costs the claim about that number alone: the verdicts of the other claims are kept."""
     right = find("relu")
 
     def wrong(params: Any, row: Any, x: Any, dy: Any) -> Exact | None:
@@ -376,10 +380,23 @@ def test_referees_that_disagree_are_an_internal_error(
         return exact and replace(exact, mean=exact.mean + 0.01 * (row.direction == FORWARD))
 
     monkeypatch.setitem(layer_table.LAYERS, "relu", replace(right, referee=wrong))
-    assert start(["verify", write(tmp_path, RELU)]) == Exit.INTERNAL
-    message = capsys.readouterr().err
-    assert "relu forward mean" in message
-    assert message.count("\n") == 1
+    std = RELU.replace("relu-mean", "relu-std").replace('"mean"', '"std"').replace("0.3989", "0.5838")
+    gradient = RELU.replace("relu-mean", "relu-dx").replace('"forward"', '"backward"').replace("0.3989", "0")
+    path = write(tmp_path, "\n".join((RELU, std, gradient)))
+    assert start(["verify", "--format", "json", path]) == Exit.INTERNAL
+    out, err = capsys.readouterr()
+    assert "relu-mean: relu forward mean is " in err
+    assert "please report it" in err
+    assert err.count("\n") == 1
+    assert [row["verdict"] for row in json.loads(out)] == ["undecided", "confirmed", "confirmed"]
+    assert start(["verify", write(tmp_path, std)]) == Exit.DONE  # no claim asks about the mean
+
+
+@pytest.mark.parametrize(("layer", "mean"), [("hardsigmoid", 20), ("hardtanh", 20), ("tanh", 25), ("sigmoid", 33)])
+def test_a_claim_about_a_saturated_layer(layer: str, mean: int, tmp_path: Path) -> None:
+    """Right, and no business of the gradient's, which no sample sees."""
+    text = RELU.replace('"relu"', f'"{layer}"\ninput = {{ mean = {mean} }}').replace("0.3989", "1")
+    assert start(["verify", "-q", write(tmp_path, text)]) == Exit.DONE
 
 
 # Faces --------------------------------------------------------------------------------------------------------------

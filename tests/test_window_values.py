@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.estimation.run import disagreements, run
+from gradstat.estimation.run import run
+from gradstat.estimation.significance import disagreements
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact.order_statistics import windows_won
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Exact

@@ -21,7 +21,8 @@ def command(output: Output) -> int:
 
 def examine(output: Output) -> int:
     """The facts, and whether relu comes out right."""
-    from gradstat.estimation.run import available_cpus, disagreements, run
+    from gradstat.estimation.run import available_cpus, run
+    from gradstat.estimation.significance import disagreements
     from gradstat.layer_types.case import Case
     from gradstat.layer_types.registry import find
     from gradstat.numerics import jit

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gradstat.cli.app import say
 from gradstat.cli.options import PATH, Count, Jobs, Seed, output_options
 from gradstat.cli.output import Output
 from gradstat.errors import Exit, UsageError
@@ -43,7 +44,7 @@ def command(
 
     CLAIMS are TOML files, folders of them, or - for standard input; without any, configs/claims.
     """
-    from gradstat.estimation.multiple_testing import FAMILY_WISE
+    from gradstat.estimation.significance import FAMILY_WISE
     from gradstat.verification.claims import load
     from gradstat.verification.reports import append_github_summary, report
     from gradstat.verification.verify import verify
@@ -78,7 +79,12 @@ def by_file(claims: "list[Claim]") -> "list[list[Claim]]":
 
 
 def exit_code(outcomes: "list[Outcome]") -> int:
-    """1 where a claim is not as expected, 3 where the only trouble is that one stays undecided."""
+    """70 where gradstat contradicts itself, 1 where a claim is not as expected, 3 where claims only stay undecided."""
+    contradictions = [outcome for outcome in outcomes if outcome.contradiction]
+    for outcome in contradictions:
+        say(f"{outcome.claim.id}: {outcome.detail}; gradstat is wrong about this layer; please report it")
+    if contradictions:
+        return Exit.INTERNAL
     wrong = [outcome for outcome in outcomes if not outcome.as_expected]
     if any(outcome.verdict != "undecided" for outcome in wrong):
         return Exit.CHECK_FAILED

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-FAMILY_WISE = 1e-6
-AGREEMENT, REFUTING, CONFIRMING = 0.5, 0.25, 0.25  # shares of it
+from gradstat.estimation.significance import FAMILY_WISE
+
+AGREEMENT, REFUTING, CONFIRMING = 0.5, 0.25, 0.25  # shares of FAMILY_WISE
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,3 @@ def holm(scores: Sequence[float], alpha: float, family: int) -> list[HolmDecisio
         tests[index] = HolmDecision(passed, critical_z)
         rejected += passed
     return [tests[index] for index in range(len(scores))]
-
-
-def bonferroni(alpha: float, tests: int) -> float:
-    """Standard errors that all of so many values stay within."""
-    return quantile(alpha / max(tests, 1))

@@ -15,7 +15,7 @@ from gradstat.estimation.groups import Group, groups
 from gradstat.estimation.merge_tree import Accumulators, MergeTree, Node
 from gradstat.estimation.precision import Target, allowed, seen
 from gradstat.estimation.segments import Segment, SegmentSnapshot, moments, segments, snapshot
-from gradstat.estimation.significance import FEWEST, z_bound, z_score
+from gradstat.estimation.significance import score
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact, Row
@@ -39,19 +39,13 @@ class ResultRow:
 
     @property
     def z_mean(self) -> float | None:
-        """(mean − exact) in standard errors, as a normal score; None without a referee."""
-        return None if self.exact is None else self.score(self.estimates.mean, self.exact.mean, self.estimates.mean_se)
+        """(mean − exact) in standard errors, as a normal score; None where the mean is not judged."""
+        return score(self, "mean").z
 
     @property
     def z_std(self) -> float | None:
-        """(std − exact) in standard errors, as a normal score; None without a referee."""
-        if self.exact is None:
-            return None
-        return self.score(self.estimates.std, math.sqrt(self.exact.var), self.estimates.std_se)
-
-    def score(self, value: float, exact: float, error: float) -> float:
-        """(value − exact)/error as a normal score."""
-        return z_score(value, exact, error, self.estimates.std, self.degrees)
+        """(std − exact) in standard errors, as a normal score; None where the std is not judged."""
+        return score(self, "std").z
 
 
 class RunListener(Protocol):
@@ -215,15 +209,6 @@ def centres(pilot: Accumulators) -> Accumulators:
     """
     found = [estimates(row) for row in pilot]
     return np.array([0.0 if abs(e.mean) <= 5.0 * e.mean_se else e.mean for e in found])
-
-
-def disagreements(lines: Sequence[ResultRow]) -> list[tuple[ResultRow, str, float]]:
-    """The lines whose |z| is beyond the bound for the number of z-scores in the run: (line, statistic, z)."""
-    judged = [line for line in lines if line.estimates.n >= FEWEST]
-    scores = [(line, name, z) for line in judged for name, z in (("mean", line.z_mean), ("std", line.z_std))]
-    known = [(line, name, z) for line, name, z in scores if z is not None]
-    bound = z_bound(len(known))
-    return [(line, name, z) for line, name, z in known if not abs(z) <= bound]
 
 
 def available_cpus() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradstat.errors import UsageError
-from gradstat.estimation.significance import SOURCE_BOUND, z_bound
+from gradstat.estimation.significance import SOURCE_BOUND, bound_of
 from gradstat.layer_types.record import ALL, FORWARD
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
@@ -92,7 +92,7 @@ def of_result(result: Result) -> Scores:
         for name, letter in STATISTICS.items()
         if row.get(f"z_{name}") is not None
     ]
-    bound = z_bound(len(scores))
+    bound = bound_of(score.z for score in scores)
     return Scores(scores, bound, "family-wise bound", "z = (estimate − exact) / standard error", "estimates")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradstat.estimation.significance import ROUNDING, z_bound, z_score
+from gradstat.estimation.significance import ROUNDING, beyond, z_bound, z_score
 from gradstat.estimation.student import DEGREES
 from gradstat.results.overview import title
 from gradstat.results.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
@@ -60,7 +60,7 @@ class Comparison:
     @property
     def beyond(self) -> list[Difference]:
         """The scores that chance does not explain; NaN is one."""
-        return [score for score in self.scores if score.z is not None and not abs(score.z) <= self.bound]
+        return [score for score in self.scores if score.z is not None and beyond(score.z, self.bound)]
 
     @property
     def agree(self) -> bool:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.errors import UsageError
-from gradstat.estimation.significance import z_bound
+from gradstat.estimation.significance import beyond, bound_of
 from gradstat.estimation.student import DEGREES
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases_of
@@ -54,8 +54,8 @@ def overview(result: Result) -> Table:
     assumed = next(iter(shared)) if len(shared) == 1 else _DEFAULTS
     lines = [line for row in rows for line in _lines(row, printed, assumed)]
     scores = [line[-1] for line in lines]
-    bound = z_bound(sum(z is not None for z in scores))
-    wrong = frozenset((i, "z") for i, z in enumerate(scores) if z is not None and not abs(z) <= bound)
+    bound = bound_of(scores)
+    wrong = frozenset((i, "z") for i, z in enumerate(scores) if z is not None and beyond(z, bound))
     notes = _notes(rows, assumed, exact_known=any(z is not None for z in scores))
     return Table(COLUMNS, lines, notes=notes, wrong=wrong)
 
@@ -127,6 +127,8 @@ def _notes(rows: Sequence[Row], assumed: tuple[str, str], exact_known: bool) -> 
         meaning += f", from the spread of {' or '.join(map(str, sorted(spreads)))} randomizations"
     if exact_known:
         meaning += "; z = (estimate − exact) / standard error" + (", as a normal score" if spreads else "")
+    if any(row["exact_mean"] is not None and None in (row["z_mean"], row["z_std"]) for row in rows):
+        meaning += "; there is no z where too few draws, rare events or heavy tails leave nothing to judge by"
     return f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}", meaning
 
 

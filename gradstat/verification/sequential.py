@@ -1,4 +1,4 @@
-"""Claims that are sampled: estimates of their rows, the agreement with the exact referee, and look after look."""
+"""Claims that are sampled: their rows, which must agree with exact values, and look after look where there are none."""
 
 import math
 from collections import defaultdict
@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gradstat.errors import GradstatError
-from gradstat.estimation.multiple_testing import AGREEMENT, CONFIRMING, REFUTING, HolmDecision, bonferroni, holm, level
-from gradstat.estimation.significance import SOURCE_BOUND
+from gradstat.estimation.multiple_testing import AGREEMENT, CONFIRMING, REFUTING, HolmDecision, holm, level
+from gradstat.estimation.significance import SOURCE_BOUND, Disagreement, contradictions
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.statistics import STATISTICS, exact_bases
+from gradstat.layer_types.statistics import STATISTICS
 from gradstat.verification.claims import Claim, key_of
 from gradstat.verification.verdicts import CONFIRMED, UNDECIDED, Measured, Outcome, judge, source_error
 
@@ -20,15 +19,10 @@ if TYPE_CHECKING:
 LOOK_NUMBERS, FEWEST, MOST = 2**22, 2**16, 2**20  # of the first look: numbers drawn, and the draws they may make
 GROWTH = 4  # from look to look
 TAILS = 1e-3  # kurtosis/n beyond which a mean of n squares is not normal enough to be judged by its standard error
-ROUNDING = 1e-12  # of a row's own scale
 HOEFFDING = 0.56  # √(ln(2/p)/2n) for p ≤ 10⁻⁶, in multiples of the normal quantile/√n
 FUTILITY_MARGIN = 5.0  # standard errors by which an estimate may yet move
 
-Samples = Mapping[Any, Any]  # key of a row → its estimates
-
-
-class RefereesDisagree(GradstatError):
-    """Sampling contradicts the exact value: gradstat itself is wrong."""
+Samples = Mapping[Any, "ResultRow"]  # key of a row → the row
 
 
 def first_look(case: Case) -> int:
@@ -37,54 +31,29 @@ def first_look(case: Case) -> int:
     return min(max(LOOK_NUMBERS // numbers, FEWEST), MOST)
 
 
-def sample(
-    claims: Sequence[Claim], draws: Callable[[Case], int], seed: int, jobs: int, family_wise: float | None = None
-) -> Samples:
-    """Estimates of every row that a claim is about. With `family_wise`: RefereesDisagree where a referee differs."""
+def sample(claims: Sequence[Claim], draws: Callable[[Case], int], seed: int, jobs: int) -> Samples:
+    """Every row of the cases that claims are about."""
     from gradstat.estimation.run import run
 
     sizes: dict[int, dict[Any, Case]] = defaultdict(dict)
     for claim in claims:
         sizes[draws(claim.case)].setdefault(claim.key[:-2], claim.case)
     lines = [line for n, cases in sizes.items() for line in run(list(cases.values()), n, seed, jobs)]
-    if family_wise is not None:
-        check_agreement(lines, family_wise * AGREEMENT)
-    return {key_of(line.case, line.row): line.estimates for line in lines}
+    return {key_of(line.case, line.row): line for line in lines}
 
 
-def check_agreement(lines: "Sequence[ResultRow]", alpha: float) -> None:
-    """Every exactly known quantity against its estimate; Bonferroni over all of them."""
-    scores = [(line, name, z) for line in lines for name, z in z_scores(line).items()]
-    bound = bonferroni(alpha, len(scores))
-    for line, name, z in sorted(scores, key=lambda score: -abs(score[2])):
-        if not abs(z) <= bound:
-            raise RefereesDisagree(
-                f"{line.case.title} {line.row.direction} {name}: sampling is {z:+.1f} standard errors from the exact "
-                f"value, and chance allows {bound:.1f}",
-                "gradstat is wrong about this layer; please report it",
-            )
-
-
-def z_scores(line: "ResultRow") -> dict[str, float]:
-    """(estimate − exact)/error of every quantity that has all three; none where the tails are too heavy for so few."""
-    e, exact = line.estimates, line.exact
-    if exact is None or (exact.kurtosis or 0.0) > TAILS * e.n or e.kurtosis > TAILS * e.n:
-        return {}
-    scores = {}
-    for name, value in exact_bases(exact).items():
-        error = getattr(e, f"{name}_se", None)
-        if value is None or error is None:
-            continue
-        found = getattr(e, name)
-        scale = ROUNDING * (abs(value) + math.sqrt(exact.var))
-        away = found - value
-        scores[name] = 0.0 if abs(away) <= scale else away / error if error > 0.0 else math.inf
-    return scores
+def check_agreement(claims: Sequence[Claim], samples: Samples, family_wise: float) -> dict[str, Disagreement]:
+    """The claims, by id, about a number whose exact value a sample contradicts: gradstat itself is wrong there."""
+    quantities = {claim.id: (claim.key, STATISTICS[claim.config.statistic].base) for claim in claims}
+    sampled = [(samples[key], base) for key, base in set(quantities.values())]
+    found = contradictions(sampled, family_wise * AGREEMENT)
+    wrong = {(key_of(d.row.case, d.row.row), d.statistic): d for d in found}
+    return {name: wrong[quantity] for name, quantity in quantities.items() if quantity in wrong}
 
 
 def measure(claim: Claim, samples: Samples) -> Measured:
     """The claimed number as sampled, with its standard error: nan where it has none, infinite where it has none yet."""
-    e, statistic = samples[claim.key], STATISTICS[claim.config.statistic]
+    e, statistic = samples[claim.key].estimates, STATISTICS[claim.config.statistic]
     base, error = getattr(e, statistic.base), getattr(e, f"{statistic.base}_se", math.nan)
     if statistic.base == "zero_fraction":
         error = HOEFFDING / math.sqrt(e.n)  # holds for every share of every set of slots

@@ -44,6 +44,7 @@ class Outcome:
     should_print: str | None = None
     draws_needed: int | None = None
     detail: str = ""
+    contradiction: bool = False  # sampling and the exact value contradict each other: gradstat is wrong
 
     @property
     def as_expected(self) -> bool:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradstat.estimation.multiple_testing import FAMILY_WISE
+from gradstat.estimation.significance import FAMILY_WISE
 from gradstat.layer_types.record import Exact
 from gradstat.layer_types.statistics import exact_bound, exact_value, unit_error
 from gradstat.verification.claims import Claim
 from gradstat.verification.matrix_claims import judge_matrix
-from gradstat.verification.sequential import Samples, first_look, judge_looks, measure, sample
+from gradstat.verification.sequential import Samples, check_agreement, first_look, judge_looks, measure, sample
 from gradstat.verification.verdicts import UNDECIDED, Measured, Outcome, judge
 
 DEFAULT_MAX = 2**32
@@ -30,9 +30,12 @@ def verify(
     referee = _referee()
     outcomes = {claim.id: judge_matrix(claim) for claim in claims if claim.is_matrix}
     numbers = [claim for claim in claims if not claim.is_matrix]
-    samples = {} if quick else sample(numbers, lambda case: min(first_look(case), max_samples), seed, jobs, family_wise)
+    samples = {} if quick else sample(numbers, lambda case: min(first_look(case), max_samples), seed, jobs)
+    wrong = {} if quick else check_agreement(numbers, samples, family_wise)
     for claim in numbers:
         outcome = _judge_exact(claim, referee(claim), samples)
+        if claim.id in wrong:
+            outcome = Outcome(claim, None, UNDECIDED, detail=str(wrong[claim.id]), contradiction=True)
         if outcome is not None:
             outcomes[claim.id] = outcome
     rest = [claim for claim in numbers if claim.id not in outcomes]
