@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradstat.cli.app import emit, say
+from gradstat.cli.completion import Config
 from gradstat.cli.options import PATH, Jobs, Name, Seed, debug_option
 from gradstat.cli.output import terminal
 from gradstat.cli.progress import running_bar
@@ -27,7 +28,7 @@ Report = Callable[[str], None]
 
 
 @click.command()
-@click.argument("configs", nargs=-1, required=True, type=PATH, metavar="CONFIG...")
+@click.argument("configs", nargs=-1, required=True, type=Config("propagate"), metavar="CONFIG...")
 @click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
 @click.option("-j", "--jobs", type=Jobs(), help="Worker processes; all processors where it is left out.")
 @click.option(
@@ -70,6 +71,8 @@ def command(
 ) -> int:
     """Draw random networks, pass signal and gradient through them, and measure every layer under every scheme.
 
+    CONFIG is a TOML file, or the name of a shipped configuration (gradstat list configs).
+
     Finished networks are kept in results/<run id>/; the same command continues where it was interrupted.
     """
     from gradstat.estimation.run import available_cpus
@@ -78,14 +81,16 @@ def command(
     from gradstat.networks.parts import Parts
     from gradstat.networks.provenance import provenance
     from gradstat.networks.tasks import Experiment
+    from gradstat.shipped import resolve
     from gradstat.toml_file import Override, parse_override
 
     overrides = [parse_override(text) for text in settings]
     overrides += [Override("seed", seed, f"--seed {seed}")] if seed is not None else []
+    typed = " ".join(["gradstat propagate", *map(str, configs), *(override.typed for override in overrides)])
+    configs = tuple(resolve(path, "propagate") for path in configs)
     experiments = [Experiment(load(path, overrides), str(path)) for path in configs]
     drawn = _drawings(configs, output, pictures)
     _check(output, drawn)
-    typed = " ".join(["gradstat propagate", *map(str, configs), *(override.typed for override in overrides)])
     outcomes = []
     for path, experiment in zip(configs, experiments, strict=True):
         parts = Parts(experiment)

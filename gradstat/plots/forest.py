@@ -136,12 +136,13 @@ def _verification(path: Path) -> list[dict[str, Any]] | None:
     import pyarrow.parquet as pq
 
     try:
-        with path.open("rb") as handle:
-            if not {"id", "verdict", "source_z"} <= set(pq.read_schema(handle).names):
-                return None
-            handle.seek(0)
-            rows: list[dict[str, Any]] = pq.read_table(handle, columns=["id", "verdict", "source_z"]).to_pylist()
-            return rows
+        if not path.is_file():
+            return None
+        parquet = pq.ParquetFile(pa.BufferReader(path.read_bytes()))
+        if not {"id", "verdict", "source_z"} <= set(parquet.schema_arrow.names):
+            return None
+        rows: list[dict[str, Any]] = parquet.read(columns=["id", "verdict", "source_z"], use_threads=False).to_pylist()
+        return rows
     except pa.ArrowInvalid:
         return None
     except OSError as error:

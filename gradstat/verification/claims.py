@@ -54,6 +54,12 @@ class ClaimConfig(Strict):
     expect: Literal["confirmed", "imprecise", "refuted"] = "confirmed"
 
 
+class ClaimsFile(Strict):
+    """A file of claims."""
+
+    claim: list[ClaimConfig] = Field(min_length=1, description="one table or more, in double brackets: [[claim]]")
+
+
 @dataclass(frozen=True)
 class Claim:
     """A claim whose layer, statistic and value have been understood."""
