@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gradstat.errors import LONGEST_NAME, UsageError
+from gradstat.toml_file import is_stdin
 
 SUFFIX = ".toml"
 MOST_FILES = 5  # files of the current folder that a message lists
@@ -51,7 +52,7 @@ def resolve(given: Path, command: str) -> Path:
     """
     name = str(given)
     path = paths().get(name)
-    if os.path.exists(given) and not (path and os.path.isdir(given)):
+    if is_stdin(given) or (os.path.exists(given) and not (path and os.path.isdir(given))):
         return given
     if path is not None:
         if (other := _read(path).command) != command:

@@ -39,8 +39,8 @@ def command(
 ) -> int:
     """Decide for published constants whether they are right to the digits they print.
 
-    CLAIMS are TOML files, folders of them, or - for standard input; without any, the claims that
-    gradstat ships. --quick leaves a claim undecided (exit code 3) where no exact value is known: only sampling decides it.
+    CLAIMS are TOML files, folders of them, or - for standard input; without any, the claims that gradstat ships.
+    --quick leaves a claim undecided (exit code 3) where no exact value is known: only sampling decides it.
     """
     from gradstat import shipped
     from gradstat.estimation.multiple_testing import FAMILY_WISE
