@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gradstat.cli.app import emit
 from gradstat.cli.options import PATH, Count, Jobs, Seed, output_options
 from gradstat.cli.output import Output
 from gradstat.errors import Exit, UsageError
@@ -44,12 +45,18 @@ def command(
     """
     from gradstat import shipped
     from gradstat.estimation.multiple_testing import FAMILY_WISE
-    from gradstat.verification.claims import load
-    from gradstat.verification.reports import append_github_summary, report
+    from gradstat.verification.claims import MalformedClaim, load
+    from gradstat.verification.reports import annotation, append_github_summary, report
     from gradstat.verification.verify import verify
 
     given = claims or (shipped.claims(),)
-    chosen = [claim for claim in load(given) if only is None or fnmatch.fnmatchcase(claim.id, only)]
+    try:
+        loaded = load(given)
+    except MalformedClaim as error:
+        if output.format_name == "github":
+            emit(annotation(error.path, error.line, "malformed claim", error.message) + "\n")
+        raise
+    chosen = [claim for claim in loaded if only is None or fnmatch.fnmatchcase(claim.id, only)]
     if not chosen:
         raise UsageError(f"no claim has an id like {only!r}")
     outcomes: list[Outcome] = []
