@@ -6,7 +6,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.config import JsonDict
 
 from gradstat.errors import UsageError, closest, quoted
 from gradstat.toml_file import Override, apply_override, read_toml, toml
@@ -76,7 +86,10 @@ Printed = Literal["forward_mean", "forward_std", "backward_mean", "backward_std"
 class LayerConfig(Strict):
     """One layer, by name or as an expression; every key that is not listed here is a parameter of the layer."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={"required": [], "anyOf": [{"required": ["name"]}, {"required": ["expression"]}]},
+    )
 
     name: str = Field(description='the name of a layer, as "relu"')
     expression: Annotated[str, AfterValidator(one_line)] | None = Field(
@@ -103,14 +116,28 @@ class LayerConfig(Strict):
         return dict(self.model_extra or {})
 
 
+_COUNT_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "multipleOf": 1, "minimum": FEWEST, "maximum": MOST},  # 1e8 is a float in TOML
+        {"type": "string", "pattern": r"^([0-9_]+(\.[0-9_]*)?([eE]\+?[0-9]+)?[kKMGT]?|[0-9]+\*\*[0-9]+)$"},
+    ]
+}
+Count = Annotated[
+    int, BeforeValidator(count), Field(ge=FEWEST, le=MOST, description=COUNTS), WithJsonSchema(_COUNT_SCHEMA)
+]
+_EXCLUSIVE: JsonDict = {"anyOf": [{"required": ["samples", target]} for target in ("rel_error", "target_error")]}
+
+
 class RunConfig(Strict):
     """A whole run."""
 
+    model_config = ConfigDict(json_schema_extra={"not": _EXCLUSIVE})
+
     seed: int = Field(default=20160328, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
-    samples: Annotated[int, BeforeValidator(count), Field(ge=FEWEST, le=MOST, description=COUNTS)] = 10_000_000
+    samples: Count = 10_000_000
     rel_error: float | None = Field(default=None, gt=0.0, lt=1.0, description="a number between 0 and 1, as 1e-4")
     target_error: float | None = Field(default=None, gt=0.0, description="a number above 0, as 1e-4")
-    max_samples: Annotated[int, BeforeValidator(count), Field(ge=FEWEST, le=MOST, description=COUNTS)] = 10**10
+    max_samples: Count = 10**10
     estimator: Literal["mc", "rqmc"] = "mc"
     input: InputConfig = Field(default=InputConfig(), description="a table: [input]")
     upstream: UpstreamConfig = Field(default=UpstreamConfig(), description="a table: [upstream]")

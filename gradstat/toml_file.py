@@ -124,4 +124,5 @@ def _closest_file(path: Path) -> str:
     configurations = [name for name in names if name.endswith(".toml")]
     if close := difflib.get_close_matches(path.name, configurations or names, n=1):
         return f"did you mean {path.parent / close[0]}?"
-    return f"in {path.parent} there is {', '.join(configurations[:5])}" if configurations else ""
+    where = "this folder" if path.parent == Path() else str(path.parent)
+    return f"configurations in {where}: {', '.join(configurations[:5])}" if configurations else ""

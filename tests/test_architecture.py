@@ -16,7 +16,14 @@ FLOORS = (
     *("bottom", "numerics", "text", "layer_types", "estimation", "results", "runs"),
     *("constants", "verification", "plots", "networks", "cli", "roof"),
 )
-BOTTOM = {"gradstat", "gradstat.errors", "gradstat.toml_file", "gradstat.config", "gradstat.assumptions"}
+BOTTOM = {
+    "gradstat",
+    "gradstat.errors",
+    "gradstat.toml_file",
+    "gradstat.config",
+    "gradstat.assumptions",
+    "gradstat.shipped",
+}
 STRANGERS = {"constants", "verification", "plots"}  # none of them imports another
 ROOF = {"gradstat.__main__"}
 # Public names that `import gradstat` offers and imports when they are first asked for.

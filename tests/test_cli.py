@@ -241,6 +241,7 @@ def test_list_tells_what_can_be_listed(gradstat: Command) -> None:
         "engines",
         "formats",
         "tables",
+        "configs",
         "plots",
     ]
     for name in names:

@@ -133,7 +133,7 @@ def test_series_has_no_mistakes() -> None:
 def test_missing_file_names_the_closest(tmp_path: Path) -> None:
     write(tmp_path, RELU)
     assert complaint(tmp_path / "rum.toml").endswith(f"there is no such file; did you mean {tmp_path / 'run.toml'}?")
-    assert complaint(tmp_path / "qqqq").endswith(f"there is no such file; in {tmp_path} there is run.toml")
+    assert complaint(tmp_path / "qqqq").endswith(f"there is no such file; configurations in {tmp_path}: run.toml")
     assert complaint(tmp_path / "no" / "run.toml").endswith(f"nor is there a directory {tmp_path / 'no'}")
 
 

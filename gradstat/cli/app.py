@@ -34,7 +34,8 @@ COMMANDS = {
     "merge": "Join the shards of a run to the result of the whole.",
     "plot": "Draw a picture: distributions, a variance map, errors, z-scores or the cells of a stride.",
     "propagate": "Pass signal and gradient through random networks, under every scheme of scaling.",
-    "list": "List layers, statistics, distributions, schemes, estimators, engines, formats, tables or plots.",
+    "list": "List layers, statistics, distributions, schemes, estimators, engines, formats, tables, configs or plots.",
+    "schema": "Print the JSON Schema of a configuration or of a file of claims.",
     "doctor": "Check this installation: versions, kernel cache, and one known number.",
 }
 

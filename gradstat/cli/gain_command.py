@@ -1,25 +1,39 @@
 """`gradstat gain`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradstat.cli.options import Jobs, assumption_options, document, output_options, parse_pairs
+from gradstat.cli.completion import Parameter, Suggested, layer_names
+from gradstat.cli.options import Jobs, Name, assumption_options, document, output_options, parse_pairs
 from gradstat.cli.output import Output
-from gradstat.errors import UsageError, unknown
+from gradstat.errors import UsageError
 from gradstat.text.formats import CODE, TABLES
 
 if TYPE_CHECKING:
     from gradstat.layer_types.case import Case
 
 
+def _statistics() -> Iterable[str]:
+    from gradstat.constants.gain import ANSWERED
+
+    return ANSWERED
+
+
 @click.command()
-@click.argument("layer", required=False)
-@click.argument("parameters", nargs=-1, metavar="[PARAMETER=VALUE]...")
+@click.argument("layer", required=False, type=Suggested("layer", layer_names))
+@click.argument("parameters", nargs=-1, type=Parameter(), metavar="[PARAMETER=VALUE]...")
 @click.option("--expression", metavar="FORMULA", help="Instead of a layer: a formula of x, as 'x * sigmoid(1.7 * x)'.")
 @assumption_options
-@click.option("--statistic", "names", multiple=True, metavar="NAME", help="Instead of the five usual ones; repeatable.")
+@click.option(
+    "--statistic",
+    "names",
+    type=Name("statistic", _statistics),
+    multiple=True,
+    metavar="NAME",
+    help="Instead of the five usual ones; repeatable.",
+)
 @click.option("-j", "--jobs", type=Jobs(), help="Threads, where something has to be sampled.")
 @output_options((*TABLES, *CODE))
 def command(
@@ -38,9 +52,6 @@ def command(
     """
     from gradstat.constants import gain as gains
 
-    for name in names:
-        if name not in gains.ANSWERED:
-            raise UsageError(unknown("statistic", name, gains.ANSWERED))
     if expression is not None and layer is not None:
         parameters, layer = (layer, *parameters), None
     if layer is None and expression is None:

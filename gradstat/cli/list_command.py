@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 import click
+from click.shell_completion import CompletionItem
 
+from gradstat.cli.completion import Suggested, layer_names
 from gradstat.cli.options import Name, output_options
 from gradstat.cli.output import Output
 from gradstat.errors import UsageError
@@ -16,22 +18,16 @@ def _listings() -> Iterable[str]:
     return LISTINGS
 
 
-def _layers() -> Iterable[str]:
-    from gradstat.layer_types.registry import LAYERS
+class _LayerToList(Suggested):
+    """The layer in `gradstat list layers NAME`; the other listings take no name."""
 
-    return LAYERS
-
-
-class LayerName(Name):
-    """A layer's name, completed by the shell; looked up with its aliases by the command."""
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return value
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return super().shell_complete(ctx, param, incomplete) if ctx.params.get("what") == "layers" else []
 
 
 @click.command()
 @click.argument("what", required=False, type=Name("listing", _listings))
-@click.argument("name", required=False, type=LayerName("layer", _layers))
+@click.argument("name", required=False, type=_LayerToList("layer", layer_names))
 @output_options()
 def command(what: str | None, name: str | None, output: Output) -> None:
     """List what gradstat knows; without WHAT, what can be listed. `list layers relu` shows one layer in full."""

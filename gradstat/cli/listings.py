@@ -7,6 +7,7 @@ from gradstat.assumptions import DISTRIBUTIONS
 from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS, find
 from gradstat.layer_types.statistics import STATISTICS
+from gradstat.shipped import configurations
 from gradstat.text.formats import FORMATS
 from gradstat.text.tables import Column, Report, Table, shown
 
@@ -104,6 +105,12 @@ def tables() -> Table:
     return _table(("table", "entries", "description"), rows)
 
 
+def configs() -> Table:
+    """The configurations that gradstat ships, each with the command that takes it."""
+    rows = [(name, f"gradstat {c.command} {name}", c.description) for name, c in configurations().items()]
+    return _table(("configuration", "command", "description"), rows)
+
+
 def plots() -> Table:
     """The pictures of `gradstat plot`, and what they are drawn from."""
     from gradstat.plots.kinds import PLOTS
@@ -129,6 +136,7 @@ LISTINGS: dict[str, Listing] = {
     "engines": Listing("where draws can be sampled", engines),
     "formats": Listing("output formats and their suffixes", formats),
     "tables": Listing("tables of constants that `gradstat tables` regenerates", tables),
+    "configs": Listing("configurations that gradstat ships, found by name from any folder", configs),
     "plots": Listing("pictures that `gradstat plot` draws", plots),
 }
 

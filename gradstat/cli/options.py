@@ -15,7 +15,7 @@ from gradstat.errors import UsageError, unknown
 from gradstat.text.formats import FORMATS, TABLES
 
 if TYPE_CHECKING:
-    from click import ParamType
+    from click import ParamType as ParamType
 
 else:
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gradstat.cli.completion import LayerOrFile, layer_names
 from gradstat.cli.options import (
     Count,
     Jobs,
@@ -36,7 +37,12 @@ def _kinds() -> Iterable[tuple[str, str]]:
 
 @click.command(cls=ListedCommand, title="Kinds", names=_kinds)
 @click.argument("kind", type=Name("kind of picture", lambda: [name for name, _ in _kinds()]))
-@click.argument("what", nargs=-1, metavar="[LAYER [PARAMETER=VALUE]... | CONFIG.toml | RESULT.parquet]...")
+@click.argument(
+    "what",
+    nargs=-1,
+    type=LayerOrFile("layer", layer_names),
+    metavar="[LAYER [PARAMETER=VALUE]... | CONFIG.toml | RESULT.parquet]...",
+)
 @output_options(PICTURES, default="svg", show="never")
 @click.option("--expression", multiple=True, metavar="FORMULA", help="A formula of x instead of a layer; repeatable.")
 @assumption_options

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradstat.cli.app import say
+from gradstat.cli.completion import Config
 from gradstat.cli.options import PATH, Jobs, Seed, output_options
 from gradstat.cli.output import Output
 from gradstat.cli.progress import running_bar
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("configs", nargs=-1, required=True, type=PATH, metavar="CONFIG...")
+@click.argument("configs", nargs=-1, required=True, type=Config("propagate"), metavar="CONFIG...")
 @click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
 @click.option("-j", "--jobs", type=Jobs(), help="Worker processes (default: all processors).")
 @click.option(
@@ -43,15 +44,18 @@ def command(
 ) -> None:
     """Draw random networks, pass signal and gradient through them, and measure every layer under every scheme.
 
-    CONFIG `-` is standard input. Finished networks are kept in results/<run id>/ (or $GRADSTAT_RESULTS): repeat the
+    CONFIG is a TOML file, `-` for standard input, or the name of a shipped configuration (gradstat list configs).
+
+    Finished networks are kept in results/<run id>/ (or $GRADSTAT_RESULTS): repeat the
     command to continue an interrupted run.
     """
     from gradstat.networks.experiment import prepare, run
     from gradstat.networks.summary import picture, report
     from gradstat.plots.kinds import check
+    from gradstat.shipped import resolve
     from gradstat.text.formats import save
 
-    experiments = [prepare(path, seed, settings) for path in configs]
+    experiments = [prepare(resolve(path, "propagate"), seed, settings) for path in configs]
     titles = [experiment.title for experiment in experiments]
     if twice := [title for title in titles if titles.count(title) > 1]:
         raise UsageError(f"two configurations are named {twice[0]!r}; rename one")

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from gradstat.cli.options import PATH, Count, Jobs, Positive, Seed, Shard, output_options
+from gradstat.cli.completion import Config, Suggested, engine_names, estimator_names
+from gradstat.cli.options import Count, Jobs, Positive, Seed, Shard, output_options
 from gradstat.cli.output import Output
 from gradstat.errors import UsageError
 
 
 @click.command()
-@click.argument("config", type=PATH)
+@click.argument("config", type=Config("run"))
 @click.option("-n", "--samples", type=Count(), help="Draws per layer: 1e8, 100M, 2**27.")
 @click.option(
     "--rel-error",
@@ -25,9 +26,15 @@ from gradstat.errors import UsageError
 )
 @click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
 @click.option("-j", "--jobs", type=Jobs(), help="Threads, or workers of --engine dask; all processors where left out.")
-@click.option("--estimator", metavar="NAME", help="How to sample: mc, or rqmc, whose errors fall faster.")
+@click.option(
+    "--estimator",
+    type=Suggested("estimator", estimator_names),
+    metavar="NAME",
+    help="How to sample: mc, or rqmc, whose errors fall faster.",
+)
 @click.option(
     "--engine",
+    type=Suggested("engine", engine_names),
     default="threads",
     show_default=True,
     metavar="NAME",
@@ -58,11 +65,14 @@ def command(
 ) -> int:
     """Sample the layers of a configuration and print what they do to signal and gradient.
 
+    CONFIG is a TOML file, or the name of a shipped configuration (gradstat list configs).
+
     A run that lasts keeps what is finished in results/ (or $GRADSTAT_RESULTS), in a folder named by a hash of the
     question. Interrupted or killed, the same command goes on from there.
     """
     from gradstat.config import load
     from gradstat.layer_types.from_config import cases
+    from gradstat.shipped import resolve
     from gradstat.toml_file import Override, parse_override
 
     named = {
@@ -77,6 +87,7 @@ def command(
     overrides += [
         Override(key, value, f"--{key.replace('_', '-')} {value}") for key, value in named.items() if value is not None
     ]
+    config = resolve(config, "run")
     wanted = load(config, overrides)
     questions = cases(wanted, str(config))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gradstat.cli.app import say
+from gradstat.cli.app import emit, say
 from gradstat.cli.options import PATH, Count, Jobs, Seed, output_options
 from gradstat.cli.output import Output
 from gradstat.errors import Exit, UsageError
@@ -17,8 +17,6 @@ from gradstat.text.formats import TABLES
 if TYPE_CHECKING:
     from gradstat.verification.claims import Claim
     from gradstat.verification.verdicts import Outcome
-
-SHIPPED = Path("configs/claims")
 
 
 @click.command()
@@ -42,15 +40,23 @@ def command(
 ) -> int:
     """Decide for published constants whether they are right to the digits they print.
 
-    CLAIMS are TOML files, folders of them, or - for standard input; without any, configs/claims.
+    CLAIMS are TOML files, folders of them, or - for standard input; without any, the claims that gradstat ships.
+    --quick leaves a claim undecided (exit code 3) where no exact value is known: only sampling decides it.
     """
+    from gradstat import shipped
     from gradstat.estimation.significance import FAMILY_WISE
-    from gradstat.verification.claims import load
-    from gradstat.verification.reports import append_github_summary, report
+    from gradstat.verification.claims import MalformedClaim, load
+    from gradstat.verification.reports import annotation, append_github_summary, report
     from gradstat.verification.verify import verify
 
-    given = claims or (shipped(),)
-    chosen = [claim for claim in load(given) if only is None or fnmatch.fnmatchcase(claim.id, only)]
+    given = claims or (shipped.claims(),)
+    try:
+        loaded = load(given)
+    except MalformedClaim as error:
+        if output.format_name == "github":
+            emit(annotation(error.path, error.line, "malformed claim", error.message) + "\n")
+        raise
+    chosen = [claim for claim in loaded if only is None or fnmatch.fnmatchcase(claim.id, only)]
     if not chosen:
         raise UsageError(f"no claim has an id like {only!r}")
     outcomes: list[Outcome] = []
@@ -64,13 +70,6 @@ def command(
     if output.format_name == "github" and summary:
         append_github_summary(outcomes, Path(summary))
     return exit_code(outcomes)
-
-
-def shipped() -> Path:
-    """The claims of the folder that one stands in."""
-    if not SHIPPED.is_dir():
-        raise UsageError(f"there is no folder {SHIPPED} here; name the claims: gradstat verify my_claims.toml")
-    return SHIPPED
 
 
 def by_file(claims: "list[Claim]") -> "list[list[Claim]]":

@@ -138,9 +138,12 @@ def _verification(content: bytes) -> list[dict[str, Any]] | None:
     try:
         if not set(names) <= set(pq.read_schema(pa.BufferReader(content)).names):
             return None
-        rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(content), columns=names).to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(
+            pa.BufferReader(content), columns=names, use_threads=False
+        ).to_pylist()
     except (pa.ArrowInvalid, OSError):
         return None
+    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 

@@ -55,8 +55,8 @@ def parse(content: bytes, path: Path) -> Result:
     if content[:4] != b"PAR1":
         empty = "empty, or was read already" if is_stdin(path) and not content else "not a Parquet file"
         raise UnreadableFile(f"{name}: {empty}", _advice(path))
-    try:  # from memory: pyarrow's threads hold no Python object that could outlive the interpreter
-        table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
+    try:  # without threads of pyarrow: one that drops a Python object while the interpreter ends aborts the process
+        table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read(use_threads=False)
     except (OSError, ValueError, MemoryError) as error:  # ValueError: ArrowInvalid
         raise _damaged(name, error) from None
     document = (table.schema.metadata or {}).get(KEY)

@@ -54,6 +54,20 @@ class ClaimConfig(Strict):
     expect: Literal["confirmed", "imprecise", "refuted"] = "confirmed"
 
 
+class ClaimsFile(Strict):
+    """A file of claims."""
+
+    claim: list[ClaimConfig] = Field(min_length=1, description="one table or more, in double brackets: [[claim]]")
+
+
+class MalformedClaim(UsageError):
+    """A mistake in a file of claims, with its place; the text begins with `file:line: `."""
+
+    def __init__(self, path: Path, line: int, message: str) -> None:
+        super().__init__(f"{path}:{line}: {message}")
+        self.path, self.line, self.message = path, line, message
+
+
 @dataclass(frozen=True)
 class Claim:
     """A claim whose layer, statistic and value have been understood."""
@@ -132,7 +146,8 @@ def load(paths: Sequence[Path]) -> list[Claim]:
     for path in _files(paths):
         for claim in _read(path):
             if claim.id in claims:
-                raise UsageError(f"{claim.place}: id {claim.id!r} stands already at {claims[claim.id].place}")
+                message = f"id {claim.id!r} stands already at {claims[claim.id].place}"
+                raise MalformedClaim(claim.path, claim.line, message)
             claims[claim.id] = claim
     return list(claims.values())
 
@@ -154,15 +169,15 @@ def _read(path: Path) -> Iterator[Claim]:
     tables = document.get("claim")
     if set(document) != {"claim"} or not isinstance(tables, list) or not tables:
         found = "none" if tables == [] else ", ".join(map(quoted, document)) or "nothing"
-        raise UsageError(f"{path}:1: expected [[claim]] tables and nothing else, found: {found}")
+        raise MalformedClaim(path, 1, f"expected [[claim]] tables and nothing else, found: {found}")
     for table, line in zip(tables, _lines(text, tables), strict=True):
         try:
             claim = Claim(ClaimConfig.model_validate(table), path, line)
             claim.check()
         except ValidationError as error:
-            raise UsageError(f"{path}:{line}: {_name(table)}{describe_error(error, ClaimConfig)[1]}") from None
+            raise MalformedClaim(path, line, f"{_name(table)}{describe_error(error, ClaimConfig)[1]}") from None
         except UsageError as error:
-            raise UsageError(f"{path}:{line}: {_name(table)}{error}") from None
+            raise MalformedClaim(path, line, f"{_name(table)}{error}") from None
         yield claim
 
 
@@ -175,7 +190,7 @@ def _document(text: str, path: Path) -> dict[str, Any]:
         if place is None:
             raise
         message = str(error).replace(place[0], "").removeprefix(f"{input_name(path)}: ")
-        raise UsageError(f"{path}:{place[1]}: {message}") from None
+        raise MalformedClaim(path, int(place[1]), message) from None
 
 
 def _lines(text: str, tables: Sequence[Any]) -> list[int]:

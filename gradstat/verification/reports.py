@@ -89,14 +89,15 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
 def as_github(outcomes: Sequence[Outcome]) -> str:
     """`::error file=…,line=…` for each claim that is not as expected, at its own line, up to a limit."""
     wrong = [o for o in outcomes if not o.as_expected]
-    lines = [
-        f"::error file={_property(_relative(o.claim.path))},line={o.claim.line},title={_property(o.claim.id)}"
-        f"::{_data(explanation(o))}"
-        for o in wrong[:MOST_ANNOTATIONS]
-    ]
+    lines = [annotation(o.claim.path, o.claim.line, o.claim.id, explanation(o)) for o in wrong[:MOST_ANNOTATIONS]]
     if len(wrong) > MOST_ANNOTATIONS:
         lines.append(f"::error::{len(wrong) - MOST_ANNOTATIONS} more claims are not as expected")
     return "".join(line + "\n" for line in [*lines, summary(outcomes)])
+
+
+def annotation(path: Path, line: int, title: str, message: str) -> str:
+    """What GitHub shows at a line of a file, as the command that a job prints for it."""
+    return f"::error file={_property(_relative(path))},line={line},title={_property(title)}::{_data(message)}"
 
 
 def explanation(outcome: Outcome) -> str:

@@ -25,6 +25,11 @@ class ClusterWarning(UserWarning):
 @contextmanager
 def local_cluster(workers: int) -> Iterator[str]:
     """The address of a scheduler in this process; each of its workers is a process of one thread."""
+    with _without_current_folder():
+        yield from _local_cluster(workers)
+
+
+def _local_cluster(workers: int) -> Iterator[str]:
     with _ctrl_c_for_this_thread_alone():
         cluster = distributed.LocalCluster(
             n_workers=0,
@@ -44,6 +49,20 @@ def local_cluster(workers: int) -> Iterator[str]:
             with suppress(OSError, TypeError):
                 os.kill(nanny.pid, signal.SIGKILL)
         cluster.close()
+
+
+@contextmanager
+def _without_current_folder() -> Iterator[None]:
+    """Processes that begin meanwhile do not import from the folder that they start in."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 @contextmanager

@@ -1,0 +1,92 @@
+"""What gradstat ships: configurations by name, and claims; found from a wheel, a source distribution or a checkout."""
+
+import difflib
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from gradstat.errors import LONGEST_NAME, UsageError
+from gradstat.toml_file import is_stdin
+
+SUFFIX = ".toml"
+MOST_FILES = 5  # files of the current folder that a message lists
+_PACKAGE = Path(__file__).resolve().parent
+
+
+class Shipped(NamedTuple):
+    """A shipped configuration: its file, the command that takes it, and the first sentence of its comment."""
+
+    path: Path
+    command: str
+    description: str
+
+
+def folder() -> Path:
+    """The folder of shipped configurations: in the installed package, or beside the package in a checkout."""
+    checkout = _PACKAGE.parent
+    return checkout / "configs" if (checkout / "pyproject.toml").is_file() else _PACKAGE / "configs"
+
+
+def claims() -> Path:
+    """The folder of shipped claims, relative to the current folder where it is below it."""
+    return _seen_from_here(folder() / "claims")
+
+
+@cache
+def paths() -> dict[str, Path]:
+    """The file of every shipped configuration, by its name without the suffix."""
+    return {path.stem: path for path in sorted(folder().glob(f"*{SUFFIX}"))}
+
+
+def configurations() -> dict[str, Shipped]:
+    """Every shipped configuration, by its name."""
+    return {name: _read(path) for name, path in paths().items()}
+
+
+def resolve(given: Path, command: str) -> Path:
+    """The configuration that `given` names: a file of this path, else the shipped configuration of this name.
+
+    UsageError where there is neither, and where the shipped one is for another command than this (`run`, `propagate`).
+    """
+    name = str(given)
+    path = paths().get(name)
+    if is_stdin(given) or (os.path.exists(given) and not (path and os.path.isdir(given))):
+        return given
+    if path is not None:
+        if (other := _read(path).command) != command:
+            raise UsageError(f"{name}: a shipped configuration of another command", f"gradstat {other} {name}")
+        return _seen_from_here(path)
+    if len(given.parts) == 1 and given.suffix != SUFFIX:
+        raise UsageError(f"{name}: there is no such file or shipped configuration", _advice(name))
+    return given  # the message of who opens it names the closest file
+
+
+def _read(path: Path) -> Shipped:
+    text = path.read_text(encoding="utf-8")
+    comment = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        comment.append(line.removeprefix("#").strip())
+    sentence = " ".join(comment).partition(". ")[0].rstrip(".")
+    return Shipped(path, "propagate" if "network" in tomllib.loads(text) else "run", sentence)
+
+
+def _advice(name: str) -> str:
+    """The closest name; where none is close, the shipped names and the .toml files of the current folder."""
+    files = sorted(path.name for path in Path().glob(f"*{SUFFIX}"))
+    offered = {name: name for name in paths()} | {file.removesuffix(SUFFIX): file for file in files}
+    close = difflib.get_close_matches(name, offered, n=1) if len(name) <= LONGEST_NAME else []
+    if close:
+        return f"did you mean {offered[close[0]]}?"
+    here = ", ".join([*files[:MOST_FILES], *(["…"] if len(files) > MOST_FILES else [])])
+    return f"shipped: {', '.join(paths())}; in this folder: {here or f'no {SUFFIX} file'}"
+
+
+def _seen_from_here(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path
