@@ -173,8 +173,8 @@ def test_idle_columns_are_left_out_for_people_only() -> None:
 
 
 def test_records_are_complete_and_finite() -> None:
-    columns = [Column("p"), Column("x"), Column("hidden", machines=False), Column("v", people=False)]
-    rows = [({"k": 1, "inf": math.inf}, Uncertain(1 / 3, 0.1), 1, math.nan), (None, None, 2, True)]
+    columns = [Column("p"), Column("x"), Column("v", people=False)]
+    rows = [({"k": 1, "inf": math.inf}, Uncertain(1 / 3, 0.1), math.nan), (None, None, True)]
     assert records(Table(columns, rows)) == [
         {"p": {"k": 1, "inf": None}, "x": 1 / 3, "x_se": 0.1, "v": None},
         {"p": None, "x": None, "x_se": None, "v": True},

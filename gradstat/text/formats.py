@@ -3,14 +3,16 @@
 Importing this needs none of the libraries that write the formats: the command line asks it for names.
 """
 
+import importlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradstat.errors import UsageError, unknown
-from gradstat.text import html, machine, markup
 from gradstat.text.files import check_writable, write_whole
-from gradstat.text.tables import Report, Terminal, as_text
+from gradstat.text.tables import Report, Terminal
+
+Renderer = Callable[[Report, Terminal], str | bytes]
 
 
 @dataclass(frozen=True)
@@ -20,22 +22,32 @@ class Format:
     name: str
     suffix: str
     description: str
-    render: Callable[[Report, Terminal], str | bytes] | None = None  # None: reports that have it carry it themselves
+    renderer: str = ""  # module.function of gradstat.text; empty: reports that have the format carry it themselves
     text: bool = True
+
+    def render(self, report: Report, terminal: Terminal) -> str | bytes:
+        """The report in this format; UsageError where it has none."""
+        if self.name in report.own:
+            return report.own[self.name]()
+        if not self.renderer:
+            raise UsageError(f"this report has no format {self.name!r}")
+        module, _, function = self.renderer.partition(".")
+        renderer: Renderer = getattr(importlib.import_module(f"gradstat.text.{module}"), function)
+        return renderer(report, terminal)
 
 
 FORMATS = {
     entry.name: entry
     for entry in (
-        Format("table", ".txt", "aligned columns, as wide as the terminal", as_text),
-        Format("json", ".json", "all rows in full precision, and what is true of all of them", machine.as_json),
-        Format("csv", ".csv", "all rows in full precision", machine.as_csv),
-        Format("md", ".md", "Markdown tables", markup.as_markdown),
-        Format("latex", ".tex", "LaTeX tabulars, with booktabs", markup.as_latex),
-        Format("html", ".html", "one self-contained page with sortable tables", html.as_html),
-        Format("parquet", ".parquet", "all rows in full precision, binary", machine.as_parquet, text=False),
-        Format("python", ".py", "constants as dictionaries of Python", machine.as_python),
-        Format("c", ".h", "constants as macros of C", machine.as_c),
+        Format("table", ".txt", "aligned columns, as wide as the terminal", "tables.as_text"),
+        Format("json", ".json", "all rows in full precision, and what is true of all of them", "machine.as_json"),
+        Format("csv", ".csv", "all rows in full precision", "machine.as_csv"),
+        Format("md", ".md", "Markdown tables", "markup.as_markdown"),
+        Format("latex", ".tex", "LaTeX tabulars, with booktabs", "markup.as_latex"),
+        Format("html", ".html", "one self-contained page with sortable tables", "html.as_html"),
+        Format("parquet", ".parquet", "all rows in full precision, binary", "machine.as_parquet", text=False),
+        Format("python", ".py", "constants as dictionaries of Python", "machine.as_python"),
+        Format("c", ".h", "constants as macros of C", "machine.as_c"),
         Format("junit", ".xml", "verdicts as test cases of JUnit"),
         Format("github", ".github", "verdicts as annotations of GitHub Actions"),
         Format("svg", ".svg", "a picture as vectors, for the web", text=False),
@@ -48,21 +60,9 @@ CODE = ("python", "c")
 PICTURES = ("svg", "pdf", "png")
 
 
-def render_text(report: Report, name: str, terminal: Terminal | None = None) -> str:
-    """A report in a format that is text."""
-    content = render(report, name, terminal)
-    assert isinstance(content, str)
-    return content
-
-
 def render(report: Report, name: str, terminal: Terminal | None = None) -> str | bytes:
     """A report in the format of this name."""
-    if name in report.own:
-        return report.own[name]()
-    renderer = FORMATS[name].render
-    if renderer is None:
-        raise UsageError(f"this report has no format {name!r}")
-    return renderer(report, terminal or Terminal())
+    return FORMATS[name].render(report, terminal or Terminal())
 
 
 def format_of(path: Path, allowed: Collection[str]) -> Format:

@@ -30,7 +30,7 @@ def as_csv(report: Report, terminal: Terminal) -> str:
     rows = report.records()
     buffer = StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(rows[0] if rows else [c.name for c in (report.data or report.tables[0]).columns if c.machines])
+    writer.writerow(rows[0] if rows else [column.name for column in (report.data or report.tables[0]).columns])
     writer.writerows([_csv_cell(value) for value in row.values()] for row in rows)
     return buffer.getvalue()
 

@@ -45,8 +45,7 @@ class Column:
     idle: Sequence[Cell] = ()  # people do not see the column where every cell is one of these
     wrap: int = 0  # the least width that texts are wrapped to; 0: they are never wrapped
     priority: int = 0  # a narrow terminal drops the column with the highest first, and never one of 0
-    people: bool = True
-    machines: bool = True
+    people: bool = True  # False: only programs see it
     code: bool = False  # names as a program spells them: monospace where a format has it
     tex: str = ""  # the heading in LaTeX
     description: str = ""
@@ -126,18 +125,16 @@ def shown(cell: Cell) -> str:
 
 def records(table: Table) -> list[Record]:
     """The rows in full precision: an uncertain number is NAME and NAME_se; None is unknown, NaN or infinite."""
-    chosen = [(i, column.name) for i, column in enumerate(table.columns) if column.machines]
-    uncertain = {i for i, _ in chosen if any(isinstance(row[i], Uncertain) for row in table.rows)}
+    uncertain = {i for i in range(len(table.columns)) if any(isinstance(row[i], Uncertain) for row in table.rows)}
     result = []
     for row in table.rows:
         record: Record = {}
-        for i, name in chosen:
-            cell = row[i]
+        for i, (column, cell) in enumerate(zip(table.columns, row, strict=True)):
             if i in uncertain:
                 number = cell if isinstance(cell, Uncertain) else Uncertain(math.nan, math.nan)
-                record |= {name: finite(number.value), f"{name}_se": finite(number.error or 0.0)}
+                record |= {column.name: finite(number.value), f"{column.name}_se": finite(number.error or 0.0)}
             else:
-                record[name] = finite(cell)
+                record[column.name] = finite(cell)
         result.append(record)
     return result
 
