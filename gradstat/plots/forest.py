@@ -138,9 +138,7 @@ def _verification(content: bytes) -> list[dict[str, Any]] | None:
     try:
         if not set(names) <= set(pq.read_schema(pa.BufferReader(content)).names):
             return None
-        rows: list[dict[str, Any]] = pq.read_table(
-            pa.BufferReader(content), columns=names, use_threads=False
-        ).to_pylist()
+        table = pq.read_table(pa.BufferReader(content), columns=names, use_threads=False)
     except (pa.ArrowInvalid, OSError):
         return None
     rows: list[dict[str, Any]] = table.to_pylist()

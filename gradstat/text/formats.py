@@ -65,6 +65,13 @@ def render(report: Report, name: str, terminal: Terminal | None = None) -> str |
     return FORMATS[name].render(report, terminal or Terminal())
 
 
+def render_text(report: Report, name: str, terminal: Terminal | None = None) -> str:
+    """A report in a format that is text."""
+    content = render(report, name, terminal)
+    assert isinstance(content, str)
+    return content
+
+
 def format_of(path: Path, allowed: Collection[str]) -> Format:
     """The format that the suffix of a file chooses; UsageError where it chooses none of those that are allowed."""
     suffixes = {FORMATS[name].suffix: FORMATS[name] for name in allowed}
