@@ -37,6 +37,8 @@ def _local_cluster(workers: int) -> Iterator[str]:
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
+            # Without a dashboard the scheduler still serves HTTP: on a free port of this machine, not on 0.0.0.0:8787.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             memory_limit=None,  # a share of the machine's memory would end workers that other programs crowd
             silence_logs=NO_LOGS,
             env={"NUMBA_NUM_THREADS": "1"},
