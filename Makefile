@@ -17,6 +17,7 @@ setup: .venv/.dev ## make .venv with gradstat and its development tools
 run: .venv/.run ## sample configs/series.toml into results/series.parquet
 	@mkdir -p results
 	@$(bin)/gradstat run configs/series.toml -o results/series.parquet
+	@echo "written to results/series.parquet; the command is $(bin)/gradstat" >&2
 
 verify: .venv/.run ## decide all claims of configs/claims; writes results/verification.md and .parquet
 	@mkdir -p results

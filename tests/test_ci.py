@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -170,6 +171,30 @@ def test_the_version_is_written_once_and_cited() -> None:
     assert project["dynamic"] == ["version"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == gradstat.__version__
+
+
+# make --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_running_installs_no_development_tools() -> None:
+    def recipe(target: str) -> str:
+        command = ["make", "--dry-run", "--always-make", "-C", str(ROOT), target]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    for target in ("run", "verify"):
+        assert "-e ." in recipe(target)
+        assert "[dev]" not in recipe(target)
+    assert "[dev]" in recipe("test")
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+@pytest.mark.parametrize("name", ["series.parquet", "verification.parquet", "a-run/b.part"])
+def test_what_running_writes_is_not_versioned(name: str) -> None:
+    ignored = ["git", "-C", str(ROOT), "check-ignore", "-q", f"results/{name}"]
+    tracked = ["git", "-C", str(ROOT), "ls-files", f"results/{name}"]
+    assert subprocess.run(ignored, check=False, timeout=60).returncode == 0
+    assert subprocess.run(tracked, check=True, timeout=60, capture_output=True, text=True).stdout == ""
 
 
 # The lowest versions -----------------------------------------------------------------------------------------------

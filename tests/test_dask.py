@@ -165,6 +165,25 @@ LAYER_TABLES = [
 
 
 @needs_dask
+def test_a_cluster_of_this_machine_listens_to_it_alone() -> None:
+    """Scheduler and HTTP server, in this process."""
+    import psutil
+    from distributed import LocalCluster
+
+    from gradstat.estimation.engines.dask_cluster import local_cluster
+
+    def listening() -> list[str]:
+        return [c.laddr.ip for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+
+    before = len(listening())
+    with local_cluster(0):
+        assert len(listening()) >= before + 2
+        assert set(listening()) == {"127.0.0.1"}
+    with LocalCluster(n_workers=0, processes=False, dashboard_address="0.0.0.0:0"):  # negative control
+        assert "0.0.0.0" in listening()
+
+
+@needs_dask
 def test_a_worker_killed_in_the_middle(cluster: Any, short_ranges: None, unbroken: bytes) -> None:
     """SIGKILL, while both workers sample: another process takes its place, and its ranges are sampled again."""
     before = set(cluster._client.run(os.getpid).values())
