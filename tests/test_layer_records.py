@@ -14,7 +14,7 @@ from gradstat.errors import UsageError
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Layer
-from gradstat.layer_types.registry import LAYERS, find
+from gradstat.layer_types.registry import LAYERS, case_of, find, resolve, spelling
 from tests.layer_cases import SMALL_CASES, name_of
 
 CASES = pytest.mark.parametrize("case", SMALL_CASES, ids=name_of)
@@ -46,8 +46,11 @@ def test_an_undeclared_kink_is_caught() -> None:
 
 
 def test_names_are_unique_and_pytorchs() -> None:
-    names = [name for layer in LAYERS.values() for name in (layer.name, *layer.aliases)]
+    names = [name for layer in LAYERS.values() for name in (layer.name, *layer.aliases, *layer.presets)]
+    spelled = {(spelling(name), layer) for name in names for layer in [find(name).name]}
+    spelled |= {(spelling(layer.torch), layer.name) for layer in LAYERS.values() if layer.torch}
     assert len(names) == len(set(names))
+    assert len(spelled) == len({name for name, _ in spelled})  # whatever the spelling, one layer has it
     assert all(name.isidentifier() and name == name.lower() for name in names)
     assert all(LAYERS[name].name == name for name in LAYERS)
     required = {"relu", "leaky_relu", "sigmoid", "tanh", "dropout", "avg_pool2d", "max_pool2d", "linear"}
@@ -140,9 +143,38 @@ def test_a_configuration_names_every_layer_once() -> None:
     assert all(case.given == {} for case in cases(config))
 
 
+# As PyTorch, Hugging Face's ACT2FN and timm spell them.
+@pytest.mark.parametrize(
+    ("names", "title"),
+    [
+        ("GELU torch.nn.GELU nn.GELU F.gelu torch.nn.functional.gelu gelu_python", "gelu"),
+        ("gelu_tanh gelu_new gelu_fast gelu_pytorch_tanh gelu_python_tanh GELU_tanh", 'gelu(approximate="tanh")'),
+        ("quick_gelu QuickGELU", 'gelu(approximate="quick")'),
+        ("swish SiLU nn.functional.silu torch.nn.SiLU", "silu"),
+        ("hard_swish HardSwish torch.nn.Hardswish", "hardswish"),
+        ("LeakyReLU nn.LeakyReLU F.leaky_relu leaky-relu", "leaky_relu"),
+        ("relu2 relu_squared squared_relu", "relu_squared"),
+        ("MaxPool2d torch.nn.MaxPool2d F.max_pool2d", "max_pool2d"),
+        ("mul torch.mul", "multiply"),
+    ],
+)
+def test_layers_are_found_by_the_names_that_people_use(names: str, title: str) -> None:
+    assert {case_of(name).title for name in names.split()} == {title}
+
+
+def test_parameters_win_over_those_that_a_name_implies() -> None:
+    assert case_of("gelu_tanh", {"approximate": "none"}).params == {"approximate": "none"}
+
+
+@pytest.mark.parametrize("name", ["tf.nn.relu", "nn.Sigmiod", "", "torch.nn.", "ＲＥＬＵ", "nn.nn.relu"])
+def test_other_names_are_unknown(name: str) -> None:
+    with pytest.raises(UsageError, match="unknown layer"):
+        resolve(name)
+
+
 def test_layers_are_found_by_name_and_alias() -> None:
     for layer in LAYERS.values():
-        assert all(find(name) is layer for name in (layer.name, *layer.aliases))
+        assert all(find(name) is layer for name in (layer.name, *layer.aliases, *layer.presets))
     with pytest.raises(UsageError, match="unknown layer 'sigmiod'; did you mean 'sigmoid'"):
         find("sigmiod")
     with pytest.raises(UsageError, match=r"unknown layer 'qqqq'; known: .*relu.*sigmoid"):

@@ -235,9 +235,18 @@ def gelu_quick(x: Value) -> Pair:
     return x * gate, gate + u * (e * upper * upper)
 
 
+# Hugging Face's ACT2FN and timm have a name for each of the formulas.
+TANH_GELU = ("gelu_tanh", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_new", "gelu_fast", "gelu_accurate")
+
+
 @activation(
     formula="x·Φ(x); tanh: x·σ(√(8/π)·(x + 0.044715x³)); quick: x·σ(1.702x)",
     variants=("approximate", {"none": None, "tanh": gelu_tanh, "quick": gelu_quick}),
+    aliases=("gelu_python",),
+    presets={
+        **{name: {"approximate": "tanh"} for name in TANH_GELU},
+        "quick_gelu": {"approximate": "quick"},
+    },
 )
 def gelu(x: Value) -> Pair:
     gate = 0.5 + 0.5 * el.erf(SQRT_HALF * x)

@@ -35,6 +35,7 @@ def activation(
     torch: str | None = None,
     source: str = "",
     aliases: tuple[str, ...] = (),
+    presets: Mapping[str, Params] | None = None,
     growth: str = "polynomial",
 ) -> Callable[[Formula], Formula]:
     """Decorator: put a scalar formula into the table of activations, under its own name.
@@ -45,6 +46,7 @@ def activation(
     variants: (parameter, {word: formula}) where a word chooses the formula; None stands for the decorated one.
     torch: PyTorch's name, where it is not `torch.nn.functional.` and the name; "" where PyTorch has none.
     source: who defines it, where PyTorch does not.
+    presets: names that stand for this layer with the given parameters, as gelu_tanh.
     """
 
     def register(function: Formula) -> Formula:
@@ -60,6 +62,7 @@ def activation(
             torch=f"torch.nn.functional.{name}" if torch is None else torch,
             source=source,
             aliases=aliases,
+            presets=presets or {},
             growth=growth,
         )
         return function
@@ -79,6 +82,7 @@ def elementwise(
     torch: str,
     source: str,
     aliases: tuple[str, ...],
+    presets: Mapping[str, Params],
     growth: str,
 ) -> Layer:
     """The record of one scalar formula."""
@@ -111,6 +115,7 @@ def elementwise(
         parameters=numbers + words,
         constraint=constraint,
         aliases=aliases,
+        presets=presets,
         constants=constants,
         kinks=kinks_of,
         growth=growth,

@@ -8,8 +8,8 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig
 from gradstat.errors import UsageError, closest, quoted
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.record import Layer
-from gradstat.layer_types.registry import LAYERS, find
+from gradstat.layer_types.record import Layer, Params
+from gradstat.layer_types.registry import names, resolve
 
 MOST_CASES = 10_000  # of one layer; a megabyte of result
 
@@ -27,31 +27,34 @@ def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
 
 def cases_of(layer: LayerConfig, config: RunConfig) -> Iterator[Case]:
     """One case per combination of swept values, the last parameter varying fastest."""
-    record = record_of(layer)
+    record, implied = record_of(layer)
     check_keys(record, layer)
     check_count(layer)
     x, dy = input_of(layer.input or config.input), upstream_of(layer.upstream or config.upstream)
-    written = {} if layer.expression is None else {"expression": layer.expression}
     for values in itertools.product(*layer.sweep.values()):
-        given = written | layer.params | dict(zip(layer.sweep, values, strict=True))
+        given = {**implied, **layer.params} | dict(zip(layer.sweep, values, strict=True))
         case = Case(record, given, x, dy)
         case.check()
-        if written:
+        if layer.expression is not None:
             from gradstat.layer_types.expression.layer import check
 
             check(record, case.params, x)
         yield case
 
 
-def record_of(layer: LayerConfig) -> Layer:
-    """The layer that a configuration names, or writes as an expression whose parameters are its other keys."""
+def record_of(layer: LayerConfig) -> tuple[Layer, Params]:
+    """The layer that a configuration names, with the parameters that the name implies.
+
+    Or the layer that it writes as an expression, whose parameters are its other keys.
+    """
     if layer.expression is None:
-        return find(layer.name)
-    if any(layer.name in (known.name, *known.aliases) for known in LAYERS.values()):
+        return resolve(layer.name)
+    if layer.name in names():
         raise UsageError(f"name = {layer.name!r} is a layer of gradstat; an expression needs another name, or none")
     from gradstat.layer_types.expression.layer import expression_layer
 
-    return expression_layer(layer.expression, tuple(layer.params | layer.sweep), layer.name)
+    record = expression_layer(layer.expression, tuple(layer.params | layer.sweep), layer.name)
+    return record, {"expression": layer.expression}
 
 
 def check_keys(record: Layer, layer: LayerConfig) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from gradstat.errors import UsageError
 from gradstat.layer_types.elementwise import Formula, Kinks, elementwise
 from gradstat.layer_types.record import ANYTHING, REAL, Domain
-from gradstat.layer_types.registry import LAYERS
+from gradstat.layer_types.registry import LAYERS, names
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _own: set[str] = set()
@@ -52,6 +52,7 @@ def activation(
             torch=torch,
             source=source,
             aliases=(),
+            presets={},
             growth="polynomial",
         )
         _own.add(known)
@@ -84,7 +85,7 @@ def pair(value: Formula, slope: Formula) -> Formula:
 def _check_name(name: str) -> None:
     if _NAME.fullmatch(name) is None:
         raise UsageError(f"a layer cannot be named {name!a}: letters, digits and _ are allowed; give name=")
-    taken = {n for layer in LAYERS.values() for n in (layer.name, *layer.aliases)} - _own
+    taken = names().keys() - _own
     if name in taken:
         raise UsageError(f"{name!r} is a layer of gradstat already; choose another name")
 

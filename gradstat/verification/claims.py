@@ -15,7 +15,7 @@ from gradstat.errors import UsageError, quoted, unknown
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Row
-from gradstat.layer_types.registry import find
+from gradstat.layer_types.registry import case_of
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.toml_file import input_name, parse_toml, read_text
 from gradstat.verification.rounding_interval import RoundingInterval, evaluate, parse
@@ -94,7 +94,7 @@ class Claim:
     def case(self) -> Case:
         """The layer with its parameters and assumptions."""
         c = self.config
-        return Case(find(c.layer), c.params, input_of(c.input), upstream_of(c.upstream))
+        return case_of(c.layer, c.params, input_of(c.input), upstream_of(c.upstream))
 
     @cached_property
     def row(self) -> Row:
