@@ -1,17 +1,418 @@
-"""gradstat: how neural-network layers scale the signal they pass forward and the gradient they pass backward."""
+"""gradstat: how neural-network layers scale the signal they pass forward and the gradient they pass backward.
 
+Everything public is in `__all__`. `import gradstat` is cheap: each function imports what it needs when it is called.
+Every error that gradstat raises on purpose is a `gradstat.errors.GradstatError` of one line.
+
+A Python function or a torch module as the layer of `gain`, and solving for parameters, are not offered yet:
+`activation` registers a pair of functions as a layer.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradstat import errors as errors
+
 if TYPE_CHECKING:
+    from gradstat.constants.gain import Gain as Gain
+    from gradstat.constants.literals import ConstantTables
+    from gradstat.layer_types.case import Case as Case
+    from gradstat.layer_types.record import Layer
     from gradstat.layer_types.registration import activation as activation
+    from gradstat.listings import Listing
+    from gradstat.numerics import elementary as elementary
+    from gradstat.plots.kinds import Picture
+    from gradstat.results.diff import Comparison
+    from gradstat.results.estimate import Estimate as Estimate
+    from gradstat.results.result import Result as Result
+    from gradstat.runs.doctor import Diagnosis
+    from gradstat.runs.progress import Progress as Progress
+    from gradstat.runs.status import Status as Status
+    from gradstat.verification.verification import Verification as Verification
 
 __version__ = "0.2.0"
 
+DEFAULT_SEED = 20160328
+Assumption = Mapping[str, Any]
+File = str | os.PathLike[str]
+
+# Public names that are imported when they are first asked for, and where they are.
+_LAZY = {
+    "Case": "gradstat.layer_types.case",
+    "Estimate": "gradstat.results.estimate",
+    "Gain": "gradstat.constants.gain",
+    "Progress": "gradstat.runs.progress",
+    "Result": "gradstat.results.result",
+    "Status": "gradstat.runs.status",
+    "Verification": "gradstat.verification.verification",
+    "activation": "gradstat.layer_types.registration",
+    "elementary": "gradstat.numerics",
+}
+
+__all__ = [
+    "Case",
+    "Estimate",
+    "Gain",
+    "Progress",
+    "Result",
+    "Status",
+    "Verification",
+    "activation",
+    "diff",
+    "doctor",
+    "elementary",
+    "errors",
+    "gain",
+    "layer",
+    "layers",
+    "listing",
+    "merge",
+    "plot",
+    "read",
+    "run",
+    "schema",
+    "tables",
+    "verify",
+]
+
 
 def __getattr__(name: str) -> Any:
-    """`gradstat.activation`, imported when it is first asked for: `import gradstat` stays cheap."""
-    if name == "activation":
-        from gradstat.layer_types.registration import activation
+    if name not in _LAZY:
+        raise AttributeError(f"module 'gradstat' has no attribute {name!r}")
+    import importlib
 
-        return activation
-    raise AttributeError(f"module 'gradstat' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def gain(
+    layer_or_formula: "str | Case",
+    *,
+    statistics: Sequence[str] | None = None,
+    input: Assumption | None = None,
+    upstream: Assumption | None = None,
+    jobs: int | None = None,
+    **parameters: Any,
+) -> "Gain":
+    """The statistics of y and dx of one layer: exact where they are known, otherwise sampled, with their errors.
+
+    Arguments:
+        layer_or_formula: the name of a layer (`gradstat.layers()`), as `"gelu"` or `"torch.nn.GELU"`; a formula of x,
+            as `"x * sigmoid(1.7 * x)"`; or a case of `gradstat.layer`.
+        statistics: what the answer shows when it is printed; mean, std, rms, gain_std and gain_rms by default.
+        input: the distribution, mean, std and correlation of x; a standard normal x by default.
+        upstream: the distribution and correlation of dy.
+        jobs: threads, where something is sampled; all processors by default.
+        parameters: of the layer, by PyTorch's names, or of the formula.
+
+    Returns: a `Gain`: `.forward.std`, `.backward.gain_rms`, … are floats with `.error` and `.exact`.
+
+    Raises: `errors.UsageError` for an unknown layer, parameter or statistic, and for values that are not allowed.
+
+    >>> gradstat.gain("leaky_relu", negative_slope=0.2).forward.gain_rms
+    1.386750491
+    """
+    from gradstat.constants.gain import Gain
+    from gradstat.sources import case_of
+
+    case = case_of(layer_or_formula, input, upstream, parameters)
+    answer = Gain(case, statistics or (), jobs or 0)
+    answer.report()  # samples what is shown and not known exactly
+    return answer
+
+
+def layer(
+    name_or_formula: str, *, input: Assumption | None = None, upstream: Assumption | None = None, **parameters: Any
+) -> "Case":
+    """A case, for `run`, `gain` and `plot`: a layer with its parameters, and what is assumed of x and dy.
+
+    Arguments and errors: as for `gain`.
+
+    >>> gradstat.layer("max_pool2d", kernel_size=3).title
+    'max_pool2d(kernel_size=3)'
+    """
+    from gradstat.sources import case_of
+
+    return case_of(name_or_formula, input, upstream, parameters)
+
+
+def run(
+    configuration: "File | Sequence[str | Case | Mapping[str, Any]]",
+    *,
+    samples: float | str | None = None,
+    rel_error: float | None = None,
+    target_error: float | None = None,
+    max_samples: float | str | None = None,
+    seed: int | None = None,
+    estimator: str | None = None,
+    settings: Iterable[str] = (),
+    engine: str = "threads",
+    jobs: int | None = None,
+    shard: tuple[int, int] | None = None,
+    fresh: bool = False,
+    checkpoints: bool = True,
+    progress: "Progress | None" = None,
+    deliver: "Callable[[Result], None] | None" = None,
+) -> "Result":
+    """Sample layers, and return their statistics with standard errors.
+
+    A run of more than a few seconds saves what is finished in ./results (or $GRADSTAT_RESULTS); the same call
+    continues from there after an interrupt, and gives the same digits as an unbroken run.
+
+    Arguments:
+        configuration: a TOML file, the name of a shipped one (as `"series"`), or a list of layers: names, formulas,
+            cases of `gradstat.layer`, or tables as they stand below [[layer]].
+        samples: draws per layer, as 1e8, "100M" or "2**27".
+        rel_error: instead of samples, a target for the relative standard error of every std, and of every mean
+            relative to the rms. A pilot run chooses the number of draws.
+        target_error: the same for the standard errors themselves.
+        max_samples: the limit on draws per layer for a target.
+        seed: a whole number below 2**64; equal seeds give equal digits.
+        estimator: "mc", or "rqmc", whose errors fall faster.
+        settings: what is put over other keys of the configuration, as "input.std = 2".
+        engine: "threads", "dask", or "dask:tcp://host:port".
+        jobs: threads or workers; all processors by default.
+        shard: (i, k) samples only the i-th of k parts; `merge` joins their files.
+        fresh: delete what an interrupted run left, and start over.
+        checkpoints: False writes nothing to disk.
+        progress: what is told how far the run is.
+        deliver: called with the result before its checkpoints are removed, as `lambda result: result.save("a.json")`.
+
+    Returns: a `Result`. Its `failures` name numbers that disagree with their exact value, its `shortfalls` targets
+        that were not reached.
+
+    Raises: `errors.UsageError` for a wrong configuration, before anything is sampled; `errors.Interrupted` for Ctrl-C,
+        once what is finished is saved.
+
+    >>> result = gradstat.run(["relu", "x * sigmoid(1.7 * x)"], samples=1e6)
+    >>> result["relu"].backward.std
+    0.7073 ± 0.0008
+    """
+    from gradstat.runs.progress import SILENT
+    from gradstat.runs.request import request
+    from gradstat.sources import named
+
+    options = {
+        "samples": samples,
+        "rel_error": rel_error,
+        "target_error": target_error,
+        "max_samples": max_samples,
+        "seed": seed,
+        "estimator": estimator,
+    }
+    listener = progress or SILENT
+    config, cases = request(named(configuration, "run"), options, settings)
+    with listener.compiling():
+        from gradstat.runs import driver
+    job = driver.Job(config, cases, engine, jobs, shard, fresh, checkpoints)
+    return driver.run(job, listener, deliver or (lambda result: None))
+
+
+def read(path: File) -> "Result":
+    """The result in a Parquet file that `run`, `merge` or `Result.save` wrote.
+
+    Raises: `errors.UnreadableFile` for anything that is not a whole result of this version.
+
+    >>> gradstat.read("series.parquet")["sigmoid"].backward.std
+    0.21167 ± 0.00016
+    """
+    from gradstat.results.store import read
+
+    return read(Path(path))
+
+
+def merge(*paths: File) -> "Result":
+    """The result of a whole run from the files of its shards, in any order.
+
+    A shard that is there twice counts once, which `notes` of the result say.
+
+    Raises: `errors.UsageError` where a shard is missing or of another run, `errors.UnreadableFile` for other files.
+
+    >>> gradstat.merge("a.parquet", "b.parquet").save("whole.parquet")
+    """
+    from gradstat.results.store import read
+    from gradstat.runs.shards import merge
+
+    return merge([(path, read(path)) for path in map(Path, paths)])
+
+
+def diff(first: "File | Result", second: "File | Result") -> "Comparison":
+    """Two results compared row by row: to the byte where seed and draws are equal, otherwise by z-scores.
+
+    Returns: a `Comparison`; `agree` is True where nothing differs that chance does not explain, `unequal`, `beyond`
+        and `alone` hold what does.
+
+    Raises: `errors.UnreadableFile` for a file that is not a result.
+
+    >>> gradstat.diff("today.parquet", "yesterday.parquet").agree
+    True
+    """
+    from dataclasses import replace
+
+    from gradstat.results.diff import compare
+
+    files = [isinstance(result, str | os.PathLike) for result in (first, second)]
+    if all(files) and str(first) == str(second) == "-":
+        raise errors.UsageError("standard input can be read once; name a file for one of the two")
+    results = [read(result) if isinstance(result, str | os.PathLike) else result for result in (first, second)]
+    names = [
+        str(result) if is_file else place
+        for result, is_file, place in zip((first, second), files, ("first", "second"), strict=True)
+    ]
+    return replace(compare(*results), names=(names[0], names[1]))
+
+
+def verify(
+    *paths: File,
+    only: str | None = None,
+    quick: bool = False,
+    max_samples: float | str = 2**32,
+    seed: int = DEFAULT_SEED,
+    jobs: int | None = None,
+    fail_fast: bool = False,
+    progress: "Progress | None" = None,
+) -> "Verification":
+    """Decide for published constants whether they are right to the digits that they print.
+
+    Arguments:
+        paths: TOML files of claims, or folders of them; without any, the claims that gradstat ships.
+        only: a pattern for the ids of claims, as `"wang2016-ii-*"`.
+        quick: use exact values only, and sample nothing.
+        max_samples: the limit on draws for each claim that has no exact value.
+        seed: a whole number below 2**64.
+        jobs: threads; all processors by default.
+        fail_fast: decide file by file, and stop after the first with an unexpected verdict.
+        progress: what is told how far it is.
+
+    Returns: a `Verification`: the outcome of every claim, and `ok`.
+
+    Raises: `errors.UsageError` for a malformed claim, with its file and line.
+
+    >>> gradstat.verify(only="pytorch-*", quick=True).ok
+    True
+    """
+    from gradstat import shipped
+    from gradstat.runs.progress import SILENT
+    from gradstat.toml_file import draws
+    from gradstat.verification.verification import verify_files
+
+    limit = draws("max_samples", max_samples)
+    files = [Path(path) for path in paths] or [shipped.claims()]
+    return verify_files(files, only, quick, limit, seed, jobs or 0, fail_fast, progress or SILENT)
+
+
+def tables(*names: str, jobs: int | None = None) -> "ConstantTables":
+    """Tables of the constants that people paste into code, computed now: those that are named, or all of them.
+
+    Arguments:
+        names: of tables (`gradstat.listing("tables")`), as `"nfnets"`.
+        jobs: threads, where something is sampled.
+
+    Returns: tables to print, to `save` as .md, .tex, .py, .h, … and to `check` against a file.
+
+    >>> gradstat.tables("selu").save("selu.h")
+    """
+    from gradstat.constants.catalogue import chosen, compute
+    from gradstat.constants.literals import ConstantTables
+
+    return ConstantTables([compute(table, jobs or 0) for table in chosen(names)])
+
+
+def plot(
+    kind: str,
+    *sources: "File | Case",
+    samples: float | str | None = None,
+    seed: int = DEFAULT_SEED,
+    jobs: int | None = None,
+    statistic: str | None = None,
+    gain: float | None = None,
+    range: tuple[float, float] | None = None,
+) -> "Picture":
+    """Draw a picture of layers or of a result file. Needs matplotlib.
+
+    Arguments:
+        kind: histogram, variance-map, error, forest or cells (`gradstat.listing("plots")`).
+        sources: layers (names, formulas, cases of `gradstat.layer`), a configuration (.toml), or a result (.parquet).
+        samples: draws, where something is sampled.
+        seed: a whole number below 2**64.
+        jobs: threads; all processors by default.
+        statistic: std or rms of a variance-map, std or mean of error and cells.
+        gain: a number that y is multiplied by in a variance-map.
+        range: the scales of x in a variance-map, (0.03, 30) by default.
+
+    Returns: a picture with `figure` (a matplotlib Figure) and `save`.
+
+    Raises: `errors.UsageError` for a source or an option that this kind does not take.
+
+    >>> gradstat.plot("variance-map", "gelu", gradstat.layer("leaky_relu", negative_slope=0.2)).save("map.svg")
+    """
+    from gradstat.plots import kinds
+    from gradstat.sources import source_of
+    from gradstat.toml_file import draws
+
+    kinds.check()
+    count = None if samples is None else draws("samples", samples)
+    found = [source_of(source) for source in sources]
+    request = kinds.request_of(kind, found, count, seed, jobs or 0, statistic, gain, range)
+    return kinds.Picture(kinds.draw(kind, request))
+
+
+def listing(what: str | None = None, name: str | None = None) -> "Listing":
+    """A table of layers, statistics, distributions, schemes, estimators, engines, formats, tables or plots.
+
+    Arguments:
+        what: what to list; without it, what can be listed.
+        name: with `what="layers"`, the layer to show in full.
+
+    Raises: `errors.UsageError` for an unknown listing or layer.
+
+    >>> gradstat.listing("estimators").names
+    ['mc', 'rqmc']
+    """
+    from gradstat.listings import listing
+
+    return listing(what, name)
+
+
+def schema(what: str) -> dict[str, Any]:
+    """The JSON Schema of a configuration of `run`, or of a file of claims, for editors.
+
+    Arguments:
+        what: "run" or "claims".
+
+    Raises: `errors.UsageError` for anything else.
+
+    >>> gradstat.schema("run")["title"]
+    'RunConfig'
+    """
+    from gradstat.sources import schema_of
+
+    return schema_of(what)
+
+
+def doctor() -> "Diagnosis":
+    """Check this installation: versions, kernel cache, and one number that is known exactly.
+
+    >>> gradstat.doctor().failures
+    ()
+    """
+    from gradstat.runs.doctor import examine
+
+    return examine()
+
+
+def layers() -> "dict[str, Layer]":
+    """Every layer by its name: `formula`, `parameters` with defaults, `torch` (its PyTorch name), `aliases`, `kinks`.
+
+    >>> gradstat.layers()["softsign"].formula
+    'y = x/(1 + |x|)'
+    """
+    from gradstat.layer_types.registry import LAYERS
+
+    return dict(LAYERS)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,27 +18,9 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from gradstat.errors import UsageError, closest, quoted
-from gradstat.toml_file import Override, apply_override, read_toml, toml
+from gradstat.toml_file import COUNTS, FEWEST, MOST, Override, apply_override, count, read_toml, toml
 
 LARGEST_SEED = 2**64 - 1
-FEWEST, MOST = 2, 10**15
-COUNTS = "a whole number from 2 to 1e15, as 1000, 1e8, 100M or 2**27"
-_COUNT = re.compile(r"(?P<number>[0-9]{1,20}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?)(?P<suffix>[kKMGT]?)")
-_POWER = re.compile(r"(?P<base>[0-9]{1,5})\*\*(?P<power>[0-9]{1,2})")
-_SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-
-
-def count(value: Any) -> Any:
-    """A whole number from 100, 1e8, "1e8", "100M", "10_000" or "2**27"; anything else is handed on as it is."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    text = re.sub(r"(?<=[0-9])_(?=[0-9])", "", value.strip()) if isinstance(value, str) else ""
-    if match := _POWER.fullmatch(text):
-        return int(match["base"]) ** int(match["power"])
-    if match := _COUNT.fullmatch(text):
-        number = Decimal(match["number"]) * _SUFFIXES[match["suffix"]]
-        return int(number) if number == int(number) else value
-    return value
 
 
 class Strict(BaseModel):
@@ -156,22 +137,27 @@ class RunConfig(Strict):
 
 def load(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
     """The configuration in `path` with the overrides put over it, the last one winning."""
-    document = read_toml(path)
+    return of_document(read_toml(path), overrides, path)
+
+
+def of_document(document: dict[str, Any], overrides: Sequence[Override], source: Path | str) -> RunConfig:
+    """The configuration in a table with the overrides put over it; `source` is what a message names."""
     for override in overrides:
         apply_override(document, override)
-    resolve_target(document, [override.key for override in overrides], path)
+    resolve_target(document, [override.key for override in overrides], source)
     try:
         return RunConfig.model_validate(document)
     except ValidationError as error:
         key, message = describe_error(error)
         blame = [o.typed for o in overrides if f"{o.key}.".startswith(f"{key}.") or f"{key}.".startswith(f"{o.key}.")]
-        raise UsageError(f"{blame[-1] if blame else path}: {message}") from None
+        where = blame[-1] if blame else str(source)  # an option of Python's run() is named by the message alone
+        raise UsageError(f"{where}: {message}" if where else message) from None
 
 
 TARGETS = ("rel_error", "target_error")
 
 
-def resolve_target(document: dict[str, Any], given: Sequence[str], path: Path) -> None:
+def resolve_target(document: dict[str, Any], given: Sequence[str], source: Path | str) -> None:
     """A number of draws and a target exclude each other; what an option gives displaces what the file says."""
     if "samples" not in given and any(key in given for key in TARGETS):
         document.pop("samples", None)
@@ -180,7 +166,7 @@ def resolve_target(document: dict[str, Any], given: Sequence[str], path: Path) -
             document.pop(key, None)
     target = next((key for key in TARGETS if key in document), None)
     if target and "samples" in document:
-        place = "options" if {"samples", target} <= set(given) else path
+        place = "options" if {"samples", target} <= set(given) else source
         raise UsageError(f"{place}: samples and {target} exclude each other; max_samples limits what a target draws")
     if target is None and "max_samples" in given:
         raise UsageError("max_samples limits what a target draws, and there is none; add --rel-error 1e-4, or use -n")

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from enum import IntEnum
+from pathlib import Path
 
 LONGEST_NAME = 60  # characters of what a user wrote that a message repeats
 
@@ -42,6 +43,14 @@ class UsageError(GradstatError):
     """The request itself is wrong: configuration, parameters, paths to write to."""
 
     code = Exit.USAGE
+
+
+class MalformedClaim(UsageError):
+    """A mistake in a file of claims, with its place; the text begins with `file:line: `."""
+
+    def __init__(self, path: Path, line: int, message: str) -> None:
+        super().__init__(f"{path}:{line}: {message}")
+        self.path, self.line, self.message = path, line, message
 
 
 class PrecisionNotReached(GradstatError):

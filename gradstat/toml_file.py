@@ -1,4 +1,4 @@
-"""TOML as plain tables: a file, what an option puts over it, and a value as it is spelled there."""
+"""TOML as plain tables: a file, what an option puts over it, how values are spelled there, and numbers of draws."""
 
 import difflib
 import json
@@ -6,12 +6,18 @@ import math
 import re
 import sys
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradstat.errors import UnreadableFile, UsageError
 
 LARGEST_FILE = 2**24  # bytes
+FEWEST, MOST = 2, 10**15
+COUNTS = "a whole number from 2 to 1e15, as 1000, 1e8, 100M or 2**27"
+_COUNT = re.compile(r"(?P<number>[0-9]{1,20}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?)(?P<suffix>[kKMGT]?)")
+_POWER = re.compile(r"(?P<base>[0-9]{1,5})\*\*(?P<power>[0-9]{1,2})")
+_SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 class Override(NamedTuple):
@@ -113,6 +119,27 @@ def toml(value: Any) -> str:
     else:
         text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def count(value: Any) -> Any:
+    """A whole number from 100, 1e8, "1e8", "100M", "10_000" or "2**27"; anything else is handed on as it is."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    text = re.sub(r"(?<=[0-9])_(?=[0-9])", "", value.strip()) if isinstance(value, str) else ""
+    if match := _POWER.fullmatch(text):
+        return int(match["base"]) ** int(match["power"])
+    if match := _COUNT.fullmatch(text):
+        number = Decimal(match["number"]) * _SUFFIXES[match["suffix"]]
+        return int(number) if number == int(number) else value
+    return value
+
+
+def draws(name: str, value: Any) -> int:
+    """A number of draws from `count`; UsageError otherwise."""
+    number = count(value)
+    if not isinstance(number, int) or not FEWEST <= number <= MOST:
+        raise UsageError(f"{name} = {toml(value)} is impossible; allowed: {COUNTS}")
+    return number
 
 
 def _closest_file(path: Path) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from gradstat.cli.app import COMMANDS, app
-from gradstat.cli.listings import defaults, short
 from gradstat.constants.catalogue import chosen, compute
 from gradstat.constants.literals import report
 from gradstat.layer_types.registry import LAYERS
+from gradstat.listings import defaults, short
 from gradstat.networks.blocks import KINDS
 from gradstat.networks.schemes import SCHEMES
 from gradstat.text.formats import render_text

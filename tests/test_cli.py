@@ -155,7 +155,7 @@ MISTAKES = [
     (f"run relu.toml --seed {2**64}", 2, f"--seed {2**64} is impossible"),
     ("run relu.toml -j 0", 2, "--jobs 0 is impossible; allowed: a whole number from 1 to 1024"),
     ("run relu.toml -j two", 2, "--jobs two is impossible; allowed: a whole number from 1 to 1024"),
-    ("run relu.toml --estimator mcc", 2, '--estimator mcc: estimator = "mcc" is impossible; allowed: "mc", "rqmc"'),
+    ("run relu.toml --estimator mcc", 2, 'estimator = "mcc" is impossible; allowed: "mc", "rqmc"'),
     ("run relu.toml --engine thread", 2, "unknown engine 'thread'; did you mean 'threads'?"),
     (
         "run relu.toml --set input.std=-1",
@@ -221,7 +221,7 @@ def test_internal_error_is_one_line(gradstat: Command, monkeypatch: pytest.Monke
     def broken(*arguments: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("gradstat.cli.listings.listings", broken)
+    monkeypatch.setattr("gradstat.listings.listings", broken)
     outcome = gradstat("list")
     assert outcome.code == Exit.INTERNAL
     assert re.match(r"internal error in test_cli.py:\d+: RuntimeError: two lines; --debug shows more", outcome.line())
@@ -359,7 +359,7 @@ def test_warnings_of_libraries_stay_inside(gradstat: Command, monkeypatch: pytes
         warnings.showwarning("ours", OursWarning, "x.py", 1)
         return Table([], [])
 
-    monkeypatch.setattr("gradstat.cli.listings.listings", warning)
+    monkeypatch.setattr("gradstat.listings.listings", warning)
     assert gradstat("list").err == "gradstat: warning: ours\n"
 
 
@@ -409,7 +409,7 @@ def test_interrupt_while_sampling(folder: Path) -> None:
     time.sleep(0.3)
     stopped = interrupted(running)
     (run,) = (folder / "results").iterdir()
-    how = f"what is finished (0.0 %) is kept in results/{run.name}; the same command goes on from there"
+    how = f"what is finished (0.0 %) is kept in results/{run.name}; run it again to continue"
     assert stopped == Outcome(130, "", f"gradstat: interrupted; {how}\n")
     assert (folder / "a.parquet").read_text() == "old"
     assert sorted(os.listdir(folder)) == ["a.parquet", "relu.toml", "results"]

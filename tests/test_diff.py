@@ -14,8 +14,9 @@ from gradstat.estimation.run import run
 from gradstat.layer_types.from_config import cases
 from gradstat.results.diff import Comparison, Difference, compare
 from gradstat.results.provenance import provenance
+from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
-from gradstat.results.store import Result, write
+from gradstat.results.store import write
 
 LAYERS = ({"name": "relu"}, {"name": "sigmoid"})
 Layers = tuple[dict[str, Any], ...]

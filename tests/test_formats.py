@@ -14,9 +14,9 @@ import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from gradstat.cli.listings import LISTINGS
 
 from gradstat.cli.app import COMMANDS, app, start
-from gradstat.cli.listings import LISTINGS
 from gradstat.cli.output import Output
 from gradstat.constants.catalogue import tables
 from gradstat.errors import UsageError

@@ -14,8 +14,9 @@ from gradstat.estimation.run import run
 from gradstat.layer_types.from_config import cases
 from gradstat.results.overview import report
 from gradstat.results.provenance import provenance
+from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
-from gradstat.results.store import Result, write
+from gradstat.results.store import write
 from gradstat.text.formats import render_text
 
 EVIL = "</script><script>alert(1)</script>\"'&<b>"

@@ -20,7 +20,8 @@ from gradstat.estimation.merge_tree import MergeTree
 from gradstat.estimation.segments import Segment
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.registry import LAYERS
-from gradstat.results.store import Result, read
+from gradstat.results.result import Result
+from gradstat.results.store import read
 from gradstat.runs import nodes
 from gradstat.runs.checkpoints import EVERY, FIRST, SPARING, FolderCheckpointer
 from gradstat.runs.folder import HOME, RunFolder, run_id, seal, unseal
@@ -138,7 +139,7 @@ def test_interrupted(launcher: Launcher, folder: Path) -> None:
     assert code == 130
     (path,) = parts(folder)
     assert words.startswith("gradstat: interrupted; what is finished (")
-    assert words.endswith(f" %) is kept in results/{path.parent.name}; the same command goes on from there\n")
+    assert words.endswith(f" %) is kept in results/{path.parent.name}; run it again to continue\n")
     assert words.count("\n") == 1
 
 

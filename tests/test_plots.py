@@ -27,8 +27,9 @@ from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
 from gradstat.layer_types.registry import find
 from gradstat.plots.kinds import PLOTS, Request
 from gradstat.results.provenance import provenance
+from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
-from gradstat.results.store import Result, write
+from gradstat.results.store import write
 
 needs_matplotlib = pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed: pip install 'gradstat[plot]'"

@@ -8,7 +8,7 @@ import pytest
 
 from gradstat.cli import progress
 from gradstat.cli.app import start
-from gradstat.cli.progress import Progress
+from gradstat.cli.progress import TerminalProgress
 from gradstat.estimation.engines import threads
 from gradstat.estimation.estimators import MC
 from gradstat.estimation.groups import Group
@@ -17,6 +17,7 @@ from gradstat.estimation.run import execute, plan
 from gradstat.estimation.segments import Segment
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.registry import LAYERS
+from gradstat.runs.status import Status
 
 Run = Callable[..., list[str]]
 LINE = r"gradstat: (?P<percent>[\d.]+) %, (?P<rate>\S+) draws/s, {error}, (?P<left>\d+) s left"
@@ -83,21 +84,23 @@ def test_verbose_has_a_line_per_layer(run: Run) -> None:
     assert tail.startswith("gradstat: wrote out.csv")
 
 
-def test_what_an_earlier_process_finished_is_neither_rate_nor_news(capsys: pytest.CaptureFixture[str]) -> None:
-    """Half of the draws were there: the other half is what the time left is reckoned from."""
+@pytest.mark.usefixtures("impatient")
+def test_speed_and_time_left_are_those_of_this_process(capsys: pytest.CaptureFixture[str]) -> None:
+    """An earlier process drew half of the draws. On a clock of our own, a block takes ten seconds."""
+    now = [100.0]
+    status = Status(TerminalProgress(quiet=False, verbose=True), clock=lambda: now[0])
     group = Group([Case(LAYERS["relu"])])
     segment = Segment(group, (0,), group.blocks(8 * group.block_draws), MC)
-    listener = Progress(quiet=False, verbose=True)
-    listener.planned([segment], None)
-    listener.begin(segment, 4 * group.block_draws)
-    assert listener.percent == "50.0 %"
+    assert status.percent == ""
+    status.planned([segment], None)
+    status.begin(segment, 4 * group.block_draws)
+    assert status.percent == "50.0 %"
     (part,) = execute(plan(group.cases, [group], 1000, 1, 1, threads), 1, 1, threads)
     tree = MergeTree()
     tree.add((0, 0), part.nodes[0].accumulators)
-    listener._start -= 10.0
-    listener._next = 0.0
-    listener.done(segment, tree, group.block_draws)
-    assert listener.percent == "62.5 %"
+    now[0] += 10.0
+    status.done(segment, tree, group.block_draws)
+    assert status.percent == "62.5 %"
     assert re.search(r"62\.5 %, 2\.6e\+04 draws/s, relative error \S+, 30 s left", capsys.readouterr().err)
 
 
@@ -105,4 +108,4 @@ def test_what_an_earlier_process_finished_is_neither_rate_nor_news(capsys: pytes
     ("seconds", "words"), [(0.2, "0 s"), (42.4, "42 s"), (120.0, "2 min"), (5000.0, "83 min"), (12_240.0, "3.4 h")]
 )
 def test_durations(seconds: float, words: str) -> None:
-    assert progress._duration(seconds) == words
+    assert progress.duration(seconds) == words

@@ -25,8 +25,9 @@ from gradstat.numerics import moments
 from gradstat.results import schema, store
 from gradstat.results.overview import overview, report
 from gradstat.results.provenance import provenance
+from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
-from gradstat.results.store import Result, read, write
+from gradstat.results.store import read, write
 from gradstat.text.files import check_writable, replacing
 from gradstat.text.formats import TABLES, render, render_text
 

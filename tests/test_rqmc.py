@@ -46,8 +46,8 @@ from gradstat.numerics.sobol import DIMENSIONS
 from gradstat.results.diff import compare
 from gradstat.results.overview import report
 from gradstat.results.provenance import provenance
+from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
-from gradstat.results.store import Result
 from gradstat.runs.nodes import run_key
 from gradstat.runs.shards import marked, merge
 from gradstat.text.formats import render_text
@@ -338,7 +338,7 @@ def shard(index: int, of: int, samples: int = 2**22) -> Result:
 def test_shards_merge_to_the_bytes_of_the_whole(of: int) -> None:
     """Whole randomizations in each, in any order, whatever the number of shards."""
     files = [(Path(f"{index}.parquet"), shard(index, of)) for index in range(of, 0, -1)]
-    assert merge(files).result.table.equals(result(2**22).table)
+    assert merge(files).table.equals(result(2**22).table)
 
 
 def test_a_shard_with_less_than_two_randomizations_is_refused() -> None:

@@ -20,11 +20,12 @@ from gradstat.estimation.precision import Target
 from gradstat.estimation.run import execute, plan, result_rows
 from gradstat.layer_types.from_config import cases
 from gradstat.results.provenance import provenance
+from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
-from gradstat.results.store import Result, read, write
+from gradstat.results.store import read, write
 from gradstat.runs.folder import seal, unseal
 from gradstat.runs.nodes import decode, encode, run_key
-from gradstat.runs.shards import Merged, marked, merge
+from gradstat.runs.shards import marked, merge
 
 SAMPLES = 3_000_000  # 12 blocks of relu, 23 of the window; the last ones are short
 LAYERS = (("relu", {}), ("max_pool2d", {"kernel_size": 2}), ("softsign", {"input": {"std": 2.0}}))
@@ -55,7 +56,7 @@ def shards(of: int, seed: int = 3) -> tuple[Result, ...]:
     return tuple(sampled(config(seed), (index, of)) for index in range(1, of + 1))
 
 
-def joined(parts: Sequence[Result]) -> Merged:
+def joined(parts: Sequence[Result]) -> Result:
     return merge([(Path(f"{number}.parquet"), part) for number, part in enumerate(parts)])
 
 
@@ -71,7 +72,7 @@ def test_any_division_in_any_order_is_the_whole(of: int, tmp_path: Path) -> None
     """With 40 shards most of the 12 blocks of relu are one each, and many shards have none."""
     parts = list(shards(of))
     random.Random(of).shuffle(parts)
-    found = joined(parts).result
+    found = joined(parts)
     assert found.table.equals(whole().table)
     for name, result in (("whole", whole()), ("found", found)):
         pq.write_table(result.table, tmp_path / name)
@@ -85,7 +86,7 @@ def test_shards_survive_their_files(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.parquet" for number in range(3)]
     for path, shard in zip(paths, shards(3), strict=True):
         write(shard, path)
-    assert merge([(path, read(path)) for path in paths]).result.table.equals(whole().table)
+    assert merge([(path, read(path)) for path in paths]).table.equals(whole().table)
 
 
 def test_every_shard_is_a_result_of_its_own() -> None:
@@ -104,13 +105,13 @@ def test_a_wrong_node_is_seen_in_the_bytes() -> None:
         return part
 
     first, second = shards(2)
-    assert not joined([rewritten(first, last_bits), second]).result.table.equals(whole().table)
+    assert not joined([rewritten(first, last_bits), second]).table.equals(whole().table)
 
 
 def test_a_duplicate_counts_once() -> None:
     one, two, three = shards(3)
     found = joined([two, one, three, two])
-    assert found.result.table.equals(whole().table)
+    assert found.table.equals(whole().table)
     assert found.notes == ("0.parquet and 3.parquet are both shard 2/3: it counts once",)
 
 
@@ -191,8 +192,8 @@ def test_places_of_another_configuration() -> None:
 def test_a_target_is_decided_alike_by_all_shards() -> None:
     wanted = config(rel_error=1e-3)
     found = joined([sampled(wanted, (index, 3)) for index in (2, 3, 1)])
-    assert found.result.table.equals(sampled(wanted).table)
-    assert len({row["n"] for row in found.result.rows()}) > 1
+    assert found.table.equals(sampled(wanted).table)
+    assert len({row["n"] for row in found.rows()}) > 1
 
 
 def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

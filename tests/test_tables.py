@@ -18,7 +18,7 @@ import pytest
 from gradstat.cli.app import start
 from gradstat.constants import catalogue as constants
 from gradstat.constants.catalogue import Column, Computed, ConstantTable, Entry
-from gradstat.constants.gain import Gain
+from gradstat.constants.gain import Constant
 from gradstat.constants.literals import report, right_digits
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.elementwise import ACTIVATIONS
@@ -128,8 +128,8 @@ def test_right_digits() -> None:
 def test_sampled_numbers_show_their_error() -> None:
     table = ConstantTable("own", "a test", (Column("forward", "std"),), (Entry("a", "relu"), Entry("b", "relu")))
     values = (
-        (Gain("forward", "std", Uncertain(0.58381937, 2e-5)),),
-        (Gain("forward", "std", Uncertain(0.5838193701)),),
+        (Constant("forward", "std", Uncertain(0.58381937, 2e-5)),),
+        (Constant("forward", "std", Uncertain(0.5838193701)),),
     )
     text = {name: render_text(report([Computed(table, values)]), name) for name in ("md", "python", "c", "json", "csv")}
     assert "| a | 0.58382 ± 0.00002 |" in text["md"]

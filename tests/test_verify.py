@@ -35,7 +35,7 @@ from gradstat.text.tables import Terminal
 from gradstat.verification import sequential as sampled
 from gradstat.verification.claims import Claim, ClaimConfig, key_of, load
 from gradstat.verification.matrix_claims import judge_matrix
-from gradstat.verification.reports import append_github_summary, report
+from gradstat.verification.reports import report
 from gradstat.verification.rounding_interval import rounded
 from gradstat.verification.verdicts import Measured, Outcome, judge
 from gradstat.verification.verify import verify
@@ -500,8 +500,7 @@ def test_github_summary_is_appended(
     text = summary.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert "| relu-mean | relu forward mean | 0.3988 | 0.3989 |" in text
-    append_github_summary(wrong_and_right(), summary)
-    assert "50% \\<&\\> " in summary.read_text(encoding="utf-8")
+    assert "50% \\<&\\> " in render_text(report(wrong_and_right()), "md")
 
 
 def test_json_and_parquet_hold_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

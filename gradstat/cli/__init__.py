@@ -7,6 +7,8 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Entry point of the console script; imports the rest where an interrupt already ends in one line."""
+    # NumPy's BLAS starts a thread for every processor, which takes longer than an exact answer; no command needs them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from gradstat.cli.app import start
 

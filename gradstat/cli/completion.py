@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+import gradstat
 from gradstat.cli.options import Name, ParamType
 from gradstat.errors import UsageError
 
@@ -33,9 +34,8 @@ class Config(click.Path):
         self.command = command
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from gradstat.shipped import configurations
-
-        names = [name for name, shipped in configurations().items() if shipped.command == self.command]
+        shipped = gradstat.listing("configs").rows
+        names = [name for name, command, _ in shipped if command.startswith(f"gradstat {self.command} ")]
         shipped_names = [CompletionItem(name) for name in names if name.startswith(incomplete)]
         return shipped_names + super().shell_complete(ctx, param, incomplete)
 
@@ -49,10 +49,8 @@ class Parameter(ParamType[str]):
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from gradstat.layer_types.registry import find
-
         try:
-            layer = find(str(ctx.params.get("layer")))
+            layer = gradstat.layer(str(ctx.params.get("layer"))).layer
         except UsageError:
             return []
         pairs = [f"{p.name}={'' if p.default is None else _typed(p.default)}" for p in layer.parameters]
@@ -65,20 +63,14 @@ def _typed(value: Any) -> str:
 
 def layer_names() -> Iterable[str]:
     """Names of all layers, for the shell."""
-    from gradstat.layer_types.registry import LAYERS
-
-    return LAYERS
+    return gradstat.layers()
 
 
 def engine_names() -> Iterable[str]:
     """Names of all engines, for the shell."""
-    from gradstat.estimation.engines import ENGINES
-
-    return ENGINES
+    return gradstat.listing("engines").names
 
 
 def estimator_names() -> Iterable[str]:
     """Names of all estimators, for the shell."""
-    from gradstat.estimation.estimators import ESTIMATORS
-
-    return ESTIMATORS
+    return gradstat.listing("estimators").names

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+import gradstat
 from gradstat.cli.app import say
 from gradstat.cli.exit_status import exit_code_for
 from gradstat.cli.options import PATH, output_options
@@ -19,15 +20,10 @@ def command(parts: tuple[Path, ...], output: Output) -> int:
 
     A shard that is there twice counts once; a missing one is named, and one of another run is refused.
     """
-    from gradstat.estimation.precision import Target
-    from gradstat.results.overview import report
-    from gradstat.results.store import read
-    from gradstat.runs.shards import merge
-
     if not output.paths:
         raise UsageError("name the file to write: -o OUT.parquet, or -o - to look at it only")
-    merged = merge([(path, read(path)) for path in parts])
-    for note in merged.notes:
+    result = gradstat.merge(*parts)
+    for note in result.notes:
         say(note)
-    output.deliver(report(merged.result))
-    return exit_code_for(merged.lines, Target.of(merged.config))
+    output.deliver(result.report())
+    return exit_code_for(result)

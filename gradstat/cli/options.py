@@ -2,7 +2,6 @@
 
 import functools
 import re
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -37,7 +36,7 @@ class Count(ParamType[int]):
     name = "count"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from gradstat.config import COUNTS, FEWEST, MOST, count
+        from gradstat.toml_file import COUNTS, FEWEST, MOST, count
 
         number = count(value)
         if not isinstance(number, int) or not FEWEST <= number <= MOST:
@@ -93,6 +92,8 @@ class Seed(ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == "random":
+            import secrets
+
             return secrets.randbits(63)
         if not re.fullmatch("[0-9]{1,20}", str(value)) or int(value) >= 2**64:
             raise UsageError(f"--seed {value} is impossible; allowed: a whole number from 0 to 2**64 - 1, or random")
@@ -181,7 +182,7 @@ def output_options(
 
 
 def assumption_options(command: Command) -> Command:
-    """--input and --upstream, for `document`."""
+    """--input and --upstream, for `assumed`."""
     x = click.option(
         "--input", "x", metavar="KEY=VALUE,...", help="Of x: distribution, mean, std, correlation; as std=1.3."
     )
@@ -189,11 +190,9 @@ def assumption_options(command: Command) -> Command:
     return x(dy(command))
 
 
-def document(layers: Sequence[dict[str, Any]], x: str | None, dy: str | None) -> dict[str, Any]:
-    """The configuration that these layers, --input and --upstream stand for."""
-    assumed = {"input": x, "upstream": dy}
-    tables = {name: parse_pairs(text.split(","), f"--{name} ") for name, text in assumed.items() if text}
-    return {"layer": list(layers), **tables}
+def assumed(text: str | None, option: str) -> dict[str, Any] | None:
+    """The table that --input or --upstream spells; None where it is not given."""
+    return parse_pairs(text.split(","), f"--{option} ") if text else None
 
 
 def parse_pairs(pairs: Sequence[str], option: str = "") -> dict[str, Any]:

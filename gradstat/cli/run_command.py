@@ -4,9 +4,12 @@ from pathlib import Path
 
 import click
 
+import gradstat
 from gradstat.cli.completion import Config, Suggested, engine_names, estimator_names
+from gradstat.cli.exit_status import exit_code_for
 from gradstat.cli.options import Count, Jobs, Positive, Seed, Shard, output_options
 from gradstat.cli.output import Output
+from gradstat.cli.progress import progress
 from gradstat.errors import UsageError
 
 
@@ -41,7 +44,7 @@ from gradstat.errors import UsageError
     help="Where to sample: threads, dask or dask:tcp://host:port.",
 )
 @click.option("--shard", type=Shard(), metavar="I/K", help="Only the I-th of K parts; gradstat merge joins them.")
-@click.option("--fresh", is_flag=True, help="Forget what an interrupted run of the same question left in results/.")
+@click.option("--fresh", is_flag=True, help="Delete the checkpoints of an interrupted run.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Over the configuration, as input.std=2; repeatable."
 )
@@ -65,38 +68,27 @@ def command(
 ) -> int:
     """Sample the layers of a configuration and print what they do to signal and gradient.
 
-    CONFIG is a TOML file, or the name of a shipped configuration (gradstat list configs).
+    CONFIG is a TOML file, `-` for standard input, or the name of a shipped configuration (gradstat list configs).
 
-    A run that lasts keeps what is finished in results/ (or $GRADSTAT_RESULTS), in a folder named by a hash of the
-    question. Interrupted or killed, the same command goes on from there.
+    Runs longer than 5 seconds save checkpoints under results/ (or $GRADSTAT_RESULTS). Repeat the command to continue.
     """
-    from gradstat.config import load
-    from gradstat.layer_types.from_config import cases
-    from gradstat.shipped import resolve
-    from gradstat.toml_file import Override, parse_override
-
-    named = {
-        "samples": samples,
-        "rel_error": rel_error,
-        "target_error": target_error,
-        "max_samples": max_samples,
-        "seed": seed,
-        "estimator": estimator,
-    }
-    overrides = [parse_override(text) for text in settings]
-    overrides += [
-        Override(key, value, f"--{key.replace('_', '-')} {value}") for key, value in named.items() if value is not None
-    ]
-    config = resolve(config, "run")
-    wanted = load(config, overrides)
-    questions = cases(wanted, str(config))
-
-    from gradstat.cli.progress import progress
-    from gradstat.cli.sampling import Job, sample
-    from gradstat.results.overview import report
-
     if shard and not any(path.suffix == ".parquet" for path in output.files):
         raise UsageError("a shard needs a file that gradstat merge can read: -o FILE.parquet")
-    job = Job(wanted, questions, engine, jobs, shard, fresh, output.quiet)
-    with progress(output.quiet, verbose) as listener:
-        return sample(job, listener, lambda result: output.deliver(report(result), verbose))
+    with progress(output.quiet, verbose) as shown:
+        result = gradstat.run(
+            config,
+            samples=samples,
+            rel_error=rel_error,
+            target_error=target_error,
+            max_samples=max_samples,
+            seed=seed,
+            estimator=estimator,
+            settings=settings,
+            engine=engine,
+            jobs=jobs,
+            shard=shard,
+            fresh=fresh,
+            progress=shown,
+            deliver=lambda result: output.deliver(result.report(), verbose),
+        )
+    return exit_code_for(result)

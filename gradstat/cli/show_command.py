@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+import gradstat
 from gradstat.cli.options import PATH, output_options
 from gradstat.cli.output import Output
 
@@ -13,7 +14,4 @@ from gradstat.cli.output import Output
 @output_options()
 def command(result: Path, output: Output) -> None:
     """Print a result file, or convert it to another format. RESULT may be - for standard input."""
-    from gradstat.results.overview import report
-    from gradstat.results.store import read
-
-    output.deliver(report(read(result)))
+    output.deliver(gradstat.read(result).report())

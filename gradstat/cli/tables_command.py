@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
+import gradstat
 from gradstat.cli.options import PATH, Jobs, ListedCommand, Name, output_options
 from gradstat.cli.output import Output
-from gradstat.errors import CheckFailed
 from gradstat.text.formats import CODE, TABLES, format_of
 
 
 def _names() -> Iterable[tuple[str, str]]:
-    from gradstat.constants.catalogue import tables
-
-    return [(name, table.description) for name, table in tables().items()]
+    return [(name, description) for name, _, description in gradstat.listing("tables").rows]
 
 
 @click.command(cls=ListedCommand, title="Tables", names=_names)
@@ -28,14 +26,8 @@ def command(names: tuple[str, ...], output: Output, check: tuple[Path, ...], job
 
     On stdout unless a file is written or checked.
     """
-    from gradstat.constants.catalogue import chosen, compute
-    from gradstat.constants.literals import first_difference, report
-
-    texts = [name for name in output.formats if name != "parquet"]
     for path in check:
-        format_of(path, texts)
-    constants = report([compute(table, jobs or 0) for table in chosen(names)])
-    replace(output, quiet=output.quiet or bool(check)).deliver(constants)
-    for path in check:
-        if difference := first_difference(path, constants, texts):
-            raise CheckFailed(difference)
+        format_of(path, [name for name in output.formats if name != "parquet"])
+    tables = gradstat.tables(*names, jobs=jobs)
+    replace(output, quiet=output.quiet or bool(check)).deliver(tables.report())
+    tables.check(*check)

@@ -1,22 +1,18 @@
 """`gradstat verify`."""
 
-import fnmatch
 import os
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+import gradstat
 from gradstat.cli.app import emit, say
 from gradstat.cli.options import PATH, Count, Jobs, Seed, output_options
 from gradstat.cli.output import Output
-from gradstat.errors import Exit, UsageError
-from gradstat.text.formats import TABLES
-
-if TYPE_CHECKING:
-    from gradstat.verification.claims import Claim
-    from gradstat.verification.verdicts import Outcome
+from gradstat.cli.progress import progress
+from gradstat.errors import Exit, MalformedClaim
+from gradstat.text.formats import TABLES, render_text
+from gradstat.text.github import annotation
 
 
 @click.command()
@@ -43,48 +39,37 @@ def command(
     CLAIMS are TOML files, folders of them, or - for standard input; without any, the claims that gradstat ships.
     --quick leaves a claim undecided (exit code 3) where no exact value is known: only sampling decides it.
     """
-    from gradstat import shipped
-    from gradstat.estimation.significance import FAMILY_WISE
-    from gradstat.verification.claims import MalformedClaim, load
-    from gradstat.verification.reports import annotation, append_github_summary, report
-    from gradstat.verification.verify import verify
-
-    given = claims or (shipped.claims(),)
     try:
-        loaded = load(given)
+        with progress(output.quiet) as shown:
+            verification = gradstat.verify(
+                *claims,
+                only=only,
+                quick=quick,
+                max_samples=max_samples,
+                seed=seed,
+                jobs=jobs,
+                fail_fast=fail_fast,
+                progress=shown,
+            )
     except MalformedClaim as error:
         if output.format_name == "github":
             emit(annotation(error.path, error.line, "malformed claim", error.message) + "\n")
         raise
-    chosen = [claim for claim in loaded if only is None or fnmatch.fnmatchcase(claim.id, only)]
-    if not chosen:
-        raise UsageError(f"no claim has an id like {only!r}")
-    outcomes: list[Outcome] = []
-    for batch in by_file(chosen) if fail_fast else [chosen]:
-        share = FAMILY_WISE * len(batch) / len(chosen)
-        outcomes += verify(batch, seed, jobs or 0, max_samples, quick, share)
-        if not all(outcome.as_expected for outcome in outcomes):
-            break
-    output.deliver(report(outcomes))
+    output.deliver(verification.report())
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if output.format_name == "github" and summary:
-        append_github_summary(outcomes, Path(summary))
-    return exit_code(outcomes)
+        with Path(summary).open("a", encoding="utf-8") as handle:
+            handle.write(f"## gradstat verify\n\n{render_text(verification.report(), 'md')}")
+    return exit_code(verification)
 
 
-def by_file(claims: "list[Claim]") -> "list[list[Claim]]":
-    """The claims of each file."""
-    return [list(members) for _, members in groupby(claims, key=lambda claim: claim.path)]
-
-
-def exit_code(outcomes: "list[Outcome]") -> int:
+def exit_code(verification: gradstat.Verification) -> int:
     """70 where gradstat contradicts itself, 1 where a claim is not as expected, 3 where claims only stay undecided."""
-    contradictions = [outcome for outcome in outcomes if outcome.contradiction]
+    contradictions = [outcome for outcome in verification if outcome.contradiction]
     for outcome in contradictions:
         say(f"{outcome.claim.id}: {outcome.detail}; gradstat is wrong about this layer; please report it")
     if contradictions:
         return Exit.INTERNAL
-    wrong = [outcome for outcome in outcomes if not outcome.as_expected]
-    if any(outcome.verdict != "undecided" for outcome in wrong):
+    if any(outcome.verdict != "undecided" for outcome in verification.unexpected):
         return Exit.CHECK_FAILED
-    return Exit.PRECISION_NOT_REACHED if wrong else Exit.DONE
+    return Exit.DONE if verification.ok else Exit.PRECISION_NOT_REACHED

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from gradstat.constants.gain import Gain, answers, definition
+from gradstat.constants.gain import Constant, answers, definition
 from gradstat.errors import UsageError, unknown
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.elementwise import ACTIVATIONS
@@ -61,9 +61,9 @@ class Computed:
     """A table with its numbers, one row of them per entry."""
 
     table: ConstantTable
-    values: tuple[tuple[Gain, ...], ...]
+    values: tuple[tuple[Constant, ...], ...]
 
-    def lines(self) -> Iterator[tuple[Entry, tuple[Gain, ...]]]:
+    def lines(self) -> Iterator[tuple[Entry, tuple[Constant, ...]]]:
         """Every entry with its numbers, in the order of the columns."""
         return zip(self.table.entries, self.values, strict=True)
 
@@ -215,7 +215,7 @@ def chosen(names: Sequence[str]) -> list[ConstantTable]:
 def compute(table: ConstantTable, jobs: int = 0) -> Computed:
     """Every number of a table: exact where the referee knows it, sampled otherwise."""
 
-    def row(entry: Entry) -> tuple[Gain, ...]:
+    def row(entry: Entry) -> tuple[Constant, ...]:
         wanted = [(c.direction, c.statistic, entry.cell if c.direction == BACKWARD else ALL) for c in table.columns]
         return tuple(answers(Case(find(entry.layer), entry.params), wanted, jobs))
 

@@ -3,25 +3,29 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
+from gradstat.errors import UsageError, unknown
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
+from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Exact
 from gradstat.layer_types.statistics import STATISTICS, exact_value
+from gradstat.results.estimate import Estimate, Statistics, sampled
+from gradstat.text.answer import Answer
+from gradstat.text.formats import CODE, TABLES
 from gradstat.text.tables import Column, Report, Table
 from gradstat.text.uncertain import Uncertain
 
 DEFAULT = ("mean", "std", "rms", "gain_std", "gain_rms")
-BASES = ("mean", "std", "second_moment", "abs_mean", "mad")  # what referee and sampler both know, with an error
-ANSWERED = tuple(name for name, statistic in STATISTICS.items() if statistic.base in BASES)
 DIRECTIONS = {FORWARD: "y", BACKWARD: "dx"}
 SAMPLES = 2**24
+BATCHES = 32  # of the draws: their spread is the error of what accumulators give no error of
 SEED = 20160328
 
 
 @dataclass(frozen=True)
-class Gain:
+class Constant:
     """One statistic of one direction, exact or with its standard error."""
 
     direction: str
@@ -39,31 +43,101 @@ def definition(statistic: str, direction: str) -> str:
     return re.sub(r"(?<![a-z])v(?![a-z])", DIRECTIONS[direction], STATISTICS[statistic].description)
 
 
-def gains(case: Case, statistics: Sequence[str] = DEFAULT, jobs: int = 0) -> list[Gain]:
+def gains(case: Case, statistics: Sequence[str] = DEFAULT, jobs: int = 0) -> list[Constant]:
     """Every statistic in both directions: from the referee where it knows it, from sampling otherwise."""
     wanted = [(direction, name, ALL) for name in statistics for direction in DIRECTIONS]
     return answers(case, wanted, jobs)
 
 
-def answers(case: Case, wanted: Sequence[tuple[str, str, str]], jobs: int = 0) -> list[Gain]:
+def answers(case: Case, wanted: Sequence[tuple[str, str, str]], jobs: int = 0) -> list[Constant]:
     """One number for each (direction, statistic, cell); nothing is sampled where the referee knows all of them."""
-    rows = {(row.direction, row.cell): row for row in case.shape.rows}
-    known = {key: case.exact(rows[key]) for key in dict.fromkeys((d, cell) for d, _, cell in wanted)}
-    sampled: dict[tuple[str, str], Any] = {}
-    found = []
-    for direction, name, cell in wanted:
-        row = known[direction, cell]
-        value = None if row is None else exact_value(name, row)
-        if row is not None and value is not None:
-            scale = math.hypot(row.mean, math.sqrt(row.var)) if STATISTICS[name].base == "mean" else 0.0
-            found.append(Gain(direction, name, Uncertain(value if abs(value) > 1e-13 * scale else 0.0, scale=scale)))
-            continue
-        sampled = sampled or _sample(case, jobs)
-        found.append(_sampled(direction, name, sampled[direction, cell]))
-    return found
+    values = Values(case, jobs)
+    return [Constant(direction, name, values(direction, name, cell).number) for direction, name, cell in wanted]
 
 
-def report(case: Case, found: Sequence[Gain]) -> Report:
+class Values:
+    """The statistics of a case: exact ones where they are known, otherwise sampled, all from the same draws."""
+
+    def __init__(self, case: Case, jobs: int = 0) -> None:
+        self.case, self._jobs = case, jobs
+        self._rows = {(row.direction, row.cell): row for row in case.shape.rows}
+        self._exact: dict[tuple[str, str], Exact | None] = {}
+
+    def __call__(self, direction: str, name: str, cell: str = ALL) -> Estimate:
+        key = direction, cell
+        if key not in self._exact:
+            self._exact[key] = self.case.exact(self._rows[key])
+        exact = self._exact[key]
+        value = None if exact is None else exact_value(name, exact)
+        if exact is None or value is None:
+            row, spread = self._sampled[key]
+            return sampled(name, row, spread)
+        scale = math.hypot(exact.mean, math.sqrt(exact.var)) if STATISTICS[name].base == "mean" else 0.0
+        value = value if abs(value) > 1e-13 * scale else 0.0
+        return Estimate(value, 0.0, value, scale=scale)
+
+    @cached_property
+    def _sampled(self) -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, float]]]:
+        """Every row as a result has it, and the errors of skewness and kurtosis by the spread of batches."""
+        from statistics import stdev
+
+        from gradstat.estimation.engines import threads
+        from gradstat.estimation.groups import groups
+        from gradstat.estimation.run import execute, plan, result_rows
+
+        cases, jobs = [self.case], self._jobs
+        planned = plan(cases, groups(cases), SAMPLES, SEED, jobs, threads)
+        batches = min(BATCHES, *(len(segment.blocks) for segment in planned))
+        parts = [
+            execute([segment.shard(index, batches) for segment in planned], SEED, jobs, threads)
+            for index in range(1, batches + 1)
+        ]
+        whole = result_rows(cases, [snapshot for part in parts for snapshot in part])
+        rows = zip(whole, *(result_rows(cases, part) for part in parts), strict=True)
+        return {
+            (row.row.direction, row.row.cell): (
+                asdict(row.estimates) | {"exact_mean": None},
+                {
+                    name: stdev(getattr(batch.estimates, name) for batch in batch_rows) / math.sqrt(batches)
+                    for name in ("skewness", "kurtosis")
+                    if batches > 1
+                },
+            )
+            for row, *batch_rows in rows
+        }
+
+
+class Gain(Answer):
+    """What one layer does to the scale of signal and gradient: `forward.std`, `backward.gain_rms`, …
+
+    Each is an `Estimate`: a float with `.error` and `.exact`. What no referee knows is sampled when it is first asked
+    for. Printed, it shows the statistics that were chosen.
+    """
+
+    formats = (*TABLES, *CODE)
+
+    def __init__(self, case: Case, statistics: Sequence[str] = (), jobs: int = 0) -> None:
+        self.case, self.statistics = case, tuple(statistics or DEFAULT)
+        for name in self.statistics:
+            if name not in STATISTICS:
+                raise UsageError(unknown("statistic", name, STATISTICS))
+        values = Values(case, jobs)
+        self.forward = Statistics(lambda name: values(FORWARD, name))
+        self.backward = Statistics(lambda name: values(BACKWARD, name))
+
+    def report(self) -> Report:
+        """A line per statistic, with its definition: 1/std and 1/rms differ where the mean is not 0."""
+        return report(
+            self.case,
+            [
+                Constant(direction, name, getattr(statistics, name).number)
+                for name in self.statistics
+                for direction, statistics in ((FORWARD, self.forward), (BACKWARD, self.backward))
+            ],
+        )
+
+
+def report(case: Case, found: Sequence[Constant]) -> Report:
     """A line per statistic, with its definition: 1/std and 1/rms differ where the mean is not 0."""
     numbers = {(g.statistic, g.direction): g.number for g in found}
     names = list(dict.fromkeys(g.statistic for g in found))
@@ -80,16 +154,3 @@ def report(case: Case, found: Sequence[Gain]) -> Report:
     columns = [Column(name) for name in ("layer", "params", "input", "upstream", "direction", *names)]
     data = Table(columns, [(*question, d, *(numbers[n, d] for n in names)) for d in DIRECTIONS])
     return Report([people], data)
-
-
-def _sample(case: Case, jobs: int) -> dict[tuple[str, str], Any]:
-    from gradstat.estimation.run import run
-
-    return {(line.row.direction, line.row.cell): line.estimates for line in run([case], SAMPLES, SEED, jobs)}
-
-
-def _sampled(direction: str, name: str, estimates: Any) -> Gain:
-    statistic = STATISTICS[name]
-    base = getattr(estimates, statistic.base)
-    error = abs(statistic.slope(base)) * getattr(estimates, f"{statistic.base}_se")
-    return Gain(direction, name, Uncertain(statistic.f(base), error))

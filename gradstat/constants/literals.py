@@ -10,8 +10,9 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.constants import catalogue
 from gradstat.constants.catalogue import Computed
 from gradstat.constants.gain import SAMPLES, SEED
-from gradstat.errors import UnreadableFile
-from gradstat.text.formats import format_of, render_text
+from gradstat.errors import CheckFailed, UnreadableFile
+from gradstat.text.answer import Answer
+from gradstat.text.formats import CODE, FORMATS, TABLES, format_of, render_text
 from gradstat.text.tables import Column, Report, Table
 from gradstat.text.uncertain import Uncertain
 
@@ -26,6 +27,25 @@ _TEX = {
     "gain_std": r"1/\sigma[v]",
     "gain_rms": r"1/\sqrt{\mathrm{E}[v^2]}",
 }
+
+
+class ConstantTables(Answer):
+    """Tables of constants. Printed, they are Markdown; saved as .py or .h, code to paste."""
+
+    formats = (*TABLES, *CODE)
+
+    def __init__(self, computed: Sequence[Computed]) -> None:
+        self.computed = computed
+
+    def report(self) -> Report:
+        return report(self.computed)
+
+    def check(self, *paths: str | Path) -> None:
+        """CheckFailed, with the first line that differs, where a file is not what `save` would write."""
+        texts = [name for name in self.formats if FORMATS[name].text]
+        for path in map(Path, paths):
+            if difference := first_difference(path, self.report(), texts):
+                raise CheckFailed(difference)
 
 
 def report(computed: Sequence[Computed]) -> Report:

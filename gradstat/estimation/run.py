@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,6 +52,12 @@ class ResultRow:
 class RunListener(Protocol):
     """Told of a run as it goes, one call at a time."""
 
+    def compiling(self) -> AbstractContextManager[None]:
+        """Entered while kernels are compiled."""
+
+    def planned(self, segments: Sequence[Segment], target: Target | None) -> None:
+        """The pilot has run, and these segments are to be sampled."""
+
     def begin(self, segment: Segment, finished: int) -> None:
         """A segment begins, of which so many draws are finished already."""
 
@@ -59,7 +66,13 @@ class RunListener(Protocol):
 
 
 class IgnoringListener:
-    """Nobody wants to know."""
+    """A listener that ignores every event."""
+
+    def compiling(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def planned(self, segments: Sequence[Segment], target: Target | None) -> None:
+        return
 
     def begin(self, segment: Segment, finished: int) -> None:
         return
@@ -89,10 +102,14 @@ def run(
     jobs: int = 0,
     engine: Engine = threads,
     estimator: Estimator = MC,
+    listener: RunListener = NO_LISTENER,
 ) -> list[ResultRow]:
     """Sample every case; lines in the order of the cases, whatever was sampled together."""
-    planned = plan(cases, groups(cases, estimator.kernel), samples, seed, jobs, engine, estimator)
-    return result_rows(cases, execute(planned, seed, jobs, engine), estimator)
+    with listener.compiling():
+        grouped = groups(cases, estimator.kernel)
+    planned = plan(cases, grouped, samples, seed, jobs, engine, estimator)
+    listener.planned(planned, None if isinstance(samples, int) else samples)
+    return result_rows(cases, execute(planned, seed, jobs, engine, listener), estimator)
 
 
 def plan(

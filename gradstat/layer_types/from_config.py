@@ -2,10 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import ValidationError
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig
+from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig, describe_error
 from gradstat.errors import UsageError, closest, quoted
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Layer, Params
@@ -23,6 +27,23 @@ def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
         except UsageError as error:
             raise UsageError(f"{source}: layer {number}: {error}") from None
     return found
+
+
+def one_case(table: dict[str, Any], x: Mapping[str, Any] | None, dy: Mapping[str, Any] | None) -> Case:
+    """The case of one [[layer]] table under these assumptions; UsageError for what is wrong with it."""
+    assumed = {key: dict(value) for key, value in (("input", x), ("upstream", dy)) if value}
+    try:
+        config = RunConfig.model_validate({"layer": [table], **assumed})
+    except ValidationError as error:
+        raise UsageError(describe_error(error)[1].removeprefix("layer 1: ")) from None
+    (case,) = cases_of(config.layer[0], config)
+    return case
+
+
+def table_of(case: Case) -> dict[str, Any]:
+    """The [[layer]] table of a case."""
+    name = {} if "expression" in case.given else {"name": case.layer.name}
+    return {**name, **case.given, "input": asdict(case.x), "upstream": asdict(case.dy)}
 
 
 def cases_of(layer: LayerConfig, config: RunConfig) -> Iterator[Case]:

@@ -53,7 +53,7 @@ def report(outcomes: Sequence[Outcome]) -> Report:
 
 def picture(outcome: Outcome) -> Report:
     """σ against depth, in every format of pictures."""
-    return plots.report(plots.styled_figure("gradstat.networks.picture", outcome))
+    return plots.Picture(plots.styled_figure("gradstat.networks.picture", outcome)).report()
 
 
 def cells(combination: Combination) -> list[Cell]:

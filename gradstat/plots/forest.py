@@ -12,7 +12,8 @@ from gradstat.layer_types.record import ALL, FORWARD
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
 from gradstat.results.overview import STATISTICS, title
-from gradstat.results.store import Result, content_of, parse
+from gradstat.results.result import Result
+from gradstat.results.store import content_of, parse
 
 MOST = 70  # lines in one picture; of more, those with the largest |z|
 LONGEST = 62  # letters of a label

@@ -6,6 +6,7 @@ Importing this needs no matplotlib: the command line asks it for names. Each kin
 import importlib
 import importlib.util
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -14,8 +15,10 @@ from typing import Any
 
 from gradstat.errors import UsageError, unknown
 from gradstat.layer_types.case import Case
+from gradstat.text.formats import PICTURES, save
 from gradstat.text.tables import Report
 
+MOST_LAYERS = 12
 LAYERS, FILE = "layers", "a result file"
 # Nothing that changes from one run to the next: the same question gives the same bytes.
 METADATA: dict[str, dict[str, Any]] = {
@@ -111,9 +114,77 @@ def styled_figure(name: str, request: Any) -> Any:
     return figure
 
 
-def report(figure: Any) -> Report:
-    """A figure in every format of pictures; equal figures give equal bytes."""
-    return Report([], own={name: partial(_written, figure, name) for name in METADATA})
+class Picture:
+    """A picture; `figure` is a matplotlib Figure. Equal figures give equal bytes."""
+
+    def __init__(self, figure: Any) -> None:
+        self.figure = figure
+
+    def report(self) -> Report:
+        """The figure in every format of pictures."""
+        return Report([], own={name: partial(_written, self.figure, name) for name in METADATA})
+
+    def save(self, path: str | Path) -> None:
+        """Write a .svg, .pdf or .png file, whole or not at all."""
+        save(self.report(), Path(path), PICTURES)
+
+    def _repr_svg_(self) -> str:
+        return str(_written(self.figure, "svg"))
+
+
+def request_of(
+    kind: str,
+    sources: Sequence[Path | Sequence[Case]],
+    samples: int | None,
+    seed: int,
+    jobs: int,
+    statistic: str | None,
+    gain: float | None,
+    span: tuple[float, float] | None,
+) -> Request:
+    """The request for a picture, from a result file or from cases; UsageError for what this kind cannot show."""
+    plot = find(kind)
+    options = {"statistic": statistic, "gain": gain, "range": span}
+    known = {"statistic": plot.statistics, "gain": "gain" in plot.options, "range": "range" in plot.options}
+    for name, value in options.items():
+        if value is not None and not known[name]:
+            raise UsageError(f"{name} does not apply to {kind!r} plots; leave it out")
+    if statistic is not None and statistic not in plot.statistics:
+        raise UsageError(f"statistic {statistic} is impossible; allowed: {', '.join(plot.statistics)}")
+    if gain is not None and not 0.0 < gain < 1e30:
+        raise UsageError(f"gain {gain:g} is impossible; allowed: a number above 0")
+    low, high = span or (0.03, 30.0)
+    if not 1e-12 <= low < high <= 1e12 or high < 1.5 * low:
+        raise UsageError(f"range {low:g}:{high:g} is impossible; allowed: two scales from 1e-12 to 1e12, as 0.01:100")
+    files = [source for source in sources if isinstance(source, Path)]
+    cases = [case for source in sources if not isinstance(source, Path) for case in source]
+    _check_sources(kind, plot.takes, files, cases)
+    return Request(
+        cases=tuple(cases),
+        file=files[0] if files else None,
+        samples=samples or plot.samples,
+        seed=seed,
+        jobs=jobs,
+        statistic=statistic or "std",
+        gain=1.0 if gain is None else gain,
+        span=(low, high),
+    )
+
+
+def _check_sources(kind: str, takes: Sequence[str], files: Sequence[Path], cases: Sequence[Case]) -> None:
+    """UsageError for a source that this kind cannot draw, for none, and for two at once."""
+    example = {LAYERS: f"gradstat plot {kind} gelu", FILE: f"gradstat plot {kind} results/series.parquet"}
+    advice = f"for example {example[takes[0]]} -o picture.png"
+    if files and cases:
+        raise UsageError("a layer and a result file make two pictures; keep one of the two")
+    if len(files) > 1:
+        raise UsageError(f"{len(files)} result files make {len(files)} pictures; name one")
+    if not files and not cases:
+        raise UsageError(f"{kind} is drawn from {' or '.join(takes)}, and there is none; {advice}")
+    if (FILE if files else LAYERS) not in takes:
+        raise UsageError(f"{kind} is drawn from {takes[0]}, not from {files[0] if files else cases[0].title}; {advice}")
+    if len(cases) > MOST_LAYERS:
+        raise UsageError(f"{len(cases)} layers do not fit into one picture; allowed: up to {MOST_LAYERS}")
 
 
 def _written(figure: Any, name: str) -> str | bytes:

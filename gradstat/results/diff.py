@@ -10,8 +10,9 @@ from typing import Any
 from gradstat.estimation.significance import ROUNDING, beyond, z_bound, z_score
 from gradstat.estimation.student import DEGREES
 from gradstat.results.overview import title
+from gradstat.results.result import Result
 from gradstat.results.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
-from gradstat.results.store import Result
+from gradstat.text.answer import Answer
 from gradstat.text.tables import NARROWEST, Column, Report, Table, finite
 from gradstat.text.uncertain import signed
 
@@ -36,8 +37,8 @@ class Difference:
     z: float | None = None
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Answer):
     """What two results agree and disagree on; `bytewise` and `scored` count rows."""
 
     alone: tuple[list[str], list[str]]  # rows of the first result only, of the second only
@@ -46,6 +47,11 @@ class Comparison:
     scored: int
     scores: list[Difference]
     identical: bool  # every number of every row
+    names: tuple[str, str] = ("first", "second")  # of the two results
+
+    def report(self) -> Report:
+        """A row for each difference, and notes on what was compared."""
+        return report(self, self.names)
 
     @property
     def bound(self) -> float:

@@ -16,8 +16,9 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases_of
 from gradstat.layer_types.record import ALL, FORWARD
 from gradstat.layer_types.registry import LAYERS
+from gradstat.results.result import Result
 from gradstat.results.schema import SHOWN
-from gradstat.results.store import Result, to_parquet
+from gradstat.results.store import to_parquet
 from gradstat.text.tables import NARROWEST, Column, Report, Table
 from gradstat.text.uncertain import Uncertain, signed
 

@@ -1,7 +1,6 @@
 """Result files: Parquet with the schema of `schema` and a JSON document of provenance."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradstat.errors import UnreadableFile
+from gradstat.results.result import Result
 from gradstat.results.schema import SCHEMA, SCHEMA_VERSION
 from gradstat.results.validation import mismatch, parsed
 from gradstat.text.files import write_whole
@@ -16,20 +16,6 @@ from gradstat.text.machine import parquet_bytes
 from gradstat.toml_file import input_name, is_stdin, read_stdin
 
 KEY, NODES = b"gradstat", b"gradstat.nodes"
-
-
-@dataclass(frozen=True)
-class Result:
-    """A table of rows and where it comes from."""
-
-    table: pa.Table
-    provenance: dict[str, Any]
-    nodes: str = ""  # of a shard: what merging needs, see runs/shards.py
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Every row as a dictionary; None where nothing is known."""
-        rows: list[dict[str, Any]] = self.table.to_pylist()
-        return rows
 
 
 def to_parquet(result: Result) -> bytes:

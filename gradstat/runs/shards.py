@@ -16,12 +16,14 @@ from pydantic import ValidationError
 from gradstat.config import RunConfig, describe_error
 from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimators import estimator_of
-from gradstat.estimation.run import ResultRow, result_rows
+from gradstat.estimation.precision import Target
+from gradstat.estimation.run import result_rows
 from gradstat.estimation.segments import SegmentSnapshot
 from gradstat.layer_types import from_config
 from gradstat.layer_types.case import Case
+from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
-from gradstat.results.store import Result
+from gradstat.runs.checks import checked
 from gradstat.runs.folder import run_id, seal, unseal
 from gradstat.runs.nodes import decode, encode
 
@@ -41,16 +43,6 @@ class Shard:
     def name(self) -> str:
         """As --shard spells it."""
         return f"{self.index}/{self.of}"
-
-
-@dataclass(frozen=True)
-class Merged:
-    """The whole, the configuration it answers, and what there is to say about the shards."""
-
-    result: Result
-    lines: list[ResultRow]
-    config: RunConfig
-    notes: tuple[str, ...]
 
 
 def marked(result: Result, run_key: Any, place: tuple[int, int], snapshots: Sequence[SegmentSnapshot]) -> Result:
@@ -76,7 +68,7 @@ def shard_of(path: Path, result: Result) -> Shard:
     return Shard(path, result, index, of, run, snapshots)
 
 
-def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
+def merge(files: Sequence[tuple[Path, Result]]) -> Result:
     """The result of the whole run; UsageError where shards are missing, or not of the same run."""
     shards = [shard_of(path, result) for path, result in files]
     for other in shards[1:]:
@@ -85,9 +77,9 @@ def merge(files: Sequence[tuple[Path, Result]]) -> Merged:
     config, cases = _cases(ordered[0])
     snapshots = [snapshot for shard in ordered for snapshot in shard.snapshots]
     _check_complete(snapshots, cases, ordered[0].path)
-    found = result_rows(cases, snapshots, estimator_of(config.estimator))
-    result = Result(to_arrow(found, config.seed, config.estimator), _provenance(ordered))
-    return Merged(result, found, config, notes)
+    rows = result_rows(cases, snapshots, estimator_of(config.estimator))
+    result = Result(to_arrow(rows, config.seed, config.estimator), _provenance(ordered))
+    return checked(result, rows, Target.of(config), notes)
 
 
 def _check_same_run(first: Shard, other: Shard) -> None:

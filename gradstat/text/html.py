@@ -100,6 +100,12 @@ def as_html(report: Report, terminal: Terminal) -> str:
 """
 
 
+def fragment(report: Report) -> str:
+    """The tables for people as HTML without a page around them, for notebooks."""
+    notes = "".join(f"<p>{escape(note)}</p>\n" for note in report.notes)
+    return "".join(map(_section, report.tables)) + notes
+
+
 def _section(table: Table) -> str:
     """A table for people, with its title and its notes."""
     link = f'<p><a href="{escape(table.link)}">{escape(table.link)}</a></p>\n' if table.link else ""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
-from gradstat.errors import UsageError, quoted, unknown
+from gradstat.errors import MalformedClaim, UsageError, quoted, unknown
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Row
@@ -58,14 +58,6 @@ class ClaimsFile(Strict):
     """A file of claims."""
 
     claim: list[ClaimConfig] = Field(min_length=1, description="one table or more, in double brackets: [[claim]]")
-
-
-class MalformedClaim(UsageError):
-    """A mistake in a file of claims, with its place; the text begins with `file:line: `."""
-
-    def __init__(self, path: Path, line: int, message: str) -> None:
-        super().__init__(f"{path}:{line}: {message}")
-        self.path, self.line, self.message = path, line, message
 
 
 @dataclass(frozen=True)

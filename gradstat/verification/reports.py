@@ -2,13 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from gradstat.errors import printable
-from gradstat.text.formats import render_text
+from gradstat.text.github import annotation
 from gradstat.text.tables import Column, Report, Table
 from gradstat.verification.claims import VERDICTS
 from gradstat.verification.report_text import LEGEND, by_source, draws, summary, table_of
@@ -95,11 +93,6 @@ def as_github(outcomes: Sequence[Outcome]) -> str:
     return "".join(line + "\n" for line in [*lines, summary(outcomes)])
 
 
-def annotation(path: Path, line: int, title: str, message: str) -> str:
-    """What GitHub shows at a line of a file, as the command that a job prints for it."""
-    return f"::error file={_property(_relative(path))},line={line},title={_property(title)}::{_data(message)}"
-
-
 def explanation(outcome: Outcome) -> str:
     """Why a verdict fell: printed value, ours, what is detected, the source's z, the draws it would have needed."""
     c, m = outcome.claim.config, outcome.measured
@@ -115,24 +108,3 @@ def explanation(outcome: Outcome) -> str:
     if outcome.draws_needed is not None:
         parts.append(f"these digits need {draws(outcome.draws_needed)} draws")
     return "; ".join([*parts, *([outcome.detail] if outcome.detail else [])])
-
-
-def append_github_summary(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Add the Markdown report to the file that GitHub shows on the page of a job."""
-    with path.open("a", encoding="utf-8") as handle:
-        handle.write(f"## gradstat verify\n\n{render_text(report(outcomes), 'md')}")
-
-
-def _relative(path: Path) -> str:
-    """As GitHub wants it: from the root of the repository, where its jobs start."""
-    with suppress(ValueError, OSError):
-        return path.resolve().relative_to(Path.cwd()).as_posix()
-    return str(path)
-
-
-def _data(text: str) -> str:
-    return printable(text).replace("%", "%25")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

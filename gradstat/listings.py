@@ -1,15 +1,50 @@
-"""What `gradstat list` prints, made from the tables themselves."""
+"""What `gradstat.listing` returns, made from the tables themselves."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import Any
 
 from gradstat.assumptions import DISTRIBUTIONS
+from gradstat.errors import UsageError, unknown
 from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS, find
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.shipped import configurations
+from gradstat.text.answer import Answer
 from gradstat.text.formats import FORMATS
 from gradstat.text.tables import Column, Report, Table, shown
+
+
+class Listing(Answer):
+    """A table of what gradstat knows; `names` are those of its first column."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The rows of the table, with a cell for each column."""
+        return [tuple(row) for row in self._report.tables[0].rows]
+
+    @property
+    def names(self) -> list[str]:
+        """What is listed, by name."""
+        return [str(row[0]) for row in self.rows]
+
+    def report(self) -> Report:
+        return self._report
+
+
+def listing(what: str | None, name: str | None) -> Listing:
+    """What can be listed, one listing, or one layer in full; UsageError for anything else."""
+    if what is None:
+        return Listing(Report([listings()]))
+    if what not in LISTINGS:
+        raise UsageError(unknown("listing", what, LISTINGS))
+    if name is None:
+        return Listing(Report([LISTINGS[what][1]()]))
+    if what != "layers":
+        raise UsageError(f"{what} are not shown one by one, only layers are; gradstat list {what}")
+    return Listing(layer_in_full(name))
 
 
 def layers(chosen: Iterable[Layer] = ()) -> Table:
@@ -29,7 +64,7 @@ def layers(chosen: Iterable[Layer] = ()) -> Table:
     for x in chosen or LAYERS.values():
         allowed = {parameter.name: parameter.domain.description for parameter in x.parameters}
         shared = (x.name, defaults(x), x.formula, x.torch or None, x.referee_words)
-        rows.append((*shared, x.backward, list(x.aliases), x.source or None, allowed))
+        rows.append((*shared, x.backward, [*x.aliases, *x.presets], x.source or None, allowed))
     return Table(columns, rows)
 
 
@@ -48,7 +83,7 @@ def layer_in_full(name: str) -> Report:
     layer = find(name)
     lines = [
         ("layer", layer.name),
-        ("aliases", list(layer.aliases)),
+        ("aliases", [*layer.aliases, *layer.presets]),
         ("forward", layer.formula),
         ("backward", layer.backward),
         ("PyTorch", layer.torch or None),
@@ -119,31 +154,23 @@ def plots() -> Table:
     return _table(("plot", "drawn from", "description"), rows)
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Something that can be listed: one line about it, and its table."""
-
-    description: str
-    table: Callable[[], Table]
-
-
-LISTINGS: dict[str, Listing] = {
-    "layers": Listing("layers with parameters and formulas; `gradstat list layers NAME` shows one in full", layers),
-    "statistics": Listing("statistics with their definitions", statistics),
-    "distributions": Listing("distributions that x can have", distributions),
-    "schemes": Listing("schemes of scaling that gradstat propagate compares", schemes),
-    "estimators": Listing("how draws are chosen", estimators),
-    "engines": Listing("where draws can be sampled", engines),
-    "formats": Listing("output formats and their suffixes", formats),
-    "tables": Listing("tables of constants that `gradstat tables` regenerates", tables),
-    "configs": Listing("configurations that gradstat ships, found by name from any folder", configs),
-    "plots": Listing("pictures that `gradstat plot` draws", plots),
+LISTINGS: dict[str, tuple[str, Callable[[], Table]]] = {
+    "layers": ("layers with parameters and formulas; `gradstat list layers NAME` shows one in full", layers),
+    "statistics": ("statistics with their definitions", statistics),
+    "distributions": ("distributions that x can have", distributions),
+    "schemes": ("schemes of scaling that gradstat propagate compares", schemes),
+    "estimators": ("how draws are chosen", estimators),
+    "engines": ("where draws can be sampled", engines),
+    "formats": ("output formats and their suffixes", formats),
+    "tables": ("tables of constants that `gradstat tables` regenerates", tables),
+    "configs": ("configurations that gradstat ships, found by name from any folder", configs),
+    "plots": ("pictures that `gradstat plot` draws", plots),
 }
 
 
 def listings() -> Table:
     """What can be listed."""
-    return _table(("listing", "description"), [(name, listing.description) for name, listing in LISTINGS.items()])
+    return _table(("listing", "description"), [(name, description) for name, (description, _) in LISTINGS.items()])
 
 
 def _table(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Table:

@@ -1,0 +1,106 @@
+"""A run that survives: compile, pilot, sample with checkpoints, and deliver the result before they are removed."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gradstat.config import RunConfig
+from gradstat.errors import Interrupted
+from gradstat.estimation.engines import engine_of
+from gradstat.estimation.estimators import estimator_of
+from gradstat.estimation.groups import groups
+from gradstat.estimation.precision import Target
+from gradstat.estimation.run import NO_CHECKPOINTS, Checkpointer, available_cpus, execute, plan, result_rows
+from gradstat.layer_types.case import Case
+from gradstat.results.provenance import provenance
+from gradstat.results.result import Result
+from gradstat.results.rows import to_arrow
+from gradstat.runs.checkpoints import FolderCheckpointer, checkpointer_of
+from gradstat.runs.checks import checked
+from gradstat.runs.nodes import run_key
+from gradstat.runs.progress import Progress
+from gradstat.runs.shards import marked
+from gradstat.runs.status import Status
+
+Deliver = Callable[[Result], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to sample, and how."""
+
+    config: RunConfig
+    cases: Sequence[Case]
+    engine: str = "threads"
+    jobs: int | None = None
+    shard: tuple[int, int] | None = None
+    fresh: bool = False
+    checkpoints: bool = True
+
+
+def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
+    """The result of a job. `deliver` is called with it before its checkpoints are removed: they stay where it raises.
+
+    Interrupted where Ctrl-C stops the sampling; what is finished is saved first, and the message says where.
+    """
+    config, cases = job.config, job.cases
+    with engine_of(job.engine, job.jobs or available_cpus()) as (engine, jobs):  # a cluster ends with it
+        estimator = estimator_of(config.estimator)
+        with progress.compiling():
+            grouped = groups(cases, estimator.kernel)
+        progress.note(f"{len(grouped)} groups of layers share their draws; kernels are ready")
+        start = time.perf_counter()
+        key, target, status = run_key(cases, config.seed, config.estimator), Target.of(config), Status(progress)
+        with _checkpoints(job, key, progress, status) as checkpointer:
+            planned = plan(cases, grouped, target or config.samples, config.seed, jobs, engine, estimator)
+            if job.shard:
+                planned = [segment.shard(*job.shard) for segment in planned]
+            status.planned(planned, target)
+            snapshots = execute(planned, config.seed, jobs, engine, status, checkpointer)
+            progress.close()
+            rows = result_rows(cases, snapshots, estimator)
+            seconds = time.perf_counter() - start
+            result = Result(to_arrow(rows, config.seed, config.estimator), provenance(config, jobs, seconds))
+            if job.shard:
+                result = marked(result, key, job.shard, snapshots)
+            result = checked(result, rows, None if job.shard else target)
+            deliver(result)
+            if isinstance(checkpointer, FolderCheckpointer):
+                checkpointer.forget(planned)
+    return result
+
+
+@contextmanager
+def _checkpoints(job: Job, key: object, progress: Progress, status: Status) -> Iterator[Checkpointer]:
+    """The checkpointer of a run from begin to end; whatever stops the run, what is finished is written first."""
+    if not job.checkpoints:
+        yield NO_CHECKPOINTS
+        return
+    checkpointer = checkpointer_of(key, job.shard, progress.warn)
+    try:
+        if checkpointer.open(job.fresh):
+            progress.message(f"continuing from {checkpointer.folder.folder}; --fresh starts over")
+        yield checkpointer
+    except BaseException as error:
+        progress.close()
+        stopped = isinstance(error, KeyboardInterrupt)
+        if stopped or checkpointer.lasted:
+            with progress.saving():
+                checkpointer.save()
+        if stopped:
+            raise Interrupted("interrupted", _how_to_continue(checkpointer, status)) from None
+        if checkpointer.lasted and (advice := _how_to_continue(checkpointer, status)):
+            progress.warn(advice)
+        raise
+    finally:
+        checkpointer.folder.close()
+    if checkpointer.saves:
+        progress.note(f"saved what was finished {checkpointer.saves} times, in {checkpointer.seconds:.3f} s")
+
+
+def _how_to_continue(checkpointer: FolderCheckpointer, status: Status) -> str:
+    if not checkpointer.holds:
+        return ""
+    how_much = f" ({status.percent})" if status.percent else ""
+    return f"what is finished{how_much} is kept in {checkpointer.folder.folder}; run it again to continue"

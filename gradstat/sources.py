@@ -1,0 +1,91 @@
+"""The layers that people name: names, formulas, cases and tables, as cases."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gradstat import Assumption, File, shipped
+from gradstat.errors import UsageError, unknown
+from gradstat.layer_types import registry
+from gradstat.layer_types.case import Case
+
+
+def case_of(layer_or_formula: str | Case, x: Assumption | None, dy: Assumption | None, parameters: Assumption) -> Case:
+    """The case of a name or formula with its parameters and assumptions; a case is returned as it is."""
+    if not isinstance(layer_or_formula, str):
+        if x or dy or parameters:
+            raise UsageError("a case has its parameters and assumptions; give them to gradstat.layer")
+        return layer_or_formula
+    given = {name: _plain(value) for name, value in parameters.items()}
+    if not (x or dy or _is_formula(layer_or_formula)):  # pydantic would take longer to import than the answer takes
+        case = registry.case_of(layer_or_formula, given)
+        case.check()
+        return case
+    from gradstat.layer_types.from_config import one_case
+
+    return one_case({**given, **table_of(layer_or_formula)}, x, dy)
+
+
+def source_of(source: File | Case) -> Path | list[Case]:
+    """What a picture is drawn from: the path of a result, or cases."""
+    is_file = isinstance(source, str) and (source == "-" or source.endswith((".toml", ".parquet")))
+    if isinstance(source, os.PathLike) or is_file:
+        from gradstat.runs.request import request
+
+        path = Path(source)
+        return request(path, {}, ())[1] if path.suffix == ".toml" else path
+    return [case_of(source, None, None, {})]
+
+
+def named(configuration: File | Sequence[str | Case | Mapping[str, Any]], command: str) -> Path | list[dict[str, Any]]:
+    """The file of this path, or the shipped one of this name; a list of layers as their [[layer]] tables."""
+    if isinstance(configuration, str | os.PathLike):
+        return shipped.resolve(Path(configuration), command)
+    return list(map(table_of, configuration))
+
+
+def table_of(item: str | Case | Mapping[str, Any]) -> dict[str, Any]:
+    """The [[layer]] table that an item of a list of layers stands for."""
+    if isinstance(item, str):
+        return {"expression" if _is_formula(item) else "name": item}
+    if isinstance(item, Mapping):
+        return {key: _plain(value) for key, value in item.items()}
+    from gradstat.layer_types import from_config
+
+    return from_config.table_of(item)
+
+
+def _is_formula(text: str) -> bool:
+    """True for `x` and for whatever is not spelled as a name."""
+    return text == "x" or re.fullmatch(r"\w[\w.-]*", text) is None or text[0].isdigit()
+
+
+def _plain(value: Any) -> Any:
+    """A value as TOML has it: a number of NumPy as Python's, a tuple as a list."""
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema_of(what: str) -> dict[str, Any]:
+    """The JSON Schema of a configuration (`run`) or of a file of claims (`claims`); UsageError for another name."""
+    if what == "run":
+        from gradstat.config import RunConfig
+
+        model = RunConfig.model_json_schema()
+    elif what == "claims":
+        from gradstat.verification.claims import ClaimsFile
+
+        model = ClaimsFile.model_json_schema()
+    else:
+        raise UsageError(unknown("schema", what, ("run", "claims")))
+    schema = {"$schema": DIALECT} | model
+    for name, key in (("LayerConfig", "name"), ("ClaimConfig", "layer")):
+        if definition := schema["$defs"].get(name):
+            definition["properties"][key]["examples"] = list(registry.LAYERS)  # a suggestion: aliases are allowed
+    return schema

@@ -1,0 +1,26 @@
+"""Commands of GitHub Actions: a job prints them, and GitHub shows them at a line of a file."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from gradstat.errors import printable
+
+
+def annotation(path: Path, line: int, title: str, message: str) -> str:
+    """What GitHub shows at a line of a file, as the command that a job prints for it."""
+    return f"::error file={_property(_relative(path))},line={line},title={_property(title)}::{_data(message)}"
+
+
+def _relative(path: Path) -> str:
+    """As GitHub wants it: from the root of the repository, where its jobs start."""
+    with suppress(ValueError, OSError):
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    return str(path)
+
+
+def _data(text: str) -> str:
+    return printable(text).replace("%", "%25")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

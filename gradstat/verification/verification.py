@@ -1,0 +1,72 @@
+"""What `gradstat.verify` returns: the outcome of every claim."""
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from gradstat.errors import UsageError
+from gradstat.estimation.significance import FAMILY_WISE
+from gradstat.runs.progress import Progress
+from gradstat.text.answer import Answer
+from gradstat.text.tables import Report
+from gradstat.verification import reports
+from gradstat.verification.claims import Claim, load
+from gradstat.verification.verdicts import Outcome
+from gradstat.verification.verify import verify
+
+
+@dataclass(frozen=True, repr=False)
+class Verification(Answer):
+    """The outcomes of claims, in order. `ok` is True where every verdict is the expected one."""
+
+    outcomes: Sequence[Outcome]
+
+    @property
+    def ok(self) -> bool:
+        """True where every verdict is the expected one."""
+        return not self.unexpected
+
+    @property
+    def unexpected(self) -> list[Outcome]:
+        """The outcomes whose verdict is not the expected one."""
+        return [outcome for outcome in self.outcomes if not outcome.as_expected]
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.outcomes)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def report(self) -> Report:
+        """A table for each source, and a row for each claim."""
+        return reports.report(self.outcomes)
+
+
+def verify_files(
+    paths: Sequence[Path],
+    only: str | None,
+    quick: bool,
+    max_samples: int,
+    seed: int,
+    jobs: int,
+    fail_fast: bool,
+    progress: Progress,
+) -> Verification:
+    """The verification of all claims of some files whose id fits the pattern; UsageError where there is none."""
+    chosen = [claim for claim in load(paths) if only is None or fnmatch.fnmatchcase(claim.id, only)]
+    if not chosen:
+        raise UsageError(f"no claim has an id like {only!r}")
+    outcomes: list[Outcome] = []
+    for batch in by_file(chosen) if fail_fast else [chosen]:
+        alpha = FAMILY_WISE * len(batch) / len(chosen)
+        outcomes += verify(batch, seed, jobs, max_samples, quick, alpha)
+        if fail_fast and not all(outcome.as_expected for outcome in outcomes):
+            break
+    return Verification(outcomes)
+
+
+def by_file(claims: Sequence[Claim]) -> list[list[Claim]]:
+    """The claims of each file."""
+    return [list(members) for _, members in groupby(claims, key=lambda claim: claim.path)]
