@@ -11,6 +11,8 @@ from gradstat.errors import UsageError, unknown
 from gradstat.layer_types import registry
 from gradstat.layer_types.case import Case
 
+FILES = (".toml", ".parquet")
+
 
 def case_of(layer_or_formula: str | Case, x: Assumption | None, dy: Assumption | None, parameters: Assumption) -> Case:
     """The case of a name or formula with its parameters and assumptions; a case is returned as it is."""
@@ -30,8 +32,7 @@ def case_of(layer_or_formula: str | Case, x: Assumption | None, dy: Assumption |
 
 def source_of(source: File | Case) -> Path | list[Case]:
     """What a picture is drawn from: the path of a result, or cases."""
-    is_file = isinstance(source, str) and (source == "-" or source.endswith((".toml", ".parquet")))
-    if isinstance(source, os.PathLike) or is_file:
+    if not isinstance(source, Case) and (not isinstance(source, str) or source == "-" or source.endswith(FILES)):
         from gradstat.runs.request import request
 
         path = Path(source)
