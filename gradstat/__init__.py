@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gradstat.layer_types.record import Layer
     from gradstat.layer_types.registration import activation as activation
     from gradstat.listings import Listing
+    from gradstat.networks.summary import Networks as Networks
     from gradstat.numerics import elementary as elementary
     from gradstat.plots.kinds import Picture
     from gradstat.results.diff import Comparison
@@ -42,6 +43,7 @@ _LAZY = {
     "Case": "gradstat.layer_types.case",
     "Estimate": "gradstat.results.estimate",
     "Gain": "gradstat.constants.gain",
+    "Networks": "gradstat.networks.summary",
     "Progress": "gradstat.runs.progress",
     "Result": "gradstat.results.result",
     "Status": "gradstat.runs.status",
@@ -54,6 +56,7 @@ __all__ = [
     "Case",
     "Estimate",
     "Gain",
+    "Networks",
     "Progress",
     "Result",
     "Status",
@@ -69,6 +72,7 @@ __all__ = [
     "listing",
     "merge",
     "plot",
+    "propagate",
     "read",
     "run",
     "schema",
@@ -354,13 +358,42 @@ def plot(
     """
     from gradstat.plots import kinds
     from gradstat.sources import source_of
+    from gradstat.text.formats import check_matplotlib
     from gradstat.toml_file import draws
 
-    kinds.check()
+    check_matplotlib()
     count = None if samples is None else draws("samples", samples)
     found = [source_of(source) for source in sources]
     request = kinds.request_of(kind, found, count, seed, jobs or 0, statistic, gain, range)
     return kinds.Picture(kinds.draw(kind, request))
+
+
+def propagate(
+    *configurations: "File | Mapping[str, Any]",
+    seed: int | None = None,
+    settings: Iterable[str] = (),
+    jobs: int | None = None,
+    fresh: bool = False,
+    progress: "Progress | None" = None,
+) -> "Networks":
+    """Draw random networks, pass signal and gradient through them, and measure every layer under every scheme.
+
+    Finished networks are kept in ./results (or $GRADSTAT_RESULTS); the same call continues after an interrupt.
+
+    Arguments:
+        configurations: paths of TOML files, or their content as dictionaries.
+        settings: overrides of keys of the configurations, as "networks = 4".
+        seed, fresh, progress: as for `run`.
+        jobs: worker processes; all processors by default, as far as memory allows.
+
+    Returns: `Networks`: tables to print and `save`, `to_pandas()` with a row for each block, and `pictures()`.
+
+    >>> gradstat.propagate("depth.toml", settings=["networks = 4"]).save("depth.svg")
+    """
+    from gradstat.networks.experiment import propagate
+    from gradstat.runs.progress import SILENT
+
+    return propagate(configurations, seed, list(settings), jobs, fresh, progress or SILENT)
 
 
 def listing(what: str | None = None, name: str | None = None) -> "Listing":

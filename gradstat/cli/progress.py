@@ -25,6 +25,7 @@ class TerminalProgress(gradstat.Progress):
         self.verbose, self._quiet = verbose, quiet
         self._bar = None if quiet else running_bar()
         self._start, self._next = time.monotonic(), 0.0
+        self._first: tuple[float, int] | None = None  # when `finished` was called first, and its `done`
         self._task = self._bar.add_task("preparing kernels", total=None) if self._bar is not None else None
 
     def compiling(self) -> AbstractContextManager[None]:
@@ -42,6 +43,13 @@ class TerminalProgress(gradstat.Progress):
         if status.seconds >= max(self._next, least):
             self._next = status.seconds + wait
             self._describe(status)
+
+    def finished(self, text: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        begin, first = self._first = self._first or (now, done)
+        left = f", {duration((total - done) / (done - first) * (now - begin))} left" if done > first else ""
+        if self._bar is not None:
+            self._bar.update(self._task, total=total, completed=done, description=f"{text}{left}")
 
     def note(self, text: str) -> None:
         if self.verbose:

@@ -120,7 +120,7 @@ class Layer:
     parameters: tuple[Parameter, ...] = ()
     constraint: Domain = ANYTHING  # what all parameters must satisfy among each other, as a mapping
     aliases: tuple[str, ...] = ()
-    presets: Mapping[str, Params] = field(default_factory=dict)  # name → the parameters that it stands for
+    presets: Mapping[str, Params] = field(default_factory=dict, hash=False)  # name → the parameters that it stands for
     shape: Callable[[Params], Shape] = unit_shape
     constants: Callable[[Params], tuple[float, ...]] = all_values
     kinks: Callable[[Params], tuple[float, ...]] = field(default=lambda params: ())

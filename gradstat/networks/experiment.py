@@ -2,7 +2,6 @@
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -14,60 +13,36 @@ from gradstat.networks.config import load, of_document
 from gradstat.networks.outcome import Outcome, outcome
 from gradstat.networks.pool import Pool
 from gradstat.networks.provenance import provenance
+from gradstat.networks.summary import Networks
 from gradstat.networks.tasks import Answer, Experiment, Task, check_answer, memory_of_machine
 from gradstat.runs.folder import RunFolder, run_id
+from gradstat.runs.progress import SILENT, Progress
+from gradstat.shipped import resolve
 from gradstat.toml_file import Override, input_name, parse_override
 
 Answers = dict[Task, Answer]
 Configuration = str | os.PathLike[str] | Mapping[str, Any]
 
 
-class Progress:
-    """Receives the events of an experiment. This class ignores all but warnings: override methods."""
-
-    def begin(self, title: str, total: int, finished: int) -> None:
-        """An experiment of `total` tasks begins, `finished` of them by an earlier run."""
-
-    def done(self, task: Task) -> None:
-        """One more task is finished."""
-
-    def message(self, text: str) -> None:
-        """A line about what is going to be done."""
-
-    def warn(self, text: str) -> None:
-        """A line about a problem that does not end the call."""
-        warnings.warn(text, stacklevel=2)
-
-
-SILENT = Progress()
-
-
 def propagate(
-    configuration: Configuration,
-    *,
-    seed: int | None = None,
-    settings: Iterable[str] = (),
-    jobs: int | None = None,
-    fresh: bool = False,
-    progress: Progress = SILENT,
-) -> Outcome:
-    """Draw random networks, pass signal and gradient through them, and measure every layer under every scheme.
-
-    Finished networks are kept in ./results (or $GRADSTAT_RESULTS). The same call continues after an interrupt and gives
-    the same numbers as an unbroken one.
-
-    Arguments:
-        configuration: the path of a TOML file, or its content as a dictionary.
-        seed: a whole number below 2**64; equal seeds give equal numbers.
-        settings: overrides of other keys of the configuration, as "networks = 4".
-        jobs: worker processes; all processors by default, as far as memory allows.
-        fresh: delete finished networks of an earlier call, and compute them again.
-        progress: receives the events of the call.
-
-    Raises: `errors.UsageError` for a mistake in the configuration, before anything is computed; `errors.Interrupted`
-        after a Ctrl-C.
-    """
-    return run(prepare(configuration, seed, settings), jobs, fresh, progress)
+    configurations: Sequence[Configuration],
+    seed: int | None,
+    settings: Sequence[str],
+    jobs: int | None,
+    fresh: bool,
+    progress: Progress,
+) -> Networks:
+    """The outcomes of several experiments; every mistake in a configuration is found before the first one begins."""
+    experiments = [prepare(configuration, seed, settings) for configuration in configurations]
+    titles = [experiment.title for experiment in experiments]
+    if not titles:
+        raise UsageError("name a configuration")
+    if twice := [title for title in titles if titles.count(title) > 1]:
+        raise UsageError(f"two configurations are named {twice[0]!r}; rename one")
+    try:
+        return Networks([run(experiment, jobs, fresh, progress) for experiment in experiments])
+    finally:
+        progress.close()
 
 
 def prepare(configuration: Configuration, seed: int | None = None, settings: Iterable[str] = ()) -> Experiment:
@@ -76,7 +51,7 @@ def prepare(configuration: Configuration, seed: int | None = None, settings: Ite
     overrides += [Override("seed", seed, f"--seed {seed}")] if seed is not None else []
     if isinstance(configuration, Mapping):
         return Experiment(of_document(deepcopy(dict(configuration)), overrides, "configuration"))
-    path = Path(configuration)
+    path = resolve(Path(configuration), "propagate")
     return Experiment(load(path, overrides), input_name(path))
 
 
@@ -93,9 +68,11 @@ def run(experiment: Experiment, jobs: int | None = None, fresh: bool = False, pr
         body = json.dumps({"run": folder.folder.name, "task": task.name, "answer": answer})
         _writable(folder.path(task.name), lambda: folder.write(task.name, body))
         answers[task] = answer
-        progress.done(task)
+        text = f"{experiment.title}: {task.network}, {task.scheme}, {task.description}"
+        progress.note(text)
+        progress.finished(text, len(answers), len(tasks))
 
-    progress.begin(experiment.title, len(tasks), len(answers))
+    progress.finished(experiment.title, len(answers), len(tasks))
     try:
         with Pool(experiment, workers) as pool:
             pool.run(left, keep)

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from gradstat.networks.growth import RANGE, Growth, mean_and_error
 from gradstat.networks.outcome import COLUMNS, Combination, Outcome
 from gradstat.plots import kinds as plots
-from gradstat.text.formats import PICTURES
+from gradstat.text.answer import Answer
+from gradstat.text.formats import PICTURES, TABLES, check_matplotlib
 from gradstat.text.machine import parquet_bytes
 from gradstat.text.tables import Cell, Column, Report, Table, finite
 from gradstat.text.uncertain import Uncertain
@@ -35,13 +37,30 @@ TEXTS, COUNTS = ("configuration", "network", "scheme", "path", "block"), ("level
 BLOCKS = tuple(Column(name) for name in ("configuration", *COLUMNS))
 
 
+@dataclass(frozen=True, repr=False)
+class Networks(Answer):
+    """What was measured of networks, an outcome for each configuration."""
+
+    outcomes: Sequence[Outcome]
+    formats = (*TABLES, *PICTURES)
+
+    def report(self) -> Report:
+        """A table with a row per architecture and scheme, and every block for programs."""
+        return report(self.outcomes)
+
+    def pictures(self) -> dict[str, plots.Picture]:
+        """σ against depth, one picture for each configuration by its name."""
+        check_matplotlib()
+        return {outcome.title: picture(outcome) for outcome in self.outcomes}
+
+
 def report(outcomes: Sequence[Outcome]) -> Report:
     """Every outcome in every format; as a picture, if there is one outcome."""
     rows = [[outcome.title, *row.values()] for outcome in outcomes for row in outcome.rows()]
     own: dict[str, Callable[[], str | bytes]] = {"parquet": partial(_parquet, outcomes)}
     if len(outcomes) == 1:
-        drawn = cache(partial(picture, outcomes[0]))
-        own |= {name: partial(lambda name: drawn().own[name](), name) for name in PICTURES}
+        drawn = cache(lambda: picture(outcomes[0]).report().own)
+        own |= {name: partial(lambda name: drawn()[name](), name) for name in PICTURES}
     return Report(
         [Table(SUMMARY, [cells(one) for one in outcome.combinations], outcome.title) for outcome in outcomes],
         Table(BLOCKS, rows),
@@ -51,9 +70,9 @@ def report(outcomes: Sequence[Outcome]) -> Report:
     )
 
 
-def picture(outcome: Outcome) -> Report:
-    """σ against depth, in every format of pictures."""
-    return plots.Picture(plots.styled_figure("gradstat.networks.picture", outcome)).report()
+def picture(outcome: Outcome) -> plots.Picture:
+    """σ against depth."""
+    return plots.Picture(plots.styled_figure("gradstat.networks.picture", outcome))
 
 
 def cells(combination: Combination) -> list[Cell]:

@@ -4,7 +4,6 @@ Importing this needs no matplotlib: the command line asks it for names. Each kin
 """
 
 import importlib
-import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,12 +87,6 @@ def find(kind: str) -> Plot:
     if kind not in PLOTS:
         raise UsageError(unknown("kind of picture", kind, PLOTS))
     return PLOTS[kind]
-
-
-def check() -> None:
-    """UsageError where there is nothing to draw with, before any work."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("pictures need matplotlib, which is not installed", "pip install 'gradstat[plot]'")
 
 
 def draw(kind: str, request: Request) -> Any:

@@ -24,6 +24,9 @@ class Progress:
     def update(self, status: "Status") -> None:
         """More draws are finished."""
 
+    def finished(self, text: str, done: int, total: int) -> None:
+        """`done` of `total` equal parts of a call are finished; `text` names the last one."""
+
     def note(self, text: str) -> None:
         """A line about a finished step."""
 

@@ -4,6 +4,7 @@ Importing this needs none of the libraries that write the formats: the command l
 """
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,12 @@ def render_text(report: Report, name: str, terminal: Terminal | None = None) -> 
     content = render(report, name, terminal)
     assert isinstance(content, str)
     return content
+
+
+def check_matplotlib() -> None:
+    """UsageError if pictures cannot be drawn, before any work."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("pictures need matplotlib, which is not installed", "pip install 'gradstat[plot]'")
 
 
 def format_of(path: Path, allowed: Collection[str]) -> Format:
