@@ -14,13 +14,13 @@ import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gradstat.cli.listings import LISTINGS
 
 from gradstat.cli.app import COMMANDS, app, start
 from gradstat.cli.output import Output
 from gradstat.constants.catalogue import tables
 from gradstat.errors import UsageError
 from gradstat.layer_types.registry import LAYERS
+from gradstat.listings import LISTINGS
 from gradstat.plots.kinds import PLOTS
 from gradstat.text.formats import CODE, FORMATS, PICTURES, TABLES, check, format_of, render, save
 from gradstat.text.tables import Column, Report, Table, Terminal
