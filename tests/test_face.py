@@ -416,6 +416,13 @@ def test_a_verification_says_what_is_wrong(tmp_path: Path) -> None:
     assert gradstat.verify(tmp_path, only="right", quick=True).ok
 
 
+def test_progress_of_a_verification(tmp_path: Path) -> None:
+    (tmp_path / "claims.toml").write_text(CLAIM.format(id="right", value="1.4142"))
+    recorder = Recorder()
+    assert gradstat.verify(tmp_path, progress=recorder).ok
+    assert recorder.fractions[-1] == pytest.approx(1.0)
+
+
 def test_tables_and_lists() -> None:
     tables = gradstat.tables("selu")
     assert list(tables.to_pandas()["name"].unique()) == ["elu(alpha01)", "selu"]

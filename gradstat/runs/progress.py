@@ -38,7 +38,7 @@ class Progress:
         warnings.warn(text, stacklevel=2)
 
     def close(self) -> None:
-        """Nothing more is sampled; called at least once."""
+        """The sampling has ended: a bar can go."""
 
 
 SILENT = Progress()
