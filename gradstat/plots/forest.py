@@ -137,9 +137,10 @@ def _verification(content: bytes) -> list[dict[str, Any]] | None:
 
     names = ["id", "verdict", "source_z"]
     try:
-        if not set(names) <= set(pq.read_schema(pa.BufferReader(content)).names):
+        parquet = pq.ParquetFile(pa.BufferReader(content))
+        if not set(names) <= set(parquet.schema_arrow.names):
             return None
-        table = pq.read_table(pa.BufferReader(content), columns=names, use_threads=False)
+        table = parquet.read(columns=names, use_threads=False)  # pq.read_table would read on other threads all the same
     except (pa.ArrowInvalid, OSError):
         return None
     rows: list[dict[str, Any]] = table.to_pylist()
