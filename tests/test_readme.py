@@ -2,6 +2,7 @@
 
 import fnmatch
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -120,14 +121,33 @@ def test_configuration_is_valid(text: str, tmp_path: Path) -> None:
         assert cases(load(path))
 
 
+@pytest.fixture(scope="module")
+def after_make_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the results that `make run` and `make verify` write."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "results").mkdir()
+    commands = {"series": ["run", "configs/series.toml"], "verification": ["verify"]}
+    for name, arguments in commands.items():
+        command = [sys.executable, "-m", "gradstat", *arguments, "-q", "-o", folder / "results" / f"{name}.parquet"]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=300)
+    return folder
+
+
 @pytest.mark.parametrize("text", snippets("python"))
-def test_python_runs_and_prints_what_is_shown(text: str) -> None:
+def test_python_runs_and_prints_what_is_shown(text: str, after_make_run: Path) -> None:
     if "duckdb" in text and importlib.util.find_spec("duckdb") is None:
         pytest.skip("duckdb is not installed; gradstat does not need it")
     if "SLURMCluster" in text:
         compile(text, "README.md", "exec")
         pytest.skip("needs SLURM; tests/test_dask.py samples on clusters")
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=after_make_run,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     shown = re.match(r"(?:.*\n)*?```\n\n```\n((?:.+\n|\n)*?)```\n", TEXT[TEXT.index(text) + len(text) :])
     if "print(" in text:
