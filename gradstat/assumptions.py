@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-DISTRIBUTIONS = ("normal", "laplace", "uniform", "logistic")
+from gradstat.distributions import DISTRIBUTIONS, NORMAL, Distribution
 
 
 @dataclass(frozen=True)
@@ -12,10 +12,25 @@ class Input:
     Where x is not normal, ρ is the correlation of the normal scores (a Gaussian copula).
     """
 
-    distribution: str = "normal"
+    distribution: str = NORMAL.name
     mean: float = 0.0
     std: float = 1.0
     correlation: float = 0.0
+
+    @property
+    def law(self) -> Distribution:
+        """The record of its distribution."""
+        return DISTRIBUTIONS[self.distribution]
+
+    @property
+    def is_normal(self) -> bool:
+        """True if weighted sums of independent x are of the distribution of x, which holds for the normal alone."""
+        return self.law is NORMAL
+
+    @property
+    def lowest(self) -> float:
+        """The smallest x there is; −∞ where there is none."""
+        return self.mean + self.std * self.law.lowest
 
     def label(self) -> str:
         """`normal(0, 1)`, with the correlation where there is one."""
@@ -30,8 +45,18 @@ class Upstream:
     which is not itself Laplace; the referee treats it as that sum.
     """
 
-    distribution: str = "normal"
+    distribution: str = NORMAL.name
     correlation: float = 0.0
+
+    @property
+    def law(self) -> Distribution:
+        """The record of its distribution."""
+        return DISTRIBUTIONS[self.distribution]
+
+    @property
+    def is_normal(self) -> bool:
+        """True if weighted sums of dy are of the distribution of dy, which holds for the normal alone."""
+        return self.law is NORMAL
 
     def label(self) -> str:
         """`normal(0, 1)`, with the correlation where there is one."""

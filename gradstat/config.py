@@ -1,7 +1,7 @@
 """TOML → typed run configuration. Every mistake becomes one line: file, key, what was found, what is allowed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic.config import JsonDict
+from pydantic_core import core_schema
 
+from gradstat.distributions import DISTRIBUTIONS, NORMAL, OF_UPSTREAM
 from gradstat.errors import UsageError, closest, quoted
 from gradstat.toml_file import COUNTS, FEWEST, MOST, Override, apply_override, count, read_toml, toml
 
@@ -29,10 +31,20 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class NameIn:
+    """Annotates a key whose value is the name of a record in this table."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self.table = table
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.literal_schema(list(self.table))
+
+
 class InputConfig(Strict):
     """What is assumed of x."""
 
-    distribution: Literal["normal", "laplace", "uniform", "logistic"] = "normal"
+    distribution: Annotated[str, NameIn(DISTRIBUTIONS)] = NORMAL.name
     mean: float = Field(default=0.0, ge=-1e30, le=1e30, description="a number from -1e30 to 1e30")
     std: float = Field(default=1.0, ge=1e-30, le=1e30, description="a number above 0, from 1e-30 to 1e30")
     correlation: float = Field(default=0.0, gt=-1.0, lt=1.0, description="a number between -1 and 1")
@@ -41,7 +53,7 @@ class InputConfig(Strict):
 class UpstreamConfig(Strict):
     """What is assumed of dy: zero mean, unit variance."""
 
-    distribution: Literal["normal", "laplace"] = "normal"
+    distribution: Annotated[str, NameIn(OF_UPSTREAM)] = NORMAL.name
     correlation: float = Field(default=0.0, ge=0.0, le=1.0, description="a number from 0 to 1")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gradstat.assumptions import DISTRIBUTIONS
+from gradstat.distributions import DISTRIBUTIONS, OF_UPSTREAM
 from gradstat.errors import UsageError, unknown
 from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS, find
@@ -102,8 +102,9 @@ def statistics() -> Table:
 
 
 def distributions() -> Table:
-    """The distributions of x."""
-    return _table(("distribution",), [(name,) for name in DISTRIBUTIONS])
+    """The distributions that x can have, with their densities at mean 0 and standard deviation 1, and those of dy."""
+    rows = [(name, "x, dy" if name in OF_UPSTREAM else "x", law.description) for name, law in DISTRIBUTIONS.items()]
+    return _table(("distribution", "of", "density"), rows)
 
 
 def engines() -> Table:
@@ -157,7 +158,7 @@ def plots() -> Table:
 LISTINGS: dict[str, tuple[str, Callable[[], Table]]] = {
     "layers": ("layers with parameters and formulas; `gradstat list layers NAME` shows one in full", layers),
     "statistics": ("statistics with their definitions", statistics),
-    "distributions": ("distributions that x can have", distributions),
+    "distributions": ("distributions that x and dy can have", distributions),
     "schemes": ("schemes of scaling that gradstat propagate compares", schemes),
     "estimators": ("how draws are chosen", estimators),
     "engines": ("where draws can be sampled", engines),

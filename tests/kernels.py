@@ -6,11 +6,12 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from gradstat.distributions import DISTRIBUTIONS
 from gradstat.estimation.mc_kernel import draw_signal
 from gradstat.estimation.merge_tree import Accumulators
 from gradstat.numerics import draws, moments, normals, sums
 from gradstat.numerics import simd as vectors
-from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
+from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import compiled
 
 _TABLE, _CUBE = types.float64[:, ::1], types.float64[:, :, ::1]
@@ -127,7 +128,7 @@ def signal(
     `correlations` are those of x between neighbours on its map, of these sizes, and of dy between outputs.
     """
     bits = np.empty((2, LANES), np.uint64)
-    kinds, sizes = np.array([DISTRIBUTION_CODES[x], DISTRIBUTION_CODES[dy]]), np.array(grid, np.int64)
+    kinds, sizes = np.array([DISTRIBUTIONS[x].code, DISTRIBUTIONS[dy].code]), np.array(grid, np.int64)
     parts = []
     for batch in batches:
         lanes_x, lanes_dy = np.empty((n_in, LANES)), np.empty((n_out, LANES))

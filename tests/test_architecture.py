@@ -16,7 +16,14 @@ FLOORS = (
     *("bottom", "numerics", "text", "layer_types", "estimation", "results", "runs"),
     *("constants", "verification", "plots", "networks", "face", "cli", "roof"),
 )
-BOTTOM = {"gradstat.errors", "gradstat.toml_file", "gradstat.config", "gradstat.assumptions", "gradstat.shipped"}
+BOTTOM = {
+    "gradstat.errors",
+    "gradstat.toml_file",
+    "gradstat.config",
+    "gradstat.assumptions",
+    "gradstat.shipped",
+    "gradstat.distributions",
+}
 STRANGERS = {"constants", "verification", "plots"}  # none of them imports another
 FACE = {"gradstat", "gradstat.listings", "gradstat.sources"}
 ROOF = {"gradstat.__main__"}
@@ -202,6 +209,7 @@ def test_layers_know_numerics_by_its_formulas_only(module: str) -> None:
 def test_the_referee_imports_no_layer(module: str) -> None:
     allowed = {
         "gradstat.assumptions",
+        "gradstat.distributions",
         "gradstat.layer_types.record",
         "gradstat.numerics",
         "gradstat.numerics.elementary",

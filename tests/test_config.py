@@ -2,14 +2,13 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradstat.assumptions import DISTRIBUTIONS
-from gradstat.config import InputConfig, RunConfig, count, load
+from gradstat.config import RunConfig, count, load
+from gradstat.distributions import DISTRIBUTIONS, OF_UPSTREAM
 from gradstat.errors import GradstatError, UnreadableFile, UsageError
 from gradstat.layer_types.from_config import cases
 from gradstat.toml_file import Override, parse_override, toml
@@ -238,8 +237,10 @@ def test_count_takes_any_text(text: str) -> None:
     assert count(text) == text or isinstance(count(text), int)
 
 
-def test_defaults_of_the_assumptions_agree() -> None:
-    assert get_args(InputConfig.model_fields["distribution"].annotation) == DISTRIBUTIONS
+def test_names_of_distributions_are_those_of_the_table() -> None:
+    schema = RunConfig.model_json_schema()["$defs"]
+    assert schema["InputConfig"]["properties"]["distribution"]["enum"] == list(DISTRIBUTIONS)
+    assert schema["UpstreamConfig"]["properties"]["distribution"]["enum"] == list(OF_UPSTREAM)
 
 
 def test_schema_can_be_printed() -> None:

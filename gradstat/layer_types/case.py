@@ -8,7 +8,6 @@ from typing import Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
-from gradstat.layer_types.exact.distributions import lowest
 from gradstat.layer_types.record import Exact, Layer, Params, Row, Shape
 
 
@@ -48,7 +47,7 @@ class Case:
         """UsageError for parameters that are impossible, and where x can be negative and the layer makes NaN of it."""
         _ = self.shape  # settles the parameters and checks how they go together
         reason = self.layer.negative_input_error(self.params)
-        if reason and lowest(self.x) < 0.0:
+        if reason and self.x.lowest < 0.0:
             uniform = f'input = {{ distribution = "uniform", mean = {2.0 * self.x.std:g}, std = {self.x.std:g} }}'
             raise UsageError(f"{self.layer.name}: {reason}, or x that is never negative: {uniform}")
 
