@@ -20,6 +20,7 @@ from pydantic_core import core_schema
 
 from gradstat.distributions import DISTRIBUTIONS, NORMAL, OF_UPSTREAM
 from gradstat.errors import UsageError, closest, quoted
+from gradstat.estimators import ESTIMATORS, MC
 from gradstat.toml_file import COUNTS, FEWEST, MOST, Override, apply_override, count, read_toml, toml
 
 LARGEST_SEED = 2**64 - 1
@@ -131,7 +132,7 @@ class RunConfig(Strict):
     rel_error: float | None = Field(default=None, gt=0.0, lt=1.0, description="a number between 0 and 1, as 1e-4")
     target_error: float | None = Field(default=None, gt=0.0, description="a number above 0, as 1e-4")
     max_samples: Count = 10**10
-    estimator: Literal["mc", "rqmc"] = "mc"
+    estimator: Annotated[str, NameIn(ESTIMATORS)] = MC.name
     input: InputConfig = Field(default=InputConfig(), description="a table: [input]")
     upstream: UpstreamConfig = Field(default=UpstreamConfig(), description="a table: [upstream]")
     layer: list[LayerConfig] = Field(min_length=1, description="one table or more, in double brackets: [[layer]]")

@@ -5,6 +5,7 @@ from typing import Any
 
 from gradstat.distributions import DISTRIBUTIONS, OF_UPSTREAM
 from gradstat.errors import UsageError, unknown
+from gradstat.estimators import ESTIMATORS
 from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS, find
 from gradstat.layer_types.statistics import STATISTICS
@@ -123,8 +124,6 @@ def schemes() -> Table:
 
 def estimators() -> Table:
     """How draws are chosen."""
-    from gradstat.estimation.estimators import ESTIMATORS
-
     return _table(("estimator", "description"), [(name, each.description) for name, each in ESTIMATORS.items()])
 
 

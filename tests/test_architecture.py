@@ -23,6 +23,7 @@ BOTTOM = {
     "gradstat.assumptions",
     "gradstat.shipped",
     "gradstat.distributions",
+    "gradstat.estimators",
 }
 STRANGERS = {"constants", "verification", "plots"}  # none of them imports another
 FACE = {"gradstat", "gradstat.listings", "gradstat.sources"}

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from gradstat import estimators
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.errors import UsageError
@@ -35,7 +36,7 @@ from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.precision import Target, needed, worst
 from gradstat.estimation.run import Checkpointer, ResultRow, centres, execute, plan, result_rows, run, sample
 from gradstat.estimation.segments import Segment
-from gradstat.estimation.student import DEGREES, normal_score, upper_tail
+from gradstat.estimation.student import normal_score, upper_tail
 from gradstat.estimation.tasks import Done, Finished, Task
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD
@@ -207,15 +208,15 @@ def test_student(degrees: float) -> None:
 
 
 def test_the_ends_of_a_score() -> None:
-    assert normal_score(3.25, DEGREES["mc"](10)) == 3.25
+    assert normal_score(3.25, MC.degrees(10)) == 3.25
     assert normal_score(float("inf"), 7.75) == float("inf")
     assert np.isnan(normal_score(float("nan"), 7.75))
     assert 1.0 < normal_score(1e30, 1.0) < 40.0
-    assert DEGREES["rqmc"](32) == 7.75
+    assert RQMC.degrees(32) == 7.75
 
 
 def test_every_estimator_is_known_everywhere() -> None:
-    assert set(ESTIMATORS) == set(DEGREES)
+    assert list(ESTIMATORS) == list(estimators.ESTIMATORS)
     for name in ESTIMATORS:
         assert RunConfig.model_validate({"estimator": name, "layer": [{"name": "relu"}]}).estimator == name
 
@@ -435,7 +436,7 @@ def scores(name: str, direction: str, found: Any, degrees: float | None = None) 
     lists: dict[str, list[float]] = {statistic: [] for statistic in known}
     for accumulators in found[:, index]:
         e = asdict(rqmc.row_estimates(case.shape.rows[index], accumulators))
-        own = RQMC.degrees(accumulators) if degrees is None else degrees
+        own = RQMC.degrees(accumulators[m.DRAWS]) if degrees is None else degrees
         for statistic, value in known.items():
             lists[statistic].append(normal_score((e[statistic] - value) / e[f"{statistic}_se"], own))
     return lists

@@ -34,7 +34,7 @@ class Segment:
         units = len(self.blocks) // self.blocks.blocks_per_unit
         if self.blocks.unit_draws and units < 2 * of:
             raise UsageError(
-                f"--shard {index}/{of}: of {units} randomizations, a shard takes two or more for its errors; "
+                f"--shard {index}/{of}: of {units} {self.estimator.units}, a shard takes two or more for its errors; "
                 f"allowed: up to {units // 2} shards"
             )
         return replace(self, blocks=self.blocks.shard(index, of))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradstat.estimation.significance import ROUNDING, beyond, z_bound, z_score
-from gradstat.estimation.student import DEGREES
+from gradstat.estimators import ESTIMATORS
 from gradstat.results.overview import title
 from gradstat.results.result import Result
 from gradstat.results.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
@@ -153,7 +153,7 @@ def _scores(a: Row, b: Row) -> Iterator[Difference]:
 
     Its degrees of freedom are the fewer of the two, which is on the safe side as well (Mickey and Brown, 1966).
     """
-    degrees = min(DEGREES[row["estimator"]](row["acc_draws"]) for row in (a, b))
+    degrees = min(ESTIMATORS[row["estimator"]].degrees(row["acc_draws"]) for row in (a, b))
     for name in TESTED:
         error = math.hypot(a[f"{name}_se"], b[f"{name}_se"])
         z = z_score(a[name], b[name], error, b["std"], degrees)

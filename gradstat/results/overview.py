@@ -11,7 +11,7 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.errors import UsageError
 from gradstat.estimation.significance import beyond, bound_of
-from gradstat.estimation.student import DEGREES
+from gradstat.estimators import ESTIMATORS
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases_of
 from gradstat.layer_types.record import ALL, FORWARD
@@ -123,14 +123,20 @@ def _notes(rows: Sequence[Row], assumed: tuple[str, str], exact_known: bool) -> 
     span = f"{draws[0]:,}" if len(draws) == 1 else f"{draws[0]:,} to {draws[-1]:,}"
     first = f"{span} draws per layer, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
     meaning = "± is one standard error"
-    spreads = {round(row["acc_draws"]) for row in rows if math.isfinite(DEGREES[row["estimator"]](row["acc_draws"]))}
+    spreads = {spread for row in rows if (spread := _spread(row))}
     if spreads:
-        meaning += f", from the spread of {' or '.join(map(str, sorted(spreads)))} randomizations"
+        meaning += f", from the spread of {' or '.join(f'{count} {units}' for count, units in sorted(spreads))}"
     if exact_known:
         meaning += "; z = (estimate − exact) / standard error" + (", as a normal score" if spreads else "")
     if any(row["exact_mean"] is not None and None in (row["z_mean"], row["z_std"]) for row in rows):
         meaning += "; there is no z where too few draws, rare events or heavy tails leave nothing to judge by"
     return f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}", meaning
+
+
+def _spread(row: Row) -> tuple[int, str] | None:
+    """The number and the kind of units whose spread is the error of a row; None where the error itself is known."""
+    estimator, units = ESTIMATORS[row["estimator"]], row["acc_draws"]
+    return (round(units), estimator.units) if math.isfinite(estimator.degrees(units)) else None
 
 
 def _word(value: Any) -> str:
