@@ -138,7 +138,7 @@ def layer(
 
     Arguments and errors: as for `gain`.
 
-    >>> gradstat.layer("max_pool2d", kernel_size=3).title
+    >>> gradstat.layer("max_pool2d", kernel_size=3).label
     'max_pool2d(kernel_size=3)'
     """
     from gradstat.sources import case_of

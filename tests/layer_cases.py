@@ -81,4 +81,4 @@ def run_compiled(case: Case, x: Array, dy: Array, noise: Array, poison: float = 
 
 def name_of(case: Case) -> str:
     """For pytest's ids."""
-    return case.title.replace(" ", "")
+    return case.label.replace(" ", "")

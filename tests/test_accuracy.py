@@ -52,7 +52,7 @@ def test_the_other_statistics_of_every_layer(lines: list[ResultRow]) -> None:
         for name, value in values.items():
             error = getattr(found, f"{name}_se")
             if value is not None and error > 0.0:
-                key = (number, line.case.title, line.row.direction, name)
+                key = (number, line.case.label, line.row.direction, name)
                 scores[key] = (getattr(found, name) - value) / error
     bound = z_bound(len(scores))
     assert {key: z for key, z in scores.items() if not abs(z) <= bound} == {}

@@ -85,7 +85,7 @@ def one_thread() -> list[ResultRow]:
 def test_threads(one_thread: list[ResultRow], jobs: int) -> None:
     lines = sampled(HANDFUL, jobs=jobs)
     for line, expected in zip(lines, one_thread, strict=True):
-        assert line.accumulators.tobytes() == expected.accumulators.tobytes(), (line.case.title, line.row.direction)
+        assert line.accumulators.tobytes() == expected.accumulators.tobytes(), (line.case.label, line.row.direction)
         assert repr(line.estimates) == repr(expected.estimates)
 
 

@@ -638,7 +638,9 @@ def test_a_configuration_with_parameters_and_a_sweep() -> None:
     assert [case.layer.name for case in found] == ["expression", "bent", "bent", "relu", "expression"]
     assert found[0].params_json == '{"beta": 1.702, "expression": "x * sigmoid(beta * x)"}'
     assert found[-1].params_json == '{"expression": "max(x, 0)"}'
-    assert found[0].title == 'expression(expression="x * sigmoid(beta * x)", beta=1.702)'
+    labels = ["x * sigmoid(beta * x), beta=1.702", "bent: where(x > 0, x ** n, a * x), a=0.5, n=1"]
+    labels += ["bent: where(x > 0, x ** n, a * x), a=0.5, n=2.5", "relu", "max(x, 0)"]
+    assert [case.label for case in found] == labels
     assert [case.params["n"] for case in found[1:3]] == [1, 2.5]
     y, slope = value_and_slope(found[2], np.array([-2.0, 4.0]))
     assert (y.tolist(), slope.tolist()) == ([-1.0, 32.0], [0.5, 20.0])

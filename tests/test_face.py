@@ -115,7 +115,7 @@ error: float | None = answer.backward.gain_rms.error
 case: gradstat.Case = gradstat.layer("max_pool2d", kernel_size=3)
 result: gradstat.Result = gradstat.run([case, "relu", {"name": "tanh"}], samples=1e6, shard=(1, 2))
 estimate: gradstat.Estimate = result["relu"].backward.std
-titles: list[str] = [layer.title for layer in result.layers]
+titles: list[str] = [layer.label for layer in result.layers]
 agree: bool = gradstat.diff("a.parquet", result).agree
 verified: bool = gradstat.verify("claims", quick=True).ok
 formulas: list[str] = [layer.formula for layer in gradstat.layers().values()]
@@ -265,7 +265,7 @@ def test_a_result_is_found_by_layer(result: gradstat.Result) -> None:
     assert result.layer("max_pool2d", kernel_size=3).backward.std == pytest.approx(1 / 3, abs=0.05)
     wide = gradstat.layer("relu", input={"std": 2.0})
     assert result[wide].forward.mean == pytest.approx(2.0 / (2.0 * np.pi) ** 0.5, abs=0.05)
-    assert [layer.title for layer in result.layers][2:4] == ["relu", "relu, x ~ normal(0, 2)"]
+    assert [layer.label for layer in result.layers][2:4] == ["relu", "relu, x ~ normal(0, 2)"]
 
 
 @pytest.mark.parametrize(

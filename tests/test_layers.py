@@ -211,5 +211,5 @@ def test_sampling_agrees_with_the_referee() -> None:
         layer.name for layer in LAYERS.values() if layer.referee_words != "none"
     }
     bound = z_bound(len(scores))
-    far = [(line.case.title, line.row, z) for line, z in scores if not abs(z) <= bound]
+    far = [(line.case.label, line.row, z) for line, z in scores if not abs(z) <= bound]
     assert not far

@@ -146,7 +146,7 @@ def report(case: Case, found: Sequence[Constant]) -> Report:
     people = Table(
         [Column("statistic", ""), *directions, Column("definition", "", wrap=20)],
         [(n, *(numbers[n, d] for d in DIRECTIONS), STATISTICS[n].description) for n in names],
-        f"{case.title}, x ~ {case.x.label()}, dy ~ {case.dy.label()}",
+        f"{case.layer_label}, x ~ {case.x.label()}, dy ~ {case.dy.label()}",
         case.layer.name,
         notes if any(g.number.error for g in found) else (),
     )

@@ -25,9 +25,9 @@ class Segment:
     estimator: Estimator
 
     @property
-    def title(self) -> str:
-        """The names of the cases."""
-        return ", ".join(case.title for case in self.group.cases)
+    def label(self) -> str:
+        """The labels of the cases."""
+        return ", ".join(case.label for case in self.group.cases)
 
     def shard(self, index: int, of: int) -> "Segment":
         """The blocks of one shard; UsageError if it would have fewer than two randomizations."""

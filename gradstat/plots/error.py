@@ -12,7 +12,6 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, FORWARD, Row, no_referee
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
-from gradstat.results.overview import title_of
 
 SEEDS = 8
 FEWEST = 2**8
@@ -73,14 +72,14 @@ def _measure(request: Request) -> dict[str, list[Point]]:
         n *= 2
     panels = {title: points for title, points in panels.items() if any(point.se > 0.0 for point in points)}
     if not panels:
-        names = ", ".join(case.title for case in request.cases)
+        names = ", ".join(case.label for case in request.cases)
         raise UsageError(f"{names}: no exact value is known that sampling could miss")
     return panels
 
 
 def _exact(case: Case, row: Row, statistic: str) -> tuple[str, float | None]:
     """The title of a panel, and the number that its runs estimate; None where it is not known."""
-    title = f"{title_of(case)}: {LETTERS[statistic]}[{'y' if row.direction == FORWARD else 'dx'}]"
+    title = f"{case.label}: {LETTERS[statistic]}[{'y' if row.direction == FORWARD else 'dx'}]"
     exact = case.exact(row) if row.cell == ALL else None
     return title, None if exact is None else exact.mean if statistic == "mean" else math.sqrt(exact.var)
 

@@ -175,7 +175,7 @@ def _check_sources(kind: str, takes: Sequence[str], files: Sequence[Path], cases
     if not files and not cases:
         raise UsageError(f"{kind} is drawn from {' or '.join(takes)}, and there is none; {advice}")
     if (FILE if files else LAYERS) not in takes:
-        raise UsageError(f"{kind} is drawn from {takes[0]}, not from {files[0] if files else cases[0].title}; {advice}")
+        raise UsageError(f"{kind} is drawn from {takes[0]}, not from {files[0] if files else cases[0].label}; {advice}")
     if len(cases) > MOST_LAYERS:
         raise UsageError(f"{len(cases)} layers do not fit into one picture; allowed: up to {MOST_LAYERS}")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradstat.estimation.significance import ROUNDING, beyond, z_bound, z_score
 from gradstat.estimators import ESTIMATORS
-from gradstat.results.overview import title
+from gradstat.results.overview import label
 from gradstat.results.result import Result
 from gradstat.results.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
 from gradstat.text.answer import Answer
@@ -176,7 +176,7 @@ def _difference(a: Row, b: Row, name: str) -> Difference:
 
 def _name(row: Row) -> str:
     cell = "" if row["cell"] == "all" else f" {row['cell']}"
-    return f"{title(row)} {row['direction']}{cell}"
+    return f"{label(row)} {row['direction']}{cell}"
 
 
 def _rows(count: int) -> str:

@@ -63,14 +63,14 @@ class Result(Answer):
         fits, or more than one.
         """
         layers = self.layers
-        name = layer if isinstance(layer, str) else layer.title
+        name = layer if isinstance(layer, str) else layer.label
         fitting = [each for each in layers if each.fits(layer, parameters)]
         if len(fitting) == 1:
             return fitting[0]
         wanted = ", ".join([name, *(f"{key}={json.dumps(value)}" for key, value in parameters.items())])
         if not fitting:
-            raise UsageError(unknown("layer of this result", wanted, [each.title for each in layers]))
-        choices = "; ".join(each.title for each in fitting)
+            raise UsageError(unknown("layer of this result", wanted, [each.label for each in layers]))
+        choices = "; ".join(each.label for each in fitting)
         raise UsageError(
             f"{wanted} is the name of {len(fitting)} layers of this result: {choices}",
             f"name the parameters, result.layer({name!r}, parameter=value), or a case, result[gradstat.layer(...)]",
@@ -97,11 +97,11 @@ class LayerResult:
         self._rows = rows
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """The layer with its parameters and assumptions, where they are not the defaults."""
-        from gradstat.results.overview import title
+        from gradstat.results.overview import label
 
-        return title(self._rows[0])
+        return label(self._rows[0])
 
     @property
     def forward(self) -> "RowResult":
@@ -117,7 +117,7 @@ class LayerResult:
         """The statistics of one position of a strided window, as "(0, 1)"; UsageError where there is none."""
         rows = {row["cell"]: row for row in self._rows if row["direction"] == direction}
         if cell not in rows:
-            raise UsageError(unknown(f"cell of {self.title} {direction}", cell, rows))
+            raise UsageError(unknown(f"cell of {self.label} {direction}", cell, rows))
         return RowResult(rows[cell])
 
     def fits(self, layer: str | Case, parameters: Mapping[str, Any]) -> bool:
@@ -133,7 +133,7 @@ class LayerResult:
 
     def __repr__(self) -> str:
         words = [f"{d}.{s} = {sampled(s, row)}" for d, row in self._pooled() for s in ("mean", "std")]
-        return f"{self.title}: {', '.join(words)}"
+        return f"{self.label}: {', '.join(words)}"
 
     def _pooled(self) -> list[tuple[str, Mapping[str, Any]]]:
         return [(row["direction"], row) for row in self._rows if row["cell"] == ALL]

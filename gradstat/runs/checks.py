@@ -19,7 +19,7 @@ def checked(result: Result, rows: Sequence[ResultRow], target: Target | None, no
 def failures(rows: Sequence[ResultRow]) -> tuple[str, ...]:
     """A line for every estimate that is lost to overflow, or disagrees with its exact value."""
     lost = [
-        f"{row.case.title} {row.row.direction}: its moments are too large or too small for a float"
+        f"{row.case.label} {row.row.direction}: its moments are too large or too small for a float"
         for row in rows
         if not _is_finite(row)
     ]
@@ -43,7 +43,7 @@ def _shortfall(rows: Sequence[ResultRow], target: Target) -> str:
     how = f"--max-samples {more:.2g}" if draws >= target.max_samples else f"-n {more:.2g}"
     kind = "relative error" if distance.target == target.relative else "error"
     return (
-        f"{rows[0].case.title} {distance.statistic}: {kind} {distance.error:.2g}, target {distance.target:g}, "
+        f"{rows[0].case.label} {distance.statistic}: {kind} {distance.error:.2g}, target {distance.target:g}, "
         f"after {draws:,} draws; about {more:.1e} would do: {how}"
     )
 

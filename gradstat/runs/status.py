@@ -37,7 +37,7 @@ class Status:
         self._segment, self._left = segment, segment.blocks.total - finished
         self._done += _work(segment, finished)
         if not self._left:
-            self._progress.note(f"{self._number} of {self._segments}: {segment.title}: nothing is left to do")
+            self._progress.note(f"{self._number} of {self._segments}: {segment.label}: nothing is left to do")
 
     def done(self, segment: Segment, tree: MergeTree, draws: int) -> None:
         """`draws` more draws are in the tree of the segment."""
@@ -103,7 +103,7 @@ class Status:
         rows = iter(self._rows())
         for case in self._segment.group.cases:
             estimates = [next(rows) for _ in case.shape.rows]
-            yield f"{case.title}: {estimates[0].n:,} draws, relative error {relative_error(estimates):.2g}"
+            yield f"{case.label}: {estimates[0].n:,} draws, relative error {relative_error(estimates):.2g}"
 
 
 def _work(segment: Segment, draws: int) -> float:

@@ -93,7 +93,7 @@ class Claim:
         """The row of the layer that the claim is about."""
         rows = {row.cell: row for row in self.case.shape.rows if row.direction == self.config.direction}
         if self.config.cell not in rows:
-            raise UsageError(unknown(f"cell of {self.case.title} {self.config.direction}", self.config.cell, rows))
+            raise UsageError(unknown(f"cell of {self.case.label} {self.config.direction}", self.config.cell, rows))
         return rows[self.config.cell]
 
     @cached_property
