@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
 from gradstat.distributions import DISTRIBUTIONS, NORMAL, OF_UPSTREAM
@@ -161,10 +162,11 @@ def of_document(document: dict[str, Any], overrides: Sequence[Override], source:
     try:
         return RunConfig.model_validate(document)
     except ValidationError as error:
-        key, message = describe_error(error)
-        blame = [o.typed for o in overrides if f"{o.key}.".startswith(f"{key}.") or f"{key}.".startswith(f"{o.key}.")]
+        mistake = describe_error(error)
+        key = f"{mistake.key}."
+        blame = [o.typed for o in overrides if f"{o.key}.".startswith(key) or key.startswith(f"{o.key}.")]
         where = blame[-1] if blame else str(source)  # an option of Python's run() is named by the message alone
-        raise UsageError(f"{where}: {message}" if where else message) from None
+        raise mistake.error(*([where] if where else [])) from None
 
 
 TARGETS = ("rel_error", "target_error")
@@ -193,18 +195,31 @@ _TABLES: dict[str | int, type[BaseModel]] = {"layer": LayerConfig, "input": Inpu
 _ALTERNATIVES = ("float", "int", "str")  # pydantic names the one of several types that it tried
 
 
-def describe_error(error: ValidationError, model: type[BaseModel] = RunConfig) -> tuple[str, str]:
-    """The first mistake of a table of this model: its dotted key, and what was found and what is allowed."""
+class Mistake(NamedTuple):
+    """What is wrong with a table: a dotted key; what was found, and what is allowed; `layer 3`, where it is in one."""
+
+    key: str
+    message: str
+    place: tuple[str, ...] = ()
+
+    def error(self, *place: object) -> UsageError:
+        """The mistake as an error; `place` says where the table is."""
+        return UsageError(self.message, place=(*map(str, place), *self.place))
+
+
+def describe_error(error: ValidationError, model: type[BaseModel] = RunConfig) -> Mistake:
+    """The first mistake of a table of this model."""
     # Unknown keys first: a misspelt key is often also why another one is missing.
     mistake = min(error.errors(include_url=False), key=lambda details: details["type"] != "extra_forbidden")
     where = tuple(part for part in mistake["loc"] if part != "[key]")
     if not where:
-        return "", f"{toml(mistake['input'])} is not a table; write its keys below a [[header]], as key = value"
+        text = f"{toml(mistake['input'])} is not a table; write its keys below a [[header]], as key = value"
+        return Mistake("", text)
     if where[-1] in _ALTERNATIVES and mistake["type"] != "extra_forbidden":
         where = where[:-1]
     for part in where[:-1]:
         model = _TABLES.get(part) or _inner(model, part)
-    place = f"layer {int(where[1]) + 1}: " if len(where) > 1 and where[0] == "layer" else ""
+    place = (f"layer {int(where[1]) + 1}",) if len(where) > 1 and where[0] == "layer" else ()
     inner = where[2:] if place else where
     key, last, found = ".".join(map(str, inner)), str(where[-1]), mistake["input"]
     if mistake["type"] == "extra_forbidden":
@@ -215,8 +230,8 @@ def describe_error(error: ValidationError, model: type[BaseModel] = RunConfig) -
         message = f"{toml(found)} is not a table with a name; write [[layer]] and below it name = {toml(found)}"
     else:
         field = model.model_fields[next(str(p) for p in reversed(where) if p in model.model_fields)]
-        message = _impossible(key, found, mistake, field.description)
-    return ".".join(map(str, where)), place + message
+        message = _impossible(key, found, mistake, field)
+    return Mistake(".".join(map(str, where)), message, place)
 
 
 def _inner(model: type[BaseModel], part: str | int) -> type[BaseModel]:
@@ -226,14 +241,20 @@ def _inner(model: type[BaseModel], part: str | int) -> type[BaseModel]:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else model
 
 
-def _impossible(key: str, found: Any, mistake: Any, allowed: str | None) -> str:
+def _impossible(key: str, found: Any, mistake: Any, field: FieldInfo) -> str:
     """`input.std = -1 is impossible; allowed: a number above 0`."""
     if mistake["type"] != "literal_error":
-        return f"{key} = {toml(found)} is impossible; allowed: {allowed or 'a table'}"
-    words = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
+        return f"{key} = {toml(found)} is impossible; allowed: {field.description or 'a table'}"
     if "[key]" in mistake["loc"]:
-        return f"unknown key {quoted(key)}; known: {', '.join(words)}"
-    return f"{key} = {toml(found)} is impossible; allowed: {', '.join(map(toml, words))}"
+        return f"unknown key {quoted(key)}; known: {', '.join(_choices(field))}"
+    return f"{key} = {toml(found)} is impossible; allowed: {', '.join(map(toml, _choices(field)))}"
+
+
+def _choices(field: FieldInfo) -> tuple[str, ...]:
+    """The words that a field, or a key of it, may be."""
+    tables = [names.table for names in field.metadata if isinstance(names, NameIn)]
+    of_keys = get_origin(field.annotation) is dict
+    return tuple(tables[0]) if tables else get_args(get_args(field.annotation)[0] if of_keys else field.annotation)
 
 
 def _missing(name: str, table: Any) -> str:

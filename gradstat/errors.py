@@ -1,6 +1,7 @@
 """Exceptions: each knows its exit code; its text is the one line the user reads, with the closest known name."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
@@ -20,16 +21,19 @@ class Exit(IntEnum):
 
 
 class GradstatError(Exception):
-    """Base of everything gradstat raises on purpose; `hint` is the next step to suggest."""
+    """Base of everything gradstat raises on purpose; `hint` is the next step to suggest.
+
+    `place` says where, from the file inwards: ("depth.toml", "network 'a'", "stage 1").
+    """
 
     code = Exit.INTERNAL
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", place: tuple[str, ...] = ()) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint, self.place = hint, place
 
     def __str__(self) -> str:
-        message = super().__str__()
+        message = ": ".join((*self.place, super().__str__()))
         return f"{message}; {self.hint}" if self.hint else message
 
 
@@ -49,7 +53,7 @@ class MalformedClaim(UsageError):
     """A mistake in a file of claims, with its place; the text begins with `file:line: `."""
 
     def __init__(self, path: Path, line: int, message: str) -> None:
-        super().__init__(f"{path}:{line}: {message}")
+        super().__init__(message, place=(f"{path}:{line}",))
         self.path, self.line, self.message = path, line, message
 
 
@@ -69,6 +73,16 @@ class UnreadableFile(GradstatError):
     """A file that is missing, truncated, foreign or of another version."""
 
     code = Exit.UNREADABLE
+
+
+@contextmanager
+def within(*place: object) -> Iterator[None]:
+    """Put this place before that of every error raised inside: `unknown layer …` becomes `stage 1: unknown layer …`."""
+    try:
+        yield
+    except GradstatError as error:
+        error.place = (*map(str, place), *error.place)
+        raise
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -18,6 +18,18 @@ COUNTS = "a whole number from 2 to 1e15, as 1000, 1e8, 100M or 2**27"
 _COUNT = re.compile(r"(?P<number>[0-9]{1,20}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?)(?P<suffix>[kKMGT]?)")
 _POWER = re.compile(r"(?P<base>[0-9]{1,5})\*\*(?P<power>[0-9]{1,2})")
 _SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_PLACE_IN_TOML = re.compile(r" \(at line (\d+), column (\d+)\)")
+
+
+class InvalidToml(UsageError):
+    """A file that is not TOML; tomllib has no field for the place before Python 3.14, but writes it into its reason."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        at = _PLACE_IN_TOML.search(reason)
+        self.line, column = map(int, at.groups()) if at else (1, 1)
+        reason = reason[: at.start()] if at else reason
+        self.message = f"not valid TOML: {reason[:1].lower()}{reason[1:]}"
+        super().__init__(self.message, place=(f"{input_name(path)}:{self.line}:{column}",))
 
 
 class Override(NamedTuple):
@@ -78,8 +90,7 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also a whole number of more than 4300 digits
-        reason = " ".join(str(error).split()).partition(";")[0]
-        raise UsageError(f"{input_name(path)}: not valid TOML: {reason[:1].lower()}{reason[1:]}") from None
+        raise InvalidToml(path, " ".join(str(error).split()).partition(";")[0]) from None
 
 
 def parse_override(text: str) -> Override:

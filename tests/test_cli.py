@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import pty
 import re
 import resource
@@ -21,7 +22,7 @@ from gradstat import __version__
 from gradstat.cli import app as cli
 from gradstat.cli.app import COMMANDS, describe_error, start
 from gradstat.cli.interrupts import exit_on_interrupt
-from gradstat.errors import CheckFailed, Exit, PrecisionNotReached, UnreadableFile, UsageError
+from gradstat.errors import CheckFailed, Exit, PrecisionNotReached, UnreadableFile, UsageError, within
 from gradstat.text.tables import Table
 
 ROOT = Path(__file__).parents[1]
@@ -215,6 +216,16 @@ def test_debug_adds_a_traceback(gradstat: Command) -> None:
 def test_every_error_has_its_code(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert describe_error(error) == code
     assert capsys.readouterr().err.count("\n") == (code != 0)
+
+
+def test_an_error_gathers_its_place_from_the_outside_in() -> None:
+    with pytest.raises(UsageError) as caught, within("a.toml", "layer 1"), within("stage 2"):
+        raise UsageError("unknown layer 'rleu'", "did you mean 'relu'?")
+    assert str(caught.value) == "a.toml: layer 1: stage 2: unknown layer 'rleu'; did you mean 'relu'?"
+    assert caught.value.place == ("a.toml", "layer 1", "stage 2")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    with pytest.raises(KeyError, match="x"), within("a.toml"):
+        raise KeyError("x")
 
 
 def test_internal_error_is_one_line(gradstat: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig, describe_error
-from gradstat.errors import UsageError, closest, quoted
+from gradstat.errors import UsageError, closest, quoted, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Layer, Params
 from gradstat.layer_types.registry import names, resolve
@@ -22,10 +22,8 @@ def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
     """Every case of a configuration, in its order; UsageError names the layer that is wrong."""
     found: list[Case] = []
     for number, layer in enumerate(config.layer, 1):
-        try:
+        with within(source, f"layer {number}"):
             found.extend(cases_of(layer, config))
-        except UsageError as error:
-            raise UsageError(f"{source}: layer {number}: {error}") from None
     return found
 
 
@@ -35,7 +33,7 @@ def one_case(table: dict[str, Any], x: Mapping[str, Any] | None, dy: Mapping[str
     try:
         config = RunConfig.model_validate({"layer": [table], **assumed})
     except ValidationError as error:
-        raise UsageError(describe_error(error)[1].removeprefix("layer 1: ")) from None
+        raise UsageError(describe_error(error).message) from None
     (case,) = cases_of(config.layer[0], config)
     return case
 

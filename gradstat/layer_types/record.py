@@ -18,10 +18,11 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Domain:
-    """A set of allowed parameter values: its words, and its test."""
+    """A set of allowed parameter values: a description, a test, and the words in it where it is made of words."""
 
     description: str
     contains: Callable[[Any], bool]
+    choices: tuple[str, ...] = ()
 
     def __and__(self, other: "Domain") -> "Domain":
         return Domain(f"{self.description}, {other.description}", lambda v: self.contains(v) and other.contains(v))
@@ -180,4 +181,4 @@ def whole(low: int, high: int) -> Domain:
 
 def one_of(*choices: str) -> Domain:
     """One of these words."""
-    return Domain(" or ".join(f'"{choice}"' for choice in choices), lambda v: v in choices)
+    return Domain(" or ".join(f'"{choice}"' for choice in choices), lambda v: v in choices, choices)

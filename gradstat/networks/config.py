@@ -77,7 +77,7 @@ def of_document(document: Table, overrides: Sequence[Override], source: str) -> 
     try:
         config = PropagateConfig.model_validate(document)
     except ValidationError as error:
-        key, message = describe_error(error, PropagateConfig)
+        key, message, _ = describe_error(error, PropagateConfig)
         blame = [o.typed for o in overrides if key.partition(".")[0] == o.key.partition(".")[0]]
         raise UsageError(f"{blame[-1] if blame else source}: {message}") from None
     for name in config.schemes:

@@ -129,9 +129,7 @@ def _cases(shard: Shard) -> tuple[RunConfig, list[Case]]:
         config = RunConfig.model_validate(shard.result.provenance.get("configuration"))
         return config, from_config.cases(config, str(shard.path))
     except ValidationError as error:
-        raise UsageError(
-            f"{shard.path}: its configuration is of another gradstat: {describe_error(error)[1]}"
-        ) from None
+        raise describe_error(error).error(shard.path, "its configuration is of another gradstat") from None
 
 
 def _check_complete(snapshots: Sequence[SegmentSnapshot], cases: Sequence[Case], path: Path) -> None:

@@ -11,13 +11,13 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
-from gradstat.errors import MalformedClaim, UsageError, quoted, unknown
+from gradstat.errors import MalformedClaim, UsageError, quoted, unknown, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Row
 from gradstat.layer_types.registry import case_of
 from gradstat.layer_types.statistics import STATISTICS
-from gradstat.toml_file import input_name, parse_toml, read_text
+from gradstat.toml_file import InvalidToml, parse_toml, read_text
 from gradstat.verification.rounding_interval import RoundingInterval, evaluate, parse
 
 MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
@@ -110,10 +110,8 @@ class Claim:
     def scale(self) -> float:
         """The factor between gradstat's statistic and the printed number."""
         scale = self.config.scale
-        try:
+        with within("scale"):
             return scale if isinstance(scale, float) else evaluate(str(scale))
-        except UsageError as error:
-            raise UsageError(f"scale: {error}") from None
 
     def check(self) -> None:
         """UsageError for anything that could not be decided."""
@@ -157,32 +155,31 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _read(path: Path) -> Iterator[Claim]:
     text = read_text(path)
-    document = _document(text, path)
+    try:
+        document = parse_toml(text, path)
+    except InvalidToml as error:
+        raise MalformedClaim(path, error.line, error.message) from None
     tables = document.get("claim")
     if set(document) != {"claim"} or not isinstance(tables, list) or not tables:
         found = "none" if tables == [] else ", ".join(map(quoted, document)) or "nothing"
         raise MalformedClaim(path, 1, f"expected [[claim]] tables and nothing else, found: {found}")
     for table, line in zip(tables, _lines(text, tables), strict=True):
         try:
-            claim = Claim(ClaimConfig.model_validate(table), path, line)
-            claim.check()
-        except ValidationError as error:
-            raise MalformedClaim(path, line, f"{_name(table)}{describe_error(error, ClaimConfig)[1]}") from None
+            with within(*_name(table)):
+                claim = _claim(table, path, line)
         except UsageError as error:
-            raise MalformedClaim(path, line, f"{_name(table)}{error}") from None
+            raise MalformedClaim(path, line, str(error)) from None
         yield claim
 
 
-def _document(text: str, path: Path) -> dict[str, Any]:
-    """The parsed file; a mistake of its syntax by file and line."""
+def _claim(table: Any, path: Path, line: int) -> Claim:
+    """The claim of a table; UsageError where it cannot be decided."""
     try:
-        return parse_toml(text, path)
-    except UsageError as error:
-        place = re.search(r" \(at line (\d+), column \d+\)", str(error))
-        if place is None:
-            raise
-        message = str(error).replace(place[0], "").removeprefix(f"{input_name(path)}: ")
-        raise MalformedClaim(path, int(place[1]), message) from None
+        claim = Claim(ClaimConfig.model_validate(table), path, line)
+    except ValidationError as error:
+        raise describe_error(error, ClaimConfig).error() from None
+    claim.check()
+    return claim
 
 
 def _lines(text: str, tables: Sequence[Any]) -> list[int]:
@@ -198,6 +195,6 @@ def _id(table: Any) -> str:
     return str(table.get("id", "")) if isinstance(table, dict) else ""
 
 
-def _name(table: Any) -> str:
-    """`claim 'relu-std': `, where it has an id by now."""
-    return f"claim {quoted(_id(table))}: " if _id(table) else ""
+def _name(table: Any) -> tuple[str, ...]:
+    """`claim 'relu-std'`, where it has an id by now."""
+    return (f"claim {quoted(_id(table))}",) if _id(table) else ()

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from gradstat.errors import UsageError, unknown
+from gradstat.errors import UsageError, unknown, within
 from gradstat.layer_types.expression.functions import FUNCTIONS, power
 from gradstat.layer_types.expression.tape import COMPARISONS, PARAMETER, Tape, quoted
 
@@ -52,13 +52,11 @@ class Parsed:
 
 def parse(text: str, names: Collection[str] = (), settled: Mapping[str, float] | None = None) -> Parsed:
     """The tape of `text` with the parameters `names`, of which the settled ones are numbers; UsageError otherwise."""
-    try:
+    with within(f"expression {quoted(text)}"):
         if len(text) > LONGEST:
             raise UsageError(f"{len(text)} characters; at most {LONGEST} are allowed")
         check_names(names)
         return _Parser(text, names, settled or {}).parsed()
-    except UsageError as error:
-        raise UsageError(f"expression {quoted(text)}: {error}") from None
 
 
 def check_names(names: Collection[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, within
 from gradstat.layer_types.case import EXPRESSION
 from gradstat.layer_types.elementwise import Formula, exact
 from gradstat.layer_types.expression.derivative import Program, program
@@ -62,10 +62,9 @@ def check(layer: Layer, params: Params, x: Input) -> None:
     text = str(params[EXPRESSION])
     numbers = {n: float(params[n]) for n in names}
     exponents = program(text, names).exponents
-    try:
-        check_finite(program(text, names, {n: v for n, v in numbers.items() if n in exponents}), numbers, x)
-    except UsageError as error:
-        raise UsageError(f"expression {quoted(text)}: {error}") from None
+    settled = program(text, names, {n: v for n, v in numbers.items() if n in exponents})
+    with within(f"expression {quoted(text)}"):
+        check_finite(settled, numbers, x)
 
 
 def _exactly(text: str) -> Domain:
