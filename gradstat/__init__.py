@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradstat import errors as errors
+from gradstat.estimators import DEFAULT_SEED as DEFAULT_SEED
 
 if TYPE_CHECKING:
     from gradstat.constants.gain import Gain as Gain
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-DEFAULT_SEED = 20160328
 Assumption = Mapping[str, Any]
 File = str | os.PathLike[str]
 

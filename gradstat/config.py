@@ -21,7 +21,7 @@ from pydantic_core import core_schema
 
 from gradstat.distributions import DISTRIBUTIONS, NORMAL, OF_UPSTREAM
 from gradstat.errors import UsageError, closest, quoted
-from gradstat.estimators import ESTIMATORS, MC
+from gradstat.estimators import DEFAULT_SEED, ESTIMATORS, MC
 from gradstat.toml_file import COUNTS, FEWEST, MOST, Override, apply_override, count, read_toml, toml
 
 LARGEST_SEED = 2**64 - 1
@@ -128,7 +128,7 @@ class RunConfig(Strict):
 
     model_config = ConfigDict(json_schema_extra={"not": _EXCLUSIVE})
 
-    seed: int = Field(default=20160328, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
+    seed: int = Field(default=DEFAULT_SEED, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
     samples: Count = 10_000_000
     rel_error: float | None = Field(default=None, gt=0.0, lt=1.0, description="a number between 0 and 1, as 1e-4")
     target_error: float | None = Field(default=None, gt=0.0, description="a number above 0, as 1e-4")

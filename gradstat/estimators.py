@@ -48,4 +48,5 @@ RQMC = EstimatorRecord(
     units="randomizations",
     degrees=quarter,
 )
+DEFAULT_SEED = 20160328  # of every command
 ESTIMATORS = {record.name: record for record in (MC, RQMC)}

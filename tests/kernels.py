@@ -9,7 +9,7 @@ from numba.extending import intrinsic
 from gradstat.distributions import DISTRIBUTIONS
 from gradstat.estimation.mc_kernel import draw_signal
 from gradstat.estimation.merge_tree import Accumulators
-from gradstat.numerics import draws, moments, normals, sums
+from gradstat.numerics import columns, draws, moments, normals, sums
 from gradstat.numerics import simd as vectors
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import compiled
@@ -91,7 +91,7 @@ def block(values: Any, centre: float) -> Accumulators:
     values = np.atleast_2d(np.ascontiguousarray(values, np.float64))
     slots = np.arange(values.shape[0])
     partial, totals = np.empty((1, sums.SUMS, sums.COLUMNS)), np.empty((1, sums.TOTALS, sums.COLUMNS))
-    out = np.empty((1, moments.WIDTH))
+    out = np.empty((1, columns.WIDTH))
     _accumulate(values, slots, centre, partial, totals)
     moments.finish_rows(partial, totals, values.shape[1], np.array([slots.size]), np.array([centre]), out)
     return out

@@ -75,7 +75,6 @@ def test_columns_are_those_of_the_design() -> None:
 
 def test_columns_agree_with_the_floors_below() -> None:
     assert ["n", *schema.ESTIMATES] == [field.name for field in fields(Estimates)]
-    assert [f"acc_{name}" for name in moments.NAMES] == schema.ACCUMULATORS
 
 
 def test_rows_are_the_lines(lines: list[ResultRow], result: Result) -> None:

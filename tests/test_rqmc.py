@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradstat.results.formats import Terminal, as_table
 from scipy import special, stats
 
 from gradstat import estimators
@@ -41,7 +42,7 @@ from gradstat.estimation.tasks import Done, Finished, Task
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD
 from gradstat.layer_types.registry import find
-from gradstat.numerics import moments as m
+from gradstat.numerics import columns
 from gradstat.numerics.draws import PILOT, STREAM_VERSION
 from gradstat.numerics.sobol import DIMENSIONS
 from gradstat.results.diff import compare
@@ -106,10 +107,10 @@ def test_points_that_are_no_net_are_caught() -> None:
 
 
 def test_coordinates_by_the_rule_bit_by_bit() -> None:
-    columns = points.plain_generators(DIMENSIONS)
+    generators = points.plain_generators(DIMENSIONS)
     found = points.bits(SEED, 5, 2**12, DIMENSIONS)
     for dimension, point in product((0, 1, 2, 9, 40, DIMENSIONS - 1), (0, 1, 2, 1023, 1024, 4095)):
-        expected = points.plain_coordinate(SEED, 5, point, dimension, columns[dimension])
+        expected = points.plain_coordinate(SEED, 5, point, dimension, generators[dimension])
         assert int(found[dimension, point]) == expected, (dimension, point)
 
 
@@ -256,7 +257,7 @@ def test_a_randomization_counts_when_it_is_whole() -> None:
         tree.add(block.node, task.block(block))
         told.append(tree.has_error)
     assert told == [False, False, False, True, True]
-    assert rqmc.total(tree)[0, m.DRAWS] == 2.0
+    assert rqmc.total(tree)[0, columns.DRAWS] == 2.0
 
 
 # Estimates against plain references ----------------------------------------------------------------------------------
@@ -280,7 +281,7 @@ def test_estimates_and_errors_are_those_of_the_plain_reference(samples: int) -> 
         errors = naive.standard_errors(own)
         found = asdict(line.estimates)
         for name, value in expected.items():
-            slack = abs(own.mean() - line.accumulators[m.CENTRE]) if name == "mad" else 1e-11  # summed about the centre
+            slack = abs(own.mean() - line.accumulators[columns.CENTRE]) if name == "mad" else 1e-11
             assert found[name] == pytest.approx(value, rel=1e-11, abs=slack), name
         for name, error in errors.items():
             assert found[f"{name}_se"] == pytest.approx(error, rel={32: 0.05, 1000: 1e-3, 2**18: 1e-5}[samples]), name
@@ -436,7 +437,7 @@ def scores(name: str, direction: str, found: Any, degrees: float | None = None) 
     lists: dict[str, list[float]] = {statistic: [] for statistic in known}
     for accumulators in found[:, index]:
         e = asdict(rqmc.row_estimates(case.shape.rows[index], accumulators))
-        own = RQMC.degrees(accumulators[m.DRAWS]) if degrees is None else degrees
+        own = RQMC.degrees(accumulators[columns.DRAWS]) if degrees is None else degrees
         for statistic, value in known.items():
             lists[statistic].append(normal_score((e[statistic] - value) / e[f"{statistic}_se"], own))
     return lists
@@ -478,7 +479,7 @@ def test_a_reused_randomization_is_caught() -> None:
 def test_points_taken_as_independent_are_caught() -> None:
     """Negative control: the error bar of mc, without the randomizations."""
     forgetful = runs("sigmoid").copy()
-    forgetful[:, :, m.DRAWS] = 0.0
+    forgetful[:, :, columns.DRAWS] = 0.0
     case = CASES["sigmoid"]
     exact = case.exact(case.shape.rows[0])
     assert exact is not None

@@ -4,6 +4,8 @@ import os
 import sys
 from typing import NoReturn
 
+from gradstat.errors import Exit
+
 
 def main() -> NoReturn:
     """Entry point of the console script; imports the rest where an interrupt already ends in one line."""
@@ -15,8 +17,8 @@ def main() -> NoReturn:
         code = start(sys.argv[1:])
     except KeyboardInterrupt:
         sys.stderr.write("gradstat: interrupted\n")
-        code = 130
-    if code == 130:  # at once: waiting for threads and taking LLVM down can last longer than a second
+        code = Exit.INTERRUPTED
+    if code == Exit.INTERRUPTED:  # at once: waiting for threads and taking LLVM down can last longer than a second
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

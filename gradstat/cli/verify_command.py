@@ -21,7 +21,7 @@ from gradstat.text.github import annotation
 @click.option("--fail-fast", is_flag=True, help="Decide file by file; stop behind the first with a wrong one.")
 @click.option("--quick", is_flag=True, help="Exact referee only: nothing is sampled, nothing compiled.")
 @click.option("--max-samples", type=Count(), default="2**32", show_default=True, help="Most draws for an open claim.")
-@click.option("--seed", type=Seed(), default="20160328", show_default=True, help="0 to 2**64 - 1, or random.")
+@click.option("--seed", type=Seed(), default=gradstat.DEFAULT_SEED, show_default=True, help="0 to 2**64 - 1, or random.")
 @click.option("-j", "--jobs", type=Jobs(), help="Threads; all processors where it is left out.")
 @output_options((*TABLES, "junit", "github"))
 def command(

@@ -10,8 +10,9 @@ from gradstat.estimation.callbacks import callback_of
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD, Row
+from gradstat.numerics.columns import WIDTH
 from gradstat.numerics.jit import Kernel
-from gradstat.numerics.moments import WIDTH, finish_rows, merge
+from gradstat.numerics.moments import finish_rows, merge
 from gradstat.numerics.sums import COLUMNS, SUMS, TOTALS
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

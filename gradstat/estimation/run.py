@@ -20,8 +20,8 @@ from gradstat.estimation.significance import score
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact, Row
+from gradstat.numerics.columns import DRAWS
 from gradstat.numerics.draws import PILOT
-from gradstat.numerics.moments import DRAWS
 
 PILOT_DRAWS = 2**18
 PILOT_GROWTH = 4

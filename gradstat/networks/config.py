@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from gradstat.config import LARGEST_SEED, Strict, describe_error
 from gradstat.errors import UsageError
+from gradstat.estimators import DEFAULT_SEED
 from gradstat.networks.randomness import MOST_NETWORKS
 from gradstat.networks.schemes import SCHEMES, find
 from gradstat.toml_file import Override, apply_override, input_name, read_toml
@@ -53,7 +54,7 @@ class NetworkConfig(Strict):
 class PropagateConfig(Strict):
     """A whole experiment."""
 
-    seed: int = Field(default=20160328, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
+    seed: int = Field(default=DEFAULT_SEED, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
     networks: int = Field(
         default=8, ge=2, le=MOST_NETWORKS, description="a whole number from 2 to 65536, of independent networks"
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gradstat.errors import UsageError, unknown
+from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.case import Case
 from gradstat.text.formats import PICTURES, save
 from gradstat.text.tables import Report
@@ -34,7 +35,7 @@ class Request:
     cases: tuple[Case, ...] = ()
     file: Path | None = None
     samples: int = 0
-    seed: int = 20160328
+    seed: int = DEFAULT_SEED
     jobs: int = 0
     statistic: str = "std"
     gain: float = 1.0

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from gradstat.numerics.columns import NAMES
+
 SCHEMA_VERSION = 2
 
 TEXTS = ["layer", "params", "direction", "cell", "input", "upstream", "estimator"]
@@ -12,13 +14,7 @@ ESTIMATES = [
 REFEREE = ["exact_mean", "exact_std", "z_mean", "z_std"]
 WINDOWS = "windows"  # that cover the cell of a strided map, their mean for `all`; null elsewhere
 OPTIONAL = (*REFEREE, WINDOWS)  # columns with nulls
-# The raw accumulators, by the names that numerics/moments.py gives them: what merging two files needs.
-# fmt: off
-ACCUMULATORS = [f"acc_{name}" for name in (
-    "count", "centre", "shift", "m2", "m3", "m4", "abs", "deviation", "sign", "signed_square", "zeros", "min", "max",
-    "draws", "t1", "t2", "ta", "td", "c11", "c12", "c22", "caa", "cdd", "c1d",
-)]
-# fmt: on
+ACCUMULATORS = [f"acc_{name}" for name in NAMES]  # raw, as merging two files needs them
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in TEXTS]
