@@ -57,12 +57,6 @@ class MalformedClaim(UsageError):
         self.path, self.line, self.message = path, line, message
 
 
-class PrecisionNotReached(GradstatError):
-    """The sample limit came before the precision that was asked for."""
-
-    code = Exit.PRECISION_NOT_REACHED
-
-
 class Interrupted(GradstatError):
     """Ctrl-C, where there is more to say than that."""
 
@@ -108,6 +102,10 @@ def quoted(name: str) -> str:
 
 def unknown(what: str, name: str, known: Collection[str]) -> str:
     """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names where none is close."""
-    if close := closest(name, known):
-        return f"unknown {what} {quoted(name)}; did you mean {close!r}?"
-    return f"unknown {what} {quoted(name)}; known: {', '.join(known) or 'none'}"
+    return f"unknown {what} {quoted(name)}; {advice(name, known)}"
+
+
+def advice(name: str, known: Collection[str], otherwise: str = "") -> str:
+    """`did you mean 'sigmoid'?`; where no name is close, `otherwise` or all names."""
+    close = closest(name, known)
+    return f"did you mean {close!r}?" if close else otherwise or f"known: {', '.join(known) or 'none'}"

@@ -77,6 +77,12 @@ def run_compiled(case: Case, x: Array, dy: Array, noise: Array, poison: float = 
     return y, dx
 
 
+def grows_exponentially(layer: Layer) -> bool:
+    """True if y of an elementwise layer is larger at x = 100 than every power of x that formulas contain."""
+    case = Case(layer)
+    return bool(layer.kernel(case.params)(100.0, *case.constants)[0] > 1e20)
+
+
 def name_of(case: Case) -> str:
     """For pytest's ids."""
     return case.label.replace(" ", "")

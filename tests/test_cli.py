@@ -22,7 +22,7 @@ from gradstat import __version__
 from gradstat.cli import app as cli
 from gradstat.cli.app import COMMANDS, describe_error, start
 from gradstat.cli.interrupts import exit_on_interrupt
-from gradstat.errors import CheckFailed, Exit, PrecisionNotReached, UnreadableFile, UsageError, within
+from gradstat.errors import CheckFailed, Exit, UnreadableFile, UsageError, within
 from gradstat.text.tables import Table
 
 ROOT = Path(__file__).parents[1]
@@ -208,7 +208,7 @@ def test_debug_adds_a_traceback(gradstat: Command) -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        *((CheckFailed("x"), 1), (UsageError("x"), 2), (PrecisionNotReached("x"), 3), (UnreadableFile("x"), 4)),
+        *((CheckFailed("x"), 1), (UsageError("x"), 2), (UnreadableFile("x"), 4)),
         *((KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 70), (MemoryError(), 70)),
         *((ModuleNotFoundError("no", name="pyarrow"), 70), (BrokenPipeError(), 0)),
     ],

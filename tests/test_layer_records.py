@@ -64,7 +64,6 @@ def test_record_is_complete(layer: Layer) -> None:
     assert layer.formula.startswith("y = ")
     assert layer.backward.startswith("dx = ")
     assert layer.torch == "" or layer.torch.startswith(("torch.", "torchvision."))
-    assert layer.growth
     assert len({p.name for p in layer.parameters}) == len(layer.parameters)
     for parameter in layer.parameters:
         assert parameter.name.isidentifier()

@@ -301,7 +301,7 @@ def telu(x: Value) -> Pair:
 # The rest
 
 
-@activation(formula="e^x", torch="torch.exp", growth="exponential")
+@activation(formula="e^x", torch="torch.exp")
 def exp(x: Value) -> Pair:
     y = el.exp(x)
     return y, y

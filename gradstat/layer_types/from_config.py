@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig, describe_error
-from gradstat.errors import UsageError, closest, quoted, within
+from gradstat.errors import UsageError, advice, quoted, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Layer, Params
 from gradstat.layer_types.registry import names, resolve
@@ -82,17 +82,16 @@ def check_keys(record: Layer, layer: LayerConfig) -> None:
     allowed = f"parameters: {', '.join(parameters) or 'none'}"
     for key in layer.sweep:
         if key not in parameters:
-            close = closest(key, parameters)
-            advice = f"did you mean '{close}'?" if close else allowed
-            raise UsageError(f"{record.name}: sweep has the unknown parameter '{key}'; {advice}")
+            raise UsageError(
+                f"{record.name}: sweep has the unknown parameter '{key}'; {advice(key, parameters, allowed)}"
+            )
         if key in layer.params:
             raise UsageError(f"{record.name}: {key} stands alone and in sweep; keep one of the two")
     for key in layer.params:
         if key not in parameters:
             common = list(LayerConfig.model_fields)
-            close = closest(key, parameters + common)
-            advice = f"did you mean '{close}'?" if close else f"{allowed}; of every layer: {', '.join(common)}"
-            raise UsageError(f"{record.name}: unknown key '{key}'; {advice}")
+            otherwise = f"{allowed}; of every layer: {', '.join(common)}"
+            raise UsageError(f"{record.name}: unknown key '{key}'; {advice(key, parameters + common, otherwise)}")
     if layer.sweep and layer.printed:
         raise UsageError(f"{record.name}: printed numbers belong to one case; leave sweep out, or give each its layer")
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.errors import UsageError
-from gradstat.errors import unknown as unknown
+from gradstat.errors import UsageError, unknown
 
 Params = Mapping[str, Any]
 FORWARD, BACKWARD = "forward", "backward"
@@ -129,7 +128,6 @@ class Layer:
         default=lambda params: ""
     )  # why x must not be negative; "": it may
     source: str = ""  # who defines it, where PyTorch does not
-    growth: str = "polynomial"  # of y in x; decides what the tail test promises
 
     def resolve(self, given: Params) -> dict[str, Any]:
         """Every parameter with its value, defaults filled in; UsageError for an unknown or impossible one."""
@@ -168,7 +166,6 @@ NOT_NEGATIVE = Domain("a number of at least 0", lambda v: _is_real(v) and v >= 0
 NOT_ZERO = Domain("a number other than 0", lambda v: _is_real(v) and v != 0)
 PROBABILITY = Domain("a number in [0, 1)", lambda v: _is_real(v) and 0 <= v < 1)
 FLAG = Domain("true or false", lambda v: isinstance(v, bool))
-COUNT = Domain("a whole number above 0", lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0)
 
 
 def whole(low: int, high: int) -> Domain:

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from gradstat.config import RunConfig, describe_error
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, unknown
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
-from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Domain, Parameter, unknown, whole
+from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Domain, Parameter, whole
 from gradstat.networks.operations import Conv2d, Features, Linear, Operation
 from gradstat.networks.plain_operations import Activation, AvgPool2d, Dropout, MaxPool2d
 from gradstat.toml_file import toml
