@@ -22,6 +22,7 @@ BOTTOM = {
     "gradstat.config",
     "gradstat.assumptions",
     "gradstat.shipped",
+    "gradstat.arithmetic",
     "gradstat.distributions",
     "gradstat.estimators",
 }

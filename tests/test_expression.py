@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from scipy import integrate, special
 
 import gradstat
+from gradstat.arithmetic import DEEPEST
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig, load
 from gradstat.errors import UsageError
@@ -27,7 +28,7 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.expression.derivative import LARGEST_PROGRAM, program
 from gradstat.layer_types.expression.emit import source
 from gradstat.layer_types.expression.functions import FUNCTIONS
-from gradstat.layer_types.expression.grammar import DEEPEST, LONGEST, parse
+from gradstat.layer_types.expression.grammar import LONGEST, parse
 from gradstat.layer_types.expression.layer import check, expression_layer
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import BACKWARD, FORWARD, Row
@@ -433,7 +434,11 @@ HOSTILE = [
     "where(x > 0, 1)",
     "where(x, 1, 0)",
     "where(0 < x < 1, x, 0)",
-    "where((x > 0), x, 0)",
+    "where((x > 0) > 0, x, 0)",
+    "tanh(x,)",
+    "tanh(,x)",
+    "(x, x)",
+    "x(",
     "x > 0",
     "max(x > 0, 1)",
     "max(,)",

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gradstat.arithmetic import COMPARISONS
 from gradstat.assumptions import Input
 from gradstat.errors import UsageError
 from gradstat.layer_types.exact.distributions import Array
 from gradstat.layer_types.expression.derivative import Program
-from gradstat.layer_types.expression.tape import COMPARISONS, NUMBER, PARAMETER, X, quoted
+from gradstat.layer_types.expression.tape import NUMBER, PARAMETER, X, quoted
 
 LARGEST_ANGLE = 1e5  # kernels compute sin and cos within
 SWITCHES = ("abs", "sign", "min", "max", *COMPARISONS)
