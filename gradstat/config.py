@@ -1,6 +1,5 @@
 """TOML → typed run configuration. Every mistake becomes one line: file, key, what was found, what is allowed."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin

@@ -149,8 +149,8 @@ def test_a_configuration_names_every_layer_once() -> None:
     ("names", "title"),
     [
         ("GELU torch.nn.GELU nn.GELU F.gelu torch.nn.functional.gelu gelu_python", "gelu"),
-        ("gelu_tanh gelu_new gelu_fast gelu_pytorch_tanh gelu_python_tanh GELU_tanh", 'gelu(approximate=tanh)'),
-        ("quick_gelu QuickGELU", 'gelu(approximate=quick)'),
+        ("gelu_tanh gelu_new gelu_fast gelu_pytorch_tanh gelu_python_tanh GELU_tanh", "gelu(approximate=tanh)"),
+        ("quick_gelu QuickGELU", "gelu(approximate=quick)"),
         ("swish SiLU nn.functional.silu torch.nn.SiLU", "silu"),
         ("hard_swish HardSwish torch.nn.Hardswish", "hardswish"),
         ("LeakyReLU nn.LeakyReLU F.leaky_relu leaky-relu", "leaky_relu"),

@@ -21,7 +21,6 @@ from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimates import Estimates
 from gradstat.estimation.run import ResultRow, run
 from gradstat.layer_types.from_config import cases
-from gradstat.numerics import moments
 from gradstat.results import schema, store
 from gradstat.results.overview import overview, report
 from gradstat.results.provenance import provenance

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradstat.results.formats import Terminal, as_table
 from scipy import special, stats
 
 from gradstat import estimators

@@ -132,6 +132,12 @@ class ListedCommand(click.Command):
             formatter.write_dl(list(self.names()))
 
 
+def seed_option(default: int | None = None) -> Callable[[Command], Command]:
+    """--seed; without a default, a configuration names it."""
+    words = "0 to 2**64 - 1, or random."
+    return click.option("--seed", type=Seed(), default=default, show_default=default is not None, help=words)
+
+
 def debug_option(command: Command) -> Command:
     """--debug, which `app.start` looks for."""
     words = "Show a traceback where an error ends the command."

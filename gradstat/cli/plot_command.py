@@ -13,11 +13,11 @@ from gradstat.cli.options import (
     Jobs,
     ListedCommand,
     Name,
-    Seed,
     assumed,
     assumption_options,
     output_options,
     parse_pairs,
+    seed_option,
 )
 from gradstat.cli.output import Output
 from gradstat.errors import UsageError
@@ -40,7 +40,7 @@ def _kinds() -> Iterable[tuple[str, str]]:
 @click.option("--expression", multiple=True, metavar="FORMULA", help="A formula of x instead of a layer; repeatable.")
 @assumption_options
 @click.option("-n", "--samples", type=Count(), help="Draws, where something is sampled.")
-@click.option("--seed", type=Seed(), default=gradstat.DEFAULT_SEED, show_default=True, help="0 to 2**64 - 1, or random.")
+@seed_option(gradstat.DEFAULT_SEED)
 @click.option("-j", "--jobs", type=Jobs(), help="Threads; all processors where it is left out.")
 @click.option("--statistic", metavar="NAME", help="variance-map: std or rms; error and cells: std or mean.")
 @click.option("--gain", type=float, help="variance-map: a number that y is multiplied by.")

@@ -6,7 +6,7 @@ import click
 
 import gradstat
 from gradstat.cli.completion import Config
-from gradstat.cli.options import PATH, Jobs, Seed, output_options
+from gradstat.cli.options import PATH, Jobs, output_options, seed_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
 from gradstat.errors import UsageError
@@ -16,7 +16,7 @@ from gradstat.text.formats import PICTURES, TABLES, check_matplotlib, format_of
 
 @click.command()
 @click.argument("configs", nargs=-1, required=True, type=Config("propagate"), metavar="CONFIG...")
-@click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
+@seed_option()
 @click.option("-j", "--jobs", type=Jobs(), help="Worker processes (default: all processors).")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value, e.g. networks=4. Repeatable."

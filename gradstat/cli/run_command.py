@@ -7,7 +7,7 @@ import click
 import gradstat
 from gradstat.cli.completion import Config, Suggested, engine_names, estimator_names
 from gradstat.cli.exit_status import exit_code_for
-from gradstat.cli.options import Count, Jobs, Positive, Seed, Shard, output_options
+from gradstat.cli.options import Count, Jobs, Positive, Shard, output_options, seed_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
 from gradstat.errors import UsageError
@@ -27,7 +27,7 @@ from gradstat.errors import UsageError
 @click.option(
     "--max-samples", type=Count(), help="Most draws per layer that a target may take; exit code 3 where it needs more."
 )
-@click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
+@seed_option()
 @click.option("-j", "--jobs", type=Jobs(), help="Threads, or workers of --engine dask; all processors where left out.")
 @click.option(
     "--estimator",

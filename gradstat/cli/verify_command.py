@@ -7,7 +7,7 @@ import click
 
 import gradstat
 from gradstat.cli.app import emit, say
-from gradstat.cli.options import PATH, Count, Jobs, Seed, output_options
+from gradstat.cli.options import PATH, Count, Jobs, output_options, seed_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
 from gradstat.errors import Exit, MalformedClaim
@@ -21,7 +21,7 @@ from gradstat.text.github import annotation
 @click.option("--fail-fast", is_flag=True, help="Decide file by file; stop behind the first with a wrong one.")
 @click.option("--quick", is_flag=True, help="Exact referee only: nothing is sampled, nothing compiled.")
 @click.option("--max-samples", type=Count(), default="2**32", show_default=True, help="Most draws for an open claim.")
-@click.option("--seed", type=Seed(), default=gradstat.DEFAULT_SEED, show_default=True, help="0 to 2**64 - 1, or random.")
+@seed_option(gradstat.DEFAULT_SEED)
 @click.option("-j", "--jobs", type=Jobs(), help="Threads; all processors where it is left out.")
 @output_options((*TABLES, "junit", "github"))
 def command(
