@@ -383,12 +383,14 @@ def propagate(
     Arguments:
         configurations: paths of TOML files, or their content as dictionaries.
         settings: overrides of keys of the configurations, as "networks = 4".
-        seed, fresh, progress: as for `run`.
+        seed: a whole number below 2**64.
+        fresh: delete what an earlier run finished, and start over.
+        progress: what is told of every finished network.
         jobs: worker processes; all processors by default, as far as memory allows.
 
     Returns: `Networks`: tables to print and `save`, `to_pandas()` with a row for each block, and `pictures()`.
 
-    >>> gradstat.propagate("depth.toml", settings=["networks = 4"]).save("depth.svg")
+    >>> gradstat.propagate("depth.toml", settings=["networks = 4"]).save("depth.csv")
     """
     from gradstat.networks.experiment import propagate
     from gradstat.runs.progress import SILENT

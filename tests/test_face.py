@@ -59,6 +59,17 @@ def test_every_function_is_typed_and_documented(name: str) -> None:
         assert set(named) == set(signature.parameters)
 
 
+DEPTH = """
+batch = 4
+features = 4
+[[network]]
+activations = ["relu"]
+[[network.stage]]
+repeat = 2
+blocks = [{ kind = "linear" }, { kind = "activation" }]
+"""
+
+
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files that the examples read."""
@@ -66,6 +77,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gradstat.run(["sigmoid"], samples=1e6).save("series.parquet")
     for name in ("today", "yesterday"):
         gradstat.run(["relu"], samples=SMALL).save(f"{name}.parquet")
+    Path("depth.toml").write_text(DEPTH)
     for index, name in enumerate("ab", 1):
         gradstat.run(["relu"], samples=1e6, shard=(index, 2)).save(f"{name}.parquet")
 

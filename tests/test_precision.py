@@ -187,7 +187,7 @@ def test_options_displace_what_the_file_says(folder: Path, capsys: pytest.Captur
         ("", "--rel-error 0", "--rel-error 0 is impossible; allowed: a number above 0, as 1e-4"),
         ("", "--rel-error much", "--rel-error much is impossible; allowed: a number above 0, as 1e-4"),
         ("", "--rel-error 1e-3 --max-samples 1", "--max-samples 1 is impossible; allowed: a whole number from 2"),
-        ("", "--rel-error 2", "--rel-error 2.0: rel_error = 2.0 is impossible; allowed: a number between 0 and 1"),
+        ("", "--rel-error 2", "rel_error = 2.0 is impossible; allowed: a number between 0 and 1"),
         ("rel_error = -1\n", "", "c.toml: rel_error = -1 is impossible; allowed: a number between 0 and 1, as 1e-4"),
         ("target_error = 0\n", "", "c.toml: target_error = 0 is impossible; allowed: a number above 0, as 1e-4"),
         ("rel_eror = 1e-3\n", "", "c.toml: unknown key 'rel_eror'; did you mean 'rel_error'?"),

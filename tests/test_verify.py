@@ -388,7 +388,7 @@ def test_referees_that_disagree_are_an_internal_error(
     assert "relu-mean: relu forward mean is " in err
     assert "please report it" in err
     assert err.count("\n") == 1
-    assert [row["verdict"] for row in json.loads(out)] == ["undecided", "confirmed", "confirmed"]
+    assert [row["verdict"] for row in json.loads(out)["rows"]] == ["undecided", "confirmed", "confirmed"]
     assert start(["verify", write(tmp_path, std)]) == Exit.DONE  # no claim asks about the mean
 
 
