@@ -3,14 +3,13 @@
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.config import LayerConfig, RunConfig, load
+from gradstat.config import LayerConfig, RunConfig
 from gradstat.errors import UsageError
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
@@ -136,12 +135,6 @@ def test_unknown_parameters_get_the_closest_name(layer: Layer) -> None:
     with pytest.raises(UsageError, match="known: ") as raised:
         layer.resolve({"qqqq": 1})
     assert str(raised.value).endswith(", ".join(p.name for p in layer.parameters) or "none")
-
-
-def test_a_configuration_names_every_layer_once() -> None:
-    config = load(Path(__file__).parents[1] / "configs" / "layers.toml")
-    assert [case.layer.name for case in cases(config)] == list(LAYERS)
-    assert all(case.given == {} for case in cases(config))
 
 
 # As PyTorch, Hugging Face's ACT2FN and timm spell them.
