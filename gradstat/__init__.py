@@ -49,7 +49,7 @@ _LAZY = {
     "Status": "gradstat.runs.status",
     "Verification": "gradstat.verification.verification",
     "activation": "gradstat.layer_types.registration",
-    "elementary": "gradstat.numerics",
+    "elementary": "gradstat.numerics.elementary",
 }
 
 __all__ = [
@@ -86,7 +86,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'gradstat' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(_LAZY[name]), name)
+    module = importlib.import_module(_LAZY[name])
+    value = module if _LAZY[name].endswith(f".{name}") else getattr(module, name)
     globals()[name] = value
     return value
 
