@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gradstat.runs.doctor import Diagnosis
     from gradstat.runs.progress import Progress as Progress
     from gradstat.runs.status import Status as Status
+    from gradstat.text.answer import Answer
     from gradstat.verification.verification import Verification as Verification
 
 __version__ = "0.2.0"
@@ -76,6 +77,7 @@ __all__ = [
     "read",
     "run",
     "schema",
+    "show",
     "tables",
     "verify",
 ]
@@ -230,6 +232,18 @@ def read(path: File) -> "Result":
     from gradstat.results.store import read
 
     return read(Path(path))
+
+
+def show(path: File) -> "Answer":
+    """The contents of any Parquet file that gradstat wrote: a `Result`, or the rows of another report.
+
+    Raises: `errors.UnreadableFile` for every other file.
+
+    >>> gradstat.show("verification.parquet").to_pandas()
+    """
+    from gradstat.results.saved import read_any
+
+    return read_any(Path(path))
 
 
 def merge(*paths: File) -> "Result":

@@ -16,12 +16,12 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
-from pydantic_core import core_schema
+from pydantic_core import ErrorDetails, core_schema
 
 from gradstat.distributions import DISTRIBUTIONS, NORMAL, OF_UPSTREAM
-from gradstat.errors import UsageError, closest, quoted
+from gradstat.errors import Mistakes, UsageError, closest, quoted
 from gradstat.estimators import DEFAULT_SEED, ESTIMATORS, MC
-from gradstat.toml_file import COUNTS, FEWEST, MOST, Override, apply_override, count, read_toml, toml
+from gradstat.toml_file import COUNTS, FEWEST, MOST, Override, apply_override, check_purpose, count, read_toml, toml
 
 LARGEST_SEED = 2**64 - 1
 
@@ -155,17 +155,21 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
 
 def of_document(document: dict[str, Any], overrides: Sequence[Override], source: Path | str) -> RunConfig:
     """The configuration in a table with the overrides put over it; `source` is what a message names."""
+    check_purpose(document, "run", source)
     for override in overrides:
         apply_override(document, override)
     resolve_target(document, [override.key for override in overrides], source)
     try:
         return RunConfig.model_validate(document)
     except ValidationError as error:
-        mistake = describe_error(error)
-        key = f"{mistake.key}."
-        blame = [o.typed for o in overrides if f"{o.key}.".startswith(key) or key.startswith(f"{o.key}.")]
-        where = blame[-1] if blame else str(source)  # an option of Python's run() is named by the message alone
-        raise mistake.error(*([where] if where else [])) from None
+        mistakes = Mistakes()
+        for mistake in describe_errors(error):
+            key = f"{mistake.key}."
+            blame = [o.typed for o in overrides if f"{o.key}.".startswith(key) or key.startswith(f"{o.key}.")]
+            where = blame[-1] if blame else str(source)  # an option of Python's run() is named by the message alone
+            mistakes.add(mistake.error(*([where] if where else [])))
+        mistakes.check()
+        raise
 
 
 TARGETS = ("rel_error", "target_error")
@@ -208,8 +212,28 @@ class Mistake(NamedTuple):
 
 def describe_error(error: ValidationError, model: type[BaseModel] = RunConfig) -> Mistake:
     """The first mistake of a table of this model."""
-    # Unknown keys first: a misspelt key is often also why another one is missing.
-    mistake = min(error.errors(include_url=False), key=lambda details: details["type"] != "extra_forbidden")
+    return describe_errors(error, model)[0]
+
+
+def describe_errors(error: ValidationError, model: type[BaseModel] = RunConfig) -> list[Mistake]:
+    """Every mistake of a table of this model, once for each key.
+
+    Unknown keys come first, and a key that is missing only because it is misspelt is left out.
+    """
+    details = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    unknown = [one["loc"] for one in details if one["type"] == "extra_forbidden"]
+    mistakes: dict[str, Mistake] = {}
+    for one in details:
+        misspelt = [str(loc[-1]) for loc in unknown if loc[:-1] == one["loc"][:-1]]
+        if one["type"] == "missing" and closest(str(one["loc"][-1]), misspelt):
+            continue
+        mistake = _described(one, model)
+        mistakes.setdefault(mistake.key, mistake)
+    return list(mistakes.values())
+
+
+def _described(mistake: ErrorDetails, model: type[BaseModel]) -> Mistake:
+    """One mistake that pydantic reports, in gradstat's words."""
     where = tuple(part for part in mistake["loc"] if part != "[key]")
     if not where:
         text = f"{toml(mistake['input'])} is not a table; write its keys below a [[header]], as key = value"

@@ -23,10 +23,12 @@ class Exit(IntEnum):
 class GradstatError(Exception):
     """Base of everything gradstat raises on purpose; `hint` is the next step to suggest.
 
-    `place` says where, from the file inwards: ("depth.toml", "network 'a'", "stage 1").
+    `place` says where, from the file inwards: ("depth.toml", "network 'a'", "stage 1"). `also` holds the further
+    mistakes of the same file.
     """
 
     code = Exit.INTERNAL
+    also: "tuple[GradstatError, ...]" = ()
 
     def __init__(self, message: str, hint: str = "", place: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -75,8 +77,35 @@ def within(*place: object) -> Iterator[None]:
     try:
         yield
     except GradstatError as error:
-        error.place = (*map(str, place), *error.place)
+        for mistake in (error, *error.also):
+            mistake.place = (*map(str, place), *mistake.place)
         raise
+
+
+class Mistakes:
+    """Collects the mistakes of a file, so that the user sees all of them and not only the first."""
+
+    def __init__(self) -> None:
+        self._errors: list[UsageError] = []
+
+    def add(self, error: UsageError) -> None:
+        """Note a mistake, with the further mistakes that it carries."""
+        self._errors.append(error)
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Note a UsageError that is raised inside, and continue after the block."""
+        try:
+            yield
+        except UsageError as error:
+            self.add(error)
+
+    def check(self) -> None:
+        """Raise the first mistake, which carries the others; return if there is none."""
+        if self._errors:
+            first, *others = self._errors
+            first.also = (*first.also, *(mistake for error in others for mistake in (error, *error.also)))
+            raise first
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

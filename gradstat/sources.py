@@ -43,7 +43,13 @@ def source_of(source: File | Case) -> Path | list[Case]:
 def named(configuration: File | Sequence[str | Case | Mapping[str, Any]], command: str) -> Path | list[dict[str, Any]]:
     """The file of this path, or the shipped one of this name; a list of layers as their [[layer]] tables."""
     if isinstance(configuration, str | os.PathLike):
-        return shipped.resolve(Path(configuration), command)
+        try:
+            return shipped.resolve(Path(configuration), command)
+        except UsageError:
+            name = os.fspath(configuration)
+            if registry.is_name(name):
+                raise UsageError(f"{name}: is a layer, not a configuration", f"gradstat gain {name}") from None
+            raise
     return list(map(table_of, configuration))
 
 

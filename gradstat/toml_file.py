@@ -6,6 +6,7 @@ import math
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,6 +92,22 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also a whole number of more than 4300 digits
         raise InvalidToml(path, " ".join(str(error).split()).partition(";")[0]) from None
+
+
+# The table that a file of each command holds, and what such a file is.
+PURPOSES = {
+    "layer": ("run", "a configuration of layers"),
+    "claim": ("verify", "a file of claims"),
+    "network": ("propagate", "a configuration of networks"),
+}
+
+
+def check_purpose(document: Mapping[str, Any], command: str, source: Path | str) -> None:
+    """UsageError for a file that another command reads."""
+    purposes = [PURPOSES[key] for key in PURPOSES if key in document]
+    if purposes and command not in [other for other, _ in purposes]:
+        other, description = purposes[0]
+        raise UsageError(f"{source}: is {description}", f"gradstat {other} {source}")
 
 
 def parse_override(text: str) -> Override:

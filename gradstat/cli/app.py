@@ -19,6 +19,7 @@ from gradstat.errors import Exit, GradstatError, Interrupted, UsageError, printa
 
 COMPLETION = "_GRADSTAT_COMPLETE"  # set by the shell; `_GRADSTAT_COMPLETE=bash_source gradstat` prints the script
 
+MOST_MISTAKES = 10  # lines about one file
 LONGEST_LINE = 2000  # characters: the names of all layers fit
 
 WRITERS = (["echo"], ["start"])  # what writes to stdout past `emit`: click, for --help, and the last flush
@@ -103,7 +104,12 @@ def describe_error(error: BaseException) -> int:
     """One line on stderr for what went wrong; the exit code."""
     match error:
         case GradstatError():
-            return say(str(error), error.code)
+            say(str(error))
+            for mistake in error.also[: MOST_MISTAKES - 1]:
+                say(str(mistake))
+            if len(error.also) >= MOST_MISTAKES:
+                say(f"{len(error.also) + 1 - MOST_MISTAKES} more mistakes are not shown")
+            return error.code
         case click.UsageError():
             message, path = error.format_message().rstrip("."), error.ctx.command_path if error.ctx else "gradstat"
             return say(message if message.endswith("?") else f"{message}; see {path} --help", Exit.USAGE)

@@ -53,7 +53,9 @@ def command(
             )
     except MalformedClaim as error:
         if output.format_name == "github":
-            emit(annotation(error.path, error.line, "malformed claim", error.message) + "\n")
+            for claim in (error, *error.also):
+                if isinstance(claim, MalformedClaim):
+                    emit(annotation(claim.path, claim.line, "malformed claim", claim.message) + "\n")
         raise
     output.deliver(verification.report())
     summary = os.environ.get("GITHUB_STEP_SUMMARY")

@@ -12,7 +12,7 @@ tails, where y·(1 − y) would lose them. Each formula computes e once for y an
 import math
 
 from gradstat.layer_types.elementwise import activation
-from gradstat.layer_types.record import NOT_NEGATIVE, NOT_ZERO, POSITIVE, Domain
+from gradstat.layer_types.record import NOT_NEGATIVE, NOT_ZERO, Domain
 from gradstat.numerics import elementary as el
 from gradstat.numerics.elementary import Value
 
@@ -117,7 +117,7 @@ def elu(x: Value, alpha: float = 1.0) -> Pair:
     return el.where(x > 0.0, x, alpha * el.expm1(below)), el.where(x > 0.0, 1.0, alpha * el.exp(below))
 
 
-@activation(formula="x if x > 0 else alpha·(e^(x/alpha) − 1)", kinks=(0.0,), domains={"alpha": POSITIVE})
+@activation(formula="x if x > 0 else alpha·(e^(x/alpha) − 1)", kinks=(0.0,), domains={"alpha": NOT_ZERO})
 def celu(x: Value, alpha: float = 1.0) -> Pair:
     below = el.minimum(x, 0.0) / alpha
     return el.where(x > 0.0, x, alpha * el.expm1(below)), el.where(x > 0.0, 1.0, el.exp(below))

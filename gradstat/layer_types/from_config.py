@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig, describe_error
-from gradstat.errors import UsageError, advice, quoted, within
+from gradstat.errors import Mistakes, UsageError, advice, quoted, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Layer, Params
 from gradstat.layer_types.registry import names, resolve
@@ -19,11 +19,13 @@ MOST_CASES = 10_000  # of one layer; a megabyte of result
 
 
 def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
-    """Every case of a configuration, in its order; UsageError names the layer that is wrong."""
+    """Every case of a configuration, in its order; UsageError names each layer that is wrong."""
     found: list[Case] = []
+    mistakes = Mistakes()
     for number, layer in enumerate(config.layer, 1):
-        with within(source, f"layer {number}"):
+        with mistakes.collected(), within(source, f"layer {number}"):
             found.extend(cases_of(layer, config))
+    mistakes.check()
     return found
 
 

@@ -165,6 +165,7 @@ POSITIVE = Domain("a number above 0", lambda v: _is_real(v) and v > 0)
 NOT_NEGATIVE = Domain("a number of at least 0", lambda v: _is_real(v) and v >= 0)
 NOT_ZERO = Domain("a number other than 0", lambda v: _is_real(v) and v != 0)
 PROBABILITY = Domain("a number in [0, 1)", lambda v: _is_real(v) and 0 <= v < 1)
+DROP_PROBABILITY = Domain("a number in [0, 1]", lambda v: _is_real(v) and 0 <= v <= 1)
 FLAG = Domain("true or false", lambda v: isinstance(v, bool))
 
 

@@ -16,6 +16,7 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact.distributions import Array, abs_mean_of_upstream, of_product
 from gradstat.layer_types.exact.quadrature import expectation
 from gradstat.layer_types.record import (
+    DROP_PROBABILITY,
     FLAG,
     FORWARD,
     PROBABILITY,
@@ -65,8 +66,10 @@ def alpha_dropout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx
 
 
 def plain_mask(params: Params) -> Mask:
-    """Scale 1/(1 − p), or 1 where not inverted."""
+    """Scale 1/(1 − p), or 1 where not inverted; with p = 1, y = 0."""
     p = float(params["p"])
+    if p == 1.0:
+        return Mask(p, 0.0)
     return Mask(p, 1.0 / (1.0 - p) if params["inverted"] else 1.0)
 
 
@@ -80,6 +83,8 @@ def alpha_mask(params: Params) -> Mask:
 def exact(mask: Mask, row: Row, x: Input, dy: Upstream) -> Exact | None:
     """A mixture of two: variance (1 − p)(c²σ² + p(cμ + d − e)²), and (1 − p)c² for dx."""
     keep = 1.0 - mask.p
+    if keep == 0.0:
+        return Exact(0.0, 0.0, 0.0, 0.0)
     if row.direction != FORWARD:
         spread = keep * mask.scale * abs_mean_of_upstream(dy)
         square = keep * mask.scale**2
@@ -112,7 +117,7 @@ def family(
 ) -> Layer:
     """The record of one member; with a `size`, that many values share one mask and are pooled."""
     alpha = mask is alpha_mask
-    parameters = [Parameter("p", 0.5, PROBABILITY)]
+    parameters = [Parameter("p", 0.5, PROBABILITY if alpha else DROP_PROBABILITY)]
     if not alpha:
         parameters.append(Parameter("inverted", True, FLAG))
     if size is not None:

@@ -11,7 +11,7 @@ from gradstat.errors import UsageError
 from gradstat.estimators import DEFAULT_SEED
 from gradstat.networks.randomness import MOST_NETWORKS
 from gradstat.networks.schemes import SCHEMES, find
-from gradstat.toml_file import Override, apply_override, input_name, read_toml
+from gradstat.toml_file import Override, apply_override, check_purpose, input_name, read_toml
 
 LARGEST = 2**16  # features along one dimension
 MOST_REPEATS = 10_000
@@ -73,6 +73,7 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> PropagateConfig:
 
 def of_document(document: Table, overrides: Sequence[Override], source: str) -> PropagateConfig:
     """The configuration in a table, with overrides; `source` is the name that messages begin with."""
+    check_purpose(document, "propagate", source)
     for override in overrides:
         apply_override(document, override)
     try:

@@ -13,6 +13,8 @@ from gradstat.text.uncertain import Uncertain
 
 FORMULA = ("=", "+", "-", "@", "\t")  # a spreadsheet runs a text that begins so
 
+REPORT_KEY = b"gradstat.report"  # of the metadata of a Parquet file
+
 
 def as_json(report: Report, terminal: Terminal) -> str:
     """{facts…, rows: [{column: value}]}: parameters as objects, null where nothing is known."""
@@ -40,7 +42,12 @@ def as_parquet(report: Report, terminal: Terminal) -> bytes:
     import pyarrow as pa
 
     rows = [{name: compact(value) for name, value in row.items()} for row in report.records()]
-    return parquet_bytes(pa.Table.from_pylist(rows))
+    return parquet_bytes(described(pa.Table.from_pylist(rows), report.title or report.tables[0].title))
+
+
+def described(table: Any, title: str) -> Any:
+    """A table of pyarrow with the metadata by which gradstat knows its own files again."""
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), REPORT_KEY: json.dumps({"title": title})})
 
 
 def parquet_bytes(table: Any) -> bytes:

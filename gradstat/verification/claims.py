@@ -11,13 +11,13 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
-from gradstat.errors import MalformedClaim, UsageError, quoted, unknown, within
+from gradstat.errors import MalformedClaim, Mistakes, UsageError, quoted, unknown, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Row
 from gradstat.layer_types.registry import case_of
 from gradstat.layer_types.statistics import STATISTICS
-from gradstat.toml_file import InvalidToml, parse_toml, read_text
+from gradstat.toml_file import InvalidToml, check_purpose, parse_toml, read_text
 from gradstat.verification.rounding_interval import RoundingInterval, evaluate, parse
 
 MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
@@ -159,17 +159,21 @@ def _read(path: Path) -> Iterator[Claim]:
         document = parse_toml(text, path)
     except InvalidToml as error:
         raise MalformedClaim(path, error.line, error.message) from None
+    check_purpose(document, "verify", path)
     tables = document.get("claim")
     if set(document) != {"claim"} or not isinstance(tables, list) or not tables:
         found = "none" if tables == [] else ", ".join(map(quoted, document)) or "nothing"
         raise MalformedClaim(path, 1, f"expected [[claim]] tables and nothing else, found: {found}")
+    mistakes = Mistakes()
     for table, line in zip(tables, _lines(text, tables), strict=True):
         try:
             with within(*_name(table)):
                 claim = _claim(table, path, line)
         except UsageError as error:
-            raise MalformedClaim(path, line, str(error)) from None
-        yield claim
+            mistakes.add(MalformedClaim(path, line, str(error)))
+        else:
+            yield claim
+    mistakes.check()
 
 
 def _claim(table: Any, path: Path, line: int) -> Claim:
