@@ -1,5 +1,6 @@
 """Progress on stderr: a bar on a terminal; elsewhere a line now and then once a run lasts; with -v a line per layer."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -36,7 +37,9 @@ class TerminalProgress(gradstat.Progress):
 
     def update(self, status: "Status") -> None:
         if self._bar is not None:
-            self._bar.update(self._task, total=1.0, completed=status.fraction)
+            if not self._bar.tasks[0].total:
+                self._bar.update(self._task, total=1.0, description="sampling")
+            self._bar.update(self._task, completed=status.fraction)
             wait, least = GLANCE, GLANCE
         else:
             wait, least = min(max(status.seconds, PATIENCE), LONGEST), PATIENCE
@@ -100,13 +103,13 @@ def duration(seconds: float) -> str:
 
 
 def running_bar(time_left: bool = False) -> Any:
-    """A bar where stderr is a terminal, None elsewhere; `stop` ends it."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    """A bar if stderr is a terminal that can redraw a line, otherwise None; `stop` ends it."""
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
         return None
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn("{task.percentage:>5.1f} %")]
     bar = Progress(
         *columns, *([TimeRemainingColumn()] if time_left else []), console=Console(stderr=True), transient=True
     )
