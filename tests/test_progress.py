@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from gradstat.cli import progress
-from gradstat.cli.app import start
 from gradstat.cli.progress import TerminalProgress
 from gradstat.estimation.engines import threads
 from gradstat.estimation.estimators import MC
@@ -18,20 +17,21 @@ from gradstat.estimation.segments import Segment
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.registry import LAYERS
 from gradstat.runs.status import Status
+from tests.commands import Command
 
 Run = Callable[..., list[str]]
 LINE = r"gradstat: (?P<percent>[\d.]+) %, (?P<rate>\S+) draws/s, {error}, (?P<left>\d+) s left"
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(cli: Command) -> Run:
     """Runs two groups of layers; the lines on stderr."""
-    monkeypatch.chdir(tmp_path)
     Path("c.toml").write_text("".join(f'[[layer]]\nname = "{name}"\n' for name in ("relu", "tanh", "max_pool2d")))
 
     def call(*options: str) -> list[str]:
-        assert start(["run", "c.toml", "-j", "1", "-o", "out.csv", "--format", "csv", *options]) == 0
-        return capsys.readouterr().err.splitlines()
+        outcome = cli("run", "c.toml", "-j", "1", "-o", "out.csv", "--format", "csv", *options)
+        assert outcome.code == 0
+        return outcome.err.splitlines()
 
     return call
 

@@ -29,6 +29,7 @@ from gradstat.networks.schemes import SCHEMES
 from gradstat.networks.tasks import Experiment, Task, execute
 from gradstat.runs import folder
 from gradstat.text import files
+from tests.commands import Command
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 COMMAND = [sys.executable, "-m", "gradstat", "propagate"]
@@ -52,15 +53,13 @@ Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def propagate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def propagate(cli: Command, tmp_path: Path) -> Run:
     """Runs the command on a configuration in a folder of its own; exit code and stderr."""
-    monkeypatch.chdir(tmp_path)
 
     def call(text: str, *arguments: str) -> tuple[int, str]:
         (tmp_path / "net.toml").write_text(text)
-        capfd.readouterr()
-        code = start(["propagate", "net.toml", *arguments])
-        return code, capfd.readouterr().err
+        outcome = cli("propagate", "net.toml", *arguments)
+        return outcome.code, outcome.err
 
     return call
 

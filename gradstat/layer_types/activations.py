@@ -320,13 +320,13 @@ def relu_squared(x: Value) -> Pair:
     return above * above, 2.0 * above
 
 
-@activation(formula="e^−x²", torch="")
+@activation(formula="e^−x²", torch="", source="Hartman et al. 1990, Neural Computation 2(2)")
 def gaussian(x: Value) -> Pair:
     y = el.exp(-x * x)
     return y, -2.0 * x * y
 
 
-@activation(formula="x + (√(x² + 1) − 1)/2", torch="")
+@activation(formula="x + (√(x² + 1) − 1)/2", torch="", source="Wikipedia's list of activation functions")
 def bent_identity(x: Value) -> Pair:
     root = el.sqrt(x * x + 1.0)
     return x + 0.5 * x * x / (root + 1.0), 1.0 + 0.5 * x / root
