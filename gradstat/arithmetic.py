@@ -1,9 +1,9 @@
-"""Arithmetic as text: its tokens, checked one after the other, and Python's syntax tree of them. Nothing is executed.
+"""Parser for arithmetic: it checks the order of the tokens and returns Python's syntax tree. Nothing is executed.
 
     sum        numbers, names; + - * / ** and parentheses, as in Python; name(sum, ...); sum < sum, <= > >= == !=
 
-Text is split by a regular expression over ASCII, and length and nesting are limited. Python reads each token on a line
-of its own, with names and numbers replaced: so no keyword has a meaning, and the lines of a node are its tokens.
+A regular expression over ASCII splits the text; its length and nesting are limited. Python parses one token per line,
+with names and numbers replaced by `a` and `1`. So no keyword has a meaning, and the lines of a node give its tokens.
 """
 
 import ast
@@ -30,7 +30,7 @@ OPERAND, OPERATOR = "a number, a name or '('", "an operator"
 
 @dataclass(frozen=True)
 class Token:
-    """A number, name or sign, and where it is in the text."""
+    """A number, name or sign, and its position in the text."""
 
     kind: str
     text: str
@@ -55,19 +55,19 @@ class Arithmetic:
         return self.text[self.token(node).start : self.tokens[(node.end_lineno or node.lineno) - 1].end]
 
     def after(self, node: ast.expr) -> int:
-        """The number of the token after a node and the parentheses around it."""
+        """The index of the first token after a node and its parentheses."""
         index = node.end_lineno or node.lineno
         while self.tokens[index].text == ")":
             index += 1
         return index
 
     def refuse(self, index: int, wanted: str) -> NoReturn:
-        """UsageError: something else was expected in the place of this token."""
+        """Raise UsageError: `wanted` was expected instead of this token."""
         refuse(self.tokens[index], wanted)
 
 
 def parse(text: str, longest: int) -> Arithmetic:
-    """The syntax tree of a text; UsageError says what is wrong, and at which character."""
+    """Return the syntax tree of a text. UsageError names the mistake and its character."""
     if len(text) > longest:
         raise UsageError(f"{len(text)} characters; at most {longest} are allowed")
     tokens = _tokens(text)
@@ -81,12 +81,12 @@ def parse(text: str, longest: int) -> Arithmetic:
 
 
 def at(token: Token, message: str) -> UsageError:
-    """The error with its place."""
+    """A UsageError with the position of the token."""
     return UsageError(f"{message} at character {token.start + 1}")
 
 
 def refuse(token: Token, wanted: str) -> NoReturn:
-    """UsageError: something else was expected in the place of this token."""
+    """Raise UsageError: `wanted` was expected instead of this token."""
     if token.kind == "end":
         raise UsageError(f"it ends where {wanted} was expected")
     shown = token.text if len(token.text) <= 60 else f"{token.text[:57]}..."
@@ -94,7 +94,7 @@ def refuse(token: Token, wanted: str) -> NoReturn:
 
 
 def _tokens(text: str) -> tuple[Token, ...]:
-    """The tokens of a text, and an empty one at its end."""
+    """The tokens of a text, followed by an empty token."""
     tokens: list[Token] = []
     position = _after_blanks(text, 0)
     while position < len(text):
@@ -114,24 +114,24 @@ def _after_blanks(text: str, position: int) -> int:
 
 
 def _check(tokens: tuple[Token, ...]) -> None:
-    """UsageError where the order of tokens is not that of arithmetic, or parentheses nest too deeply."""
-    calls: list[bool] = []  # for each open parenthesis, whether it holds arguments
-    before, ready = Token("sign", "", 0, 0), False  # ready: what is before is a whole operand
+    """Raise UsageError if the order of the tokens is not arithmetic, or parentheses nest too deeply."""
+    calls: list[bool] = []  # for each open parenthesis: True if it encloses arguments of a function
+    previous, ready = Token("sign", "", 0, 0), False  # ready: the tokens so far end with an operand
     for token in tokens[:-1]:
         if len(calls) >= DEEPEST:
             raise at(token, f"nested deeper than {DEEPEST}")
         if token.kind in _FOR_PYTHON and not ready:
             ready = True
-        elif token.text == "(" and (not ready or before.kind == "name"):
+        elif token.text == "(" and (not ready or previous.kind == "name"):
             calls.append(ready)
             ready = False
-        elif token.text == ")" and calls and (ready or (calls[-1] and before.text == "(")):
+        elif token.text == ")" and calls and (ready or (calls[-1] and previous.text == "(")):
             calls.pop()
             ready = True
         elif (token.text == "," and ready and calls and calls[-1]) or (ready and token.text in BINARY):
             ready = False
         elif ready or token.text not in ("+", "-"):
             refuse(token, OPERATOR if ready else OPERAND)
-        before = token
+        previous = token
     if calls or not ready:
         refuse(tokens[-1], "')'" if ready else OPERAND)

@@ -1,6 +1,6 @@
-"""The table of distributions that x and dy can have: one record each, of zero mean and unit variance.
+"""The distributions of x and dy: one record each, with zero mean and unit variance.
 
-A further distribution is a further record here, and a branch for its code in the quantile functions of the kernels
+A new distribution needs a record here, and a branch for its code in the quantile functions of the kernels
 (`numerics/draws.py`, `numerics/quantiles.py`).
 """
 
@@ -15,7 +15,7 @@ LOGISTIC_RATE = math.pi / SQRT_3
 
 
 class Functions(Protocol):
-    """The functions that densities are spelled with, of one kind of value. So this module imports no NumPy."""
+    """The functions that densities use, for one type of value. Because of it this module does not import NumPy."""
 
     def exp(self, z: Value, /) -> Value: ...
     def erfc(self, z: Value, /) -> Value: ...
@@ -24,24 +24,24 @@ class Functions(Protocol):
 
 @dataclass(frozen=True)
 class Distribution:
-    """A distribution of zero mean and unit variance. z is a number drawn from it; lengths are in standard deviations.
+    """A distribution with zero mean and unit variance. z is a number drawn from it; lengths are in standard deviations.
 
-    dy with a correlation c strictly between 0 and 1 is √c·z₁ + √(1 − c)·z₂: `mixed_abs_mean` is the mean of its size.
+    dy with a correlation c strictly between 0 and 1 is √c·z₁ + √(1 − c)·z₂; `mixed_abs_mean` is the mean of |dy|.
     """
 
     name: str
-    code: int  # by which kernels know it
+    code: int  # of the distribution in kernels
     description: str
     density: Callable[[Functions, Value], Value]  # p(z) for lowest ≤ z ≤ highest
-    cumulative: Callable[[Functions, Value], Value]  # P(Z ≤ z), there too
+    cumulative: Callable[[Functions, Value], Value]  # P(Z ≤ z), on the same interval
     reach: float  # beyond ±reach, the density is below 1e-300
-    bulk: float  # ±bulk holds all but 10⁻²² of the probability
-    drawn: float  # no sample is farther out: uniform numbers end 2⁻⁵³ before 0 and 1
+    bulk: float  # the probability outside ±bulk is below 10⁻²²
+    drawn: float  # the largest |z| of a sample: uniform numbers keep 2⁻⁵³ away from 0 and 1
     abs_mean: float  # E|z|
     kurtosis: float  # E[z⁴]
-    lowest: float = -math.inf  # the smallest and the largest z there is
+    lowest: float = -math.inf  # the smallest and the largest possible z
     highest: float = math.inf
-    mixed_abs_mean: Callable[[float], float] | None = None  # c ↦ E|√c·z₁ + √(1 − c)·z₂|; None: dy cannot have it
+    mixed_abs_mean: Callable[[float], float] | None = None  # c ↦ E|√c·z₁ + √(1 − c)·z₂|; None: not for dy
 
     @property
     def bounded(self) -> bool:

@@ -1,15 +1,15 @@
-"""Exceptions: each knows its exit code; its text is the one line the user reads, with the closest known name."""
+"""Exceptions. Each class has an exit code, and each message is one line, with the closest known name."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
-LONGEST_NAME = 60  # characters of what a user wrote that a message repeats
+LONGEST_NAME = 60  # characters of a user's text that a message repeats
 
 
 class Exit(IntEnum):
-    """Exit codes of the command line, the one place where they are written down."""
+    """Exit codes of the command line. No other module contains these numbers."""
 
     DONE = 0
     CHECK_FAILED = 1
@@ -21,10 +21,10 @@ class Exit(IntEnum):
 
 
 class GradstatError(Exception):
-    """Base of everything gradstat raises on purpose; `hint` is the next step to suggest.
+    """Base class of the exceptions that gradstat raises; `hint` suggests the next step.
 
-    `place` says where, from the file inwards: ("depth.toml", "network 'a'", "stage 1"). `also` holds the further
-    mistakes of the same file.
+    `place` is the location, from the file inwards: ("depth.toml", "network 'a'", "stage 1"). `also` contains further
+    mistakes in the same file.
     """
 
     code = Exit.INTERNAL
@@ -40,19 +40,19 @@ class GradstatError(Exception):
 
 
 class CheckFailed(GradstatError):
-    """A comparison the user asked for came out negative."""
+    """A requested comparison failed."""
 
     code = Exit.CHECK_FAILED
 
 
 class UsageError(GradstatError):
-    """The request itself is wrong: configuration, parameters, paths to write to."""
+    """A mistake in the request: configuration, parameters, or paths of output files."""
 
     code = Exit.USAGE
 
 
 class MalformedClaim(UsageError):
-    """A mistake in a file of claims, with its place; the text begins with `file:line: `."""
+    """A mistake in a claims file; the text begins with `file:line: `."""
 
     def __init__(self, path: Path, line: int, message: str) -> None:
         super().__init__(message, place=(f"{path}:{line}",))
@@ -60,20 +60,20 @@ class MalformedClaim(UsageError):
 
 
 class Interrupted(GradstatError):
-    """Ctrl-C, where there is more to say than that."""
+    """Ctrl-C stopped the call; the message names the next step."""
 
     code = Exit.INTERRUPTED
 
 
 class UnreadableFile(GradstatError):
-    """A file that is missing, truncated, foreign or of another version."""
+    """A file that is missing, truncated, in another format or of another version."""
 
     code = Exit.UNREADABLE
 
 
 @contextmanager
 def within(*place: object) -> Iterator[None]:
-    """Put this place before that of every error raised inside: `unknown layer …` becomes `stage 1: unknown layer …`."""
+    """Prepend a place to every error raised in the block: `unknown layer …` becomes `stage 1: unknown layer …`."""
     try:
         yield
     except GradstatError as error:
@@ -109,10 +109,10 @@ class Mistakes:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like this one, upper or lower case; None where none is close."""
+    """The closest known name, ignoring case; None if no name is close."""
     import difflib
 
-    if len(name) > LONGEST_NAME:  # nor would a search end
+    if len(name) > LONGEST_NAME:  # difflib takes quadratic time
         return None
     folded = {other.casefold(): other for other in known}
     close = difflib.get_close_matches(name.casefold(), folded, n=1)
@@ -120,21 +120,21 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def printable(text: str) -> str:
-    """The text with a blank for each character that could steer a terminal."""
+    """The text with a blank for each control character."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def quoted(name: str) -> str:
-    """A name as Python spells it, cut to a readable length."""
+    """A name in Python's quotes, cut to a readable length."""
     return repr(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}...")
 
 
 def unknown(what: str, name: str, known: Collection[str]) -> str:
-    """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names where none is close."""
+    """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names if none is close."""
     return f"unknown {what} {quoted(name)}; {advice(name, known)}"
 
 
 def advice(name: str, known: Collection[str], otherwise: str = "") -> str:
-    """`did you mean 'sigmoid'?`; where no name is close, `otherwise` or all names."""
+    """`did you mean 'sigmoid'?`; if no name is close, `otherwise` or all names."""
     close = closest(name, known)
     return f"did you mean {close!r}?" if close else otherwise or f"known: {', '.join(known) or 'none'}"

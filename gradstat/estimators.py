@@ -1,4 +1,4 @@
-"""The table of estimators: what a configuration and a reader of results know of them. Needs no compiler.
+"""The table of estimators, for configurations and readers of results. Does not import numba.
 
 `estimation/estimators.py` adds the functions that sample.
 """
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EstimatorRecord:
-    """Its name, what its independent units are, and how well their spread is known."""
+    """An estimator: its name, its independent units, and the degrees of freedom of its standard errors."""
 
     name: str
     description: str
-    nested: bool  # the draws of a shorter run are the first of a longer one, and errors fall as n^-1/2
-    units: str  # what is independent, and is counted by `acc_draws` of a result
-    degrees: Callable[[float], float]  # degrees of freedom of standard errors from this number of units
+    nested: bool  # a longer run begins with the draws of a shorter one, and errors fall as n^-1/2
+    units: str  # the independent units, which `acc_draws` of a result counts
+    degrees: Callable[[float], float]  # number of units → degrees of freedom of the standard errors
 
 
 def infinite(units: float) -> float:
-    """The degrees of freedom of errors from independent draws, whose number is large: the error itself is known."""
+    """Degrees of freedom of mc errors: infinite, because n is large."""
     return math.inf
 
 
 def quarter(units: float) -> float:
     """Degrees of freedom of a variance over R randomizations: (R − 1)/4.
 
-    A variance has 2(R − 1)/(κ − 1) of them for independent numbers of kurtosis κ. κ = 3 gives R − 1. A randomization
-    whose error is made by its outermost point has κ = 9: that point is at a random distance from the end, and v² there
-    is exponentially distributed. relu's y is such a case; ARCHITECTURE.md has the measurement.
+    A variance of independent numbers of kurtosis κ has 2(R − 1)/(κ − 1) degrees of freedom; κ = 3 gives R − 1. If the
+    outermost point dominates the error of a randomization, κ = 9: this point is at a random distance from the end, and
+    v² there is exponentially distributed. relu's y is such a case; ARCHITECTURE.md has the measurement.
     """
     return max((units - 1.0) / 4.0, 1.0)
 
@@ -48,5 +48,5 @@ RQMC = EstimatorRecord(
     units="randomizations",
     degrees=quarter,
 )
-DEFAULT_SEED = 20160328  # of every command
+DEFAULT_SEED = 20160328  # the default of every command
 ESTIMATORS = {record.name: record for record in (MC, RQMC)}

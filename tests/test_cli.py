@@ -109,22 +109,26 @@ MISTAKES = [
     ("run relv.toml", 2, "relv.toml: there is no such file; did you mean relu.toml?"),
     ("run .", 2, ".: is a directory; name a configuration in it, a .toml file"),
     ("run relu.toml/x", 4, "relu.toml/x: cannot be read: Not a directory"),
-    ("run relu.toml -n lots", 2, "--samples lots is impossible; allowed: a whole number from 2 to 1e15, as 1000, 1e8"),
-    ("run relu.toml -n 1", 2, "--samples 1 is impossible; allowed: a whole number from 2 to 1e15"),
-    ("run relu.toml -n -5", 2, "--samples -5 is impossible"),
-    ("run relu.toml --seed -1", 2, "--seed -1 is impossible; allowed: a whole number from 0 to 2**64 - 1, or random"),
-    ("run relu.toml --seed ²", 2, "--seed ² is impossible"),
-    (f"run relu.toml --seed {2**64}", 2, f"--seed {2**64} is impossible"),
-    ("run relu.toml -j 0", 2, "--jobs 0 is impossible; allowed: a whole number from 1 to 1024"),
-    ("run relu.toml -j two", 2, "--jobs two is impossible; allowed: a whole number from 1 to 1024"),
-    ("run relu.toml --estimator mcc", 2, 'estimator = "mcc" is impossible; allowed: "mc", "rqmc"'),
+    (
+        "run relu.toml -n lots",
+        2,
+        "--samples lots is not allowed; expected a whole number from 2 to 1e15, e.g. 1000, 1e8",
+    ),
+    ("run relu.toml -n 1", 2, "--samples 1 is not allowed; expected a whole number from 2 to 1e15"),
+    ("run relu.toml -n -5", 2, "--samples -5 is not allowed"),
+    ("run relu.toml --seed -1", 2, "--seed -1 is not allowed; expected a whole number from 0 to 2**64 - 1, or random"),
+    ("run relu.toml --seed ²", 2, "--seed ² is not allowed"),
+    (f"run relu.toml --seed {2**64}", 2, f"--seed {2**64} is not allowed"),
+    ("run relu.toml -j 0", 2, "--jobs 0 is not allowed; expected a whole number from 1 to 1024"),
+    ("run relu.toml -j two", 2, "--jobs two is not allowed; expected a whole number from 1 to 1024"),
+    ("run relu.toml --estimator mcc", 2, 'estimator = "mcc" is not allowed; expected one of "mc", "rqmc"'),
     ("run relu.toml --engine thread", 2, "unknown engine 'thread'; did you mean 'threads'?"),
     (
         "run relu.toml --set input.std=-1",
         2,
-        "--set input.std=-1: input.std = -1 is impossible; allowed: a number above",
+        "--set input.std=-1: input.std = -1 is not allowed; expected a number above",
     ),
-    ("run relu.toml --set layer.0.name=tanh", 2, "--set layer.0.name=tanh: layers stand in the file only; edit them"),
+    ("run relu.toml --set layer.0.name=tanh", 2, "--set layer.0.name=tanh: layers cannot be overridden; edit them"),
     ("run relu.toml --format tabel", 2, "unknown format 'tabel'; did you mean 'table'?"),
     ("run relu.toml -o a.parqet", 2, "a.parqet: unknown suffix '.parqet'; did you mean '.parquet'?"),
     ("run relu.toml -o no/a.parquet", 2, "no/a.parquet: there is no directory"),
@@ -378,7 +382,7 @@ def test_interrupt_while_sampling(folder: Path) -> None:
     time.sleep(0.3)
     stopped = interrupted(running)
     (run,) = (folder / "results").iterdir()
-    how = f"what is finished (0.0 %) is kept in results/{run.name}; run it again to continue"
+    how = f"finished draws (0.0 %) are saved in results/{run.name}; run it again to resume"
     assert stopped == Outcome(130, "", f"gradstat: interrupted; {how}\n")
     assert (folder / "a.parquet").read_text() == "old"
     assert sorted(os.listdir(folder)) == ["a.parquet", "relu.toml", "results"]

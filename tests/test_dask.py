@@ -369,8 +369,8 @@ def test_without_distributed(
 @pytest.mark.parametrize(
     ("engine", "message"),
     [
-        ("dask:localhost", "--engine dask:localhost is impossible; allowed: dask, or dask:tcp://host:port"),
-        ("dask:http://a:1", "--engine dask:http://a:1 is impossible; allowed: dask, or dask:tcp://host:port"),
+        ("dask:localhost", "--engine dask:localhost is not allowed; expected dask, or dask:tcp://host:port"),
+        ("dask:http://a:1", "--engine dask:http://a:1 is not allowed; expected dask, or dask:tcp://host:port"),
         ("threads:2", "threads are of this process: --engine threads, not --engine threads:2"),
         ("dusk", "unknown engine 'dusk'; did you mean 'dask'?"),
     ],

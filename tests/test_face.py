@@ -203,16 +203,16 @@ def test_gain_takes_layers_formulas_and_assumptions(layer: str, parameters: dict
         (lambda: gradstat.gain("relu", statistics=["sdt"]), "unknown statistic 'sdt'; did you mean 'std'?"),
         (
             lambda: gradstat.gain("relu", input={"std": -1.0}),
-            "input.std = -1.0 is impossible; allowed: a number above 0",
+            "input.std = -1.0 is not allowed; expected a number above 0",
         ),
         (lambda: gradstat.gain("x +"), "expression 'x +'"),
         (lambda: gradstat.gain(gradstat.layer("relu"), beta=2), "a case has its parameters"),
         (
             lambda: gradstat.run(["relu"], samples=1),
-            "samples = 1 is impossible; allowed: a whole number from 2 to 1e15",
+            "samples = 1 is not allowed; expected a whole number from 2 to 1e15",
         ),
         (lambda: gradstat.run(["relu", "sigmiod"]), "layers: layer 2: unknown layer 'sigmiod'"),
-        (lambda: gradstat.run([]), "there is no layer to sample"),
+        (lambda: gradstat.run([]), "the list of layers is empty"),
         (lambda: gradstat.run(["relu"], samples=10, rel_error=0.1), "samples and rel_error exclude each other"),
         (lambda: gradstat.run("no.toml"), "no.toml: there is no such file"),
         (lambda: gradstat.tables("nfnet"), "unknown table 'nfnet'; did you mean 'nfnets'?"),
@@ -283,7 +283,10 @@ def test_a_result_is_found_by_layer(result: gradstat.Result) -> None:
 @pytest.mark.parametrize(
     ("find", "message"),
     [
-        (lambda r: r["relu"], "relu is the name of 2 layers of this result: relu; relu, x ~ normal(0, 2); name the"),
+        (
+            lambda r: r["relu"],
+            "relu is ambiguous: it names 2 layers of this result: relu; relu, x ~ normal(0, 2); name the",
+        ),
         (lambda r: r["max_pool2d"], "max_pool2d(kernel_size=2); max_pool2d(kernel_size=3)"),
         (lambda r: r["sigmod"], "unknown layer of this result 'sigmod'; did you mean 'sigmoid'?"),
         (lambda r: r.layer("max_pool2d", kernel_size=4), "unknown layer of this result"),
@@ -372,13 +375,13 @@ def test_progress_is_told_everything() -> None:
 
 def test_an_interrupted_call_continues_to_the_same_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(gradstat.errors.Interrupted, match=r"interrupted; what is finished \(5\d\.\d %\) is kept in"):
+    with pytest.raises(gradstat.errors.Interrupted, match=r"interrupted; finished draws \(5\d\.\d %\) are saved in"):
         gradstat.run(["relu"], samples=4e6, jobs=1, progress=Recorder(stop_at=0.5))
     assert list(tmp_path.glob("results/*/*.part"))
     recorder = Recorder()
     result = gradstat.run(["relu"], samples=4e6, jobs=1, progress=recorder)
     assert recorder.fractions[0] > 0.5
-    assert any("continuing from results/" in line for line in recorder.lines)
+    assert any("resuming from results/" in line for line in recorder.lines)
     assert result.table.equals(gradstat.run(["relu"], samples=4e6, checkpoints=False).table)
     assert not list(tmp_path.glob("results/*"))
 
@@ -397,7 +400,7 @@ def test_a_result_that_cannot_be_delivered_is_not_lost(tmp_path: Path, monkeypat
     def full(result: gradstat.Result) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"), pytest.warns(UserWarning, match=r"\(100.0 %\) is kept in"):
+    with pytest.raises(OSError, match="No space left"), pytest.warns(UserWarning, match=r"\(100.0 %\) are saved in"):
         gradstat.run(["relu"], samples=SMALL, deliver=full)
     assert list(tmp_path.glob("results/*/*.part"))
 

@@ -275,8 +275,8 @@ MISTAKES = [
     (("error", "relu", "--gain", "2", "-o", "a.png"), "gain does not apply to 'error' plots"),
     (("error", "relu", "--statistic", "rms", "-o", "a.png"), "allowed: std, mean"),
     (("error", "relu", "-n", "100", "-o", "a.png"), "allowed: -n from 1024"),
-    (("variance-map", "relu", "--range", "3:1", "-o", "a.png"), "range 3:1 is impossible"),
-    (("variance-map", "relu", "--gain", "-1", "-o", "a.png"), "gain -1 is impossible"),
+    (("variance-map", "relu", "--range", "3:1", "-o", "a.png"), "range 3:1 is not allowed"),
+    (("variance-map", "relu", "--gain", "-1", "-o", "a.png"), "gain -1 is not allowed"),
     (("variance-map", "negative_slope=1", "-o", "a.png"), "a parameter follows its layer"),
     (("variance-map", "max_pool2d", "--input", "correlation=0.5", "-o", "a.png"), "no exact value of y is known"),
 ]

@@ -108,11 +108,11 @@ def parts(folder: Path) -> list[Path]:
         ('"linear" }', '"linear", width = -3 }', "linear: width = -3 is not allowed; expected a whole number from 1"),
         ('"linear" }', '"conv2d" }', "conv2d needs a map of channels × rows × columns; its input has 16 features"),
         ('{ kind = "linear" }', "{ width = 3 }", "block 1: kind is missing; expected one of linear, conv2d"),
-        ("repeat = 4", "repeat = 0", "stage 1: repeat = 0 is impossible; allowed: a whole number from 1 to 10000"),
+        ("repeat = 4", "repeat = 0", "stage 1: repeat = 0 is not allowed; expected a whole number from 1 to 10000"),
         ("repeat = 4", "repaet = 4", "stage 1: unknown key 'repaet'; did you mean 'repeat'?"),
-        ("networks = 3", "networks = 1", "networks = 1 is impossible; allowed: a whole number from 2"),
+        ("networks = 3", "networks = 1", "networks = 1 is not allowed; expected a whole number from 2"),
         ("batch = 8", "bacth = 8", "unknown key 'bacth'; did you mean 'batch'?"),
-        ("features = 16", "features = [3, 8]", "impossible; allowed: a whole number from 1 to 65536, or [channels"),
+        ("features = 16", "features = [3, 8]", "not allowed; expected a whole number from 1 to 65536, or [channels"),
         ("features = 16", "", "features is missing"),
         ("[[network", "[[other", "unknown key 'other'"),
         (
@@ -142,9 +142,9 @@ def test_a_mistake_of_the_command_line(propagate: Run, tmp_path: Path) -> None:
     for arguments, words in {
         ("-o", "x.pgn"): "x.pgn: unknown suffix '.pgn'; did you mean '.png'?",
         ("-o", "nowhere/x.csv"): "there is no directory",
-        ("--set", "networks=1"): "--set networks=1: networks = 1 is impossible",
+        ("--set", "networks=1"): "--set networks=1: networks = 1 is not allowed",
         ("--format", "yaml"): "unknown format 'yaml'",
-        ("-j", "0"): "--jobs 0 is impossible",
+        ("-j", "0"): "--jobs 0 is not allowed",
         ("net.toml",): "two configurations are named 'net'",
     }.items():
         code, err = propagate(SMALL, *arguments)

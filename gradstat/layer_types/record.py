@@ -141,11 +141,11 @@ class Layer:
             if not parameter.domain.contains(value):
                 allowed = parameter.domain.description
                 found = reprlib.repr(value)
-                raise UsageError(f"{self.name}: {parameter.name} = {found} is impossible; allowed: {allowed}")
+                raise UsageError(f"{self.name}: {parameter.name} = {found} is not allowed; expected {allowed}")
             values[parameter.name] = value
         if not self.constraint.contains(values):
             words = ", ".join(f"{name} = {value!r}" for name, value in values.items())
-            raise UsageError(f"{self.name}: {words} is impossible; allowed: {self.constraint.description}")
+            raise UsageError(f"{self.name}: {words} is not allowed; expected {self.constraint.description}")
         return values
 
 

@@ -23,7 +23,7 @@ OPTIONAL = Domain(
 WINDOW = whole(1, 64)
 STRIDE = Domain("a whole number from 1 to 64, or left out", lambda v: v is None or WINDOW.contains(v))
 TABLES = Domain(
-    'a list of blocks, as [{ kind = "linear" }]',
+    'a list of blocks, e.g. [{ kind = "linear" }]',
     lambda v: isinstance(v, list) and bool(v) and all(isinstance(table, dict) for table in v),
 )
 NAME = Domain("the name of a layer, in quotes", lambda v: v is None or isinstance(v, str))
@@ -62,7 +62,7 @@ class BlockKind:
 def _activation(params: Params, source: Features) -> Operation:
     """The elementwise layer with the given name or expression."""
     if params["name"] is None and "expression" not in params:
-        raise UsageError('activation: name is missing; add one, as name = "relu", or activations = [...] above it')
+        raise UsageError('activation: name is missing; add one, e.g. name = "relu", or activations = [...] above it')
     table = {key: value for key, value in params.items() if key != "name" or value is not None}
     try:
         case = cases(RunConfig.model_validate({"layer": [table]}), "activation")[0]

@@ -40,14 +40,14 @@ class StageConfig(Strict):
     """A sequence of blocks, repeated."""
 
     repeat: int = Field(default=1, ge=1, le=MOST_REPEATS, description="a whole number from 1 to 10000")
-    blocks: list[Table] = Field(min_length=1, description='a list of tables, as [{ kind = "linear" }]')
+    blocks: list[Table] = Field(min_length=1, description='a list of tables, e.g. [{ kind = "linear" }]')
 
 
 class NetworkConfig(Strict):
     """One architecture, or one per activation."""
 
     name: str | None = Field(default=None, pattern=NAME, max_length=MOST_CHARACTERS, description=NAMES)
-    activations: list[str] = Field(default_factory=list, description='names of layers, as ["relu", "tanh"]')
+    activations: list[str] = Field(default_factory=list, description='names of layers, e.g. ["relu", "tanh"]')
     stage: list[Table] = Field(default_factory=list, description="tables in double brackets: [[network.stage]]")
 
 

@@ -144,12 +144,14 @@ def request_of(
         if value is not None and not known[name]:
             raise UsageError(f"{name} does not apply to {kind!r} plots; leave it out")
     if statistic is not None and statistic not in plot.statistics:
-        raise UsageError(f"statistic {statistic} is impossible; allowed: {', '.join(plot.statistics)}")
+        raise UsageError(f"statistic {statistic} is not allowed; expected one of {', '.join(plot.statistics)}")
     if gain is not None and not 0.0 < gain < 1e30:
-        raise UsageError(f"gain {gain:g} is impossible; allowed: a number above 0")
+        raise UsageError(f"gain {gain:g} is not allowed; expected a number above 0")
     low, high = span or (0.03, 30.0)
     if not 1e-12 <= low < high <= 1e12 or high < 1.5 * low:
-        raise UsageError(f"range {low:g}:{high:g} is impossible; allowed: two scales from 1e-12 to 1e12, as 0.01:100")
+        raise UsageError(
+            f"range {low:g}:{high:g} is not allowed; expected two scales from 1e-12 to 1e12, e.g. 0.01:100"
+        )
     files = [source for source in sources if isinstance(source, Path)]
     cases = [case for source in sources if not isinstance(source, Path) for case in source]
     _check_sources(kind, plot.takes, files, cases)

@@ -1,4 +1,4 @@
-"""What of a result people see, made from its rows, and the report that every format is written from."""
+"""The report of a result, and its table for people."""
 
 import json
 import math
@@ -46,7 +46,10 @@ def report(result: Result) -> Report:
 
 
 def overview(result: Result) -> Table:
-    """E, σ and MAD of y and dx: what was printed where the configuration says so, our estimate, the exact value, z."""
+    """E, σ and MAD of y and dx.
+
+    The published number if the configuration gives one, the estimate, the exact value, z.
+    """
     rows, printed = result.rows(), printed_numbers(result)
     shared = {(row["input"], row["upstream"]) for row in rows}
     assumed = next(iter(shared)) if len(shared) == 1 else USUAL
@@ -75,18 +78,21 @@ def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> It
 
 
 def label(row: Row, assumed: tuple[str, str] = USUAL) -> str:
-    """The label of a row's case: `max_pool2d(kernel_size=3), x ~ laplace(0, 1)`, without what is `assumed`."""
+    """The label of a row's case.
+
+    `max_pool2d(kernel_size=3), x ~ laplace(0, 1)`, without assumptions equal to `assumed`.
+    """
     layer = LAYERS.get(row["layer"])
     layer_label = label_of(row["layer"], json.loads(row["params"]), layer.parameters if layer else ())
     return layer_label + assumptions_label(row["input"], row["upstream"], assumed)
 
 
 def printed_numbers(result: Result) -> dict[Any, str]:
-    """What the configuration says a text prints: layer, params, input, upstream, direction, statistic → number."""
+    """The published numbers of the configuration: layer, params, input, upstream, direction, statistic → number."""
     try:
         config = RunConfig.model_validate(result.provenance.get("configuration"))
         layers = [(layer.printed, next(cases_of(layer, config))) for layer in config.layer if layer.printed]
-    except (ValidationError, UsageError):  # the configuration of a gradstat that knew other layers
+    except (ValidationError, UsageError):  # the configuration of a gradstat with other layers
         return {}
     return {
         (case.layer.name, case.params_json, case.x.label(), case.dy.label(), *key.split("_")): number
@@ -112,11 +118,11 @@ def _notes(rows: Sequence[Row], assumed: tuple[str, str], exact_known: bool) -> 
     if exact_known:
         meaning += "; z = (estimate − exact) / standard error" + (", as a normal score" if spreads else "")
     if any(row["exact_mean"] is not None and None in (row["z_mean"], row["z_std"]) for row in rows):
-        meaning += "; there is no z where too few draws, rare events or heavy tails leave nothing to judge by"
+        meaning += "; z is missing where draws are too few, events too rare or tails too heavy for it"
     return f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}", meaning
 
 
 def _spread(row: Row) -> tuple[int, str] | None:
-    """The number and the kind of units whose spread is the error of a row; None where the error itself is known."""
+    """The number and kind of units whose spread gives the error of a row; None for infinite degrees of freedom."""
     estimator, units = ESTIMATORS[row["estimator"]], row["acc_draws"]
     return (round(units), estimator.units) if math.isfinite(estimator.degrees(units)) else None

@@ -1,4 +1,4 @@
-"""The columns of a result file, in order, and their types. Needs no compiler: reading a result costs none."""
+"""The columns of a result file, in order, and their types. Does not import numba, so reading a result is fast."""
 
 import pyarrow as pa
 
@@ -12,9 +12,9 @@ ESTIMATES = [
     *("mad", "mad_se", "skewness", "kurtosis", "zero_fraction", "min", "max"),
 ]
 REFEREE = ["exact_mean", "exact_std", "z_mean", "z_std"]
-WINDOWS = "windows"  # that cover the cell of a strided map, their mean for `all`; null elsewhere
+WINDOWS = "windows"  # number of windows that cover a cell of a strided map; its mean for `all`, otherwise null
 OPTIONAL = (*REFEREE, WINDOWS)  # columns with nulls
-ACCUMULATORS = [f"acc_{name}" for name in NAMES]  # raw, as merging two files needs them
+ACCUMULATORS = [f"acc_{name}" for name in NAMES]  # raw sums, for merging files
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in TEXTS]

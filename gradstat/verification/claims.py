@@ -38,19 +38,21 @@ class ClaimConfig(Strict):
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="1 to 100 letters, digits, dots, - and _")
     source: Text = Field(min_length=1, description=f"who printed the number: {TEXT}")
-    url: Text = Field(default="", pattern=r"^(https?://[^\s<>]+)?$", description='an address, as "https://arxiv.org"')
+    url: Text = Field(default="", pattern=r"^(https?://[^\s<>]+)?$", description='an address, e.g. "https://arxiv.org"')
     locator: Text = Field(default="", description=TEXT)
     definition: Text = Field(default="", description=TEXT)
-    layer: str = Field(description='the name of a layer, as "relu"')
+    layer: str = Field(description='the name of a layer, e.g. "relu"')
     params: dict[str, Any] = Field(default_factory=dict, description="a table of the layer's parameters")
     input: InputConfig = InputConfig()
     upstream: UpstreamConfig = UpstreamConfig()
     direction: Literal["forward", "backward"]
-    cell: str = Field(default=ALL, description='a cell, as "(0, 1)", or "all"')
+    cell: str = Field(default=ALL, description='a cell, e.g. "(0, 1)", or "all"')
     statistic: str = Field(description="a name out of `gradstat list statistics`")
-    scale: float | int | str = Field(default=1.0, description='a number, or arithmetic in quotes, as "sqrt(2)"')
-    value: str = Field(description='the number as it is printed, in quotes, as "0.2123"')
-    obtained: Obtained = Field(default=Obtained(), description='a table, as { method = "monte-carlo", samples = 1000 }')
+    scale: float | int | str = Field(default=1.0, description='a number, or arithmetic in quotes, e.g. "sqrt(2)"')
+    value: str = Field(description='the number as it is printed, in quotes, e.g. "0.2123"')
+    obtained: Obtained = Field(
+        default=Obtained(), description='a table, e.g. { method = "monte-carlo", samples = 1000 }'
+    )
     expect: Literal["confirmed", "imprecise", "refuted"] = "confirmed"
 
 
