@@ -298,7 +298,7 @@ def verify(
     fail_fast: bool = False,
     progress: "Progress | None" = None,
 ) -> "Verification":
-    """Check published constants: is each correct to its last printed digit?
+    """Check whether published constants are correct to their last printed digit.
 
     Arguments:
         paths: TOML files of claims, or folders of them; without any, the claims that gradstat ships.

@@ -143,7 +143,7 @@ MISTAKES = [
     ("show .", 4, ".: is a directory; name a .parquet file in it"),
     ("list layer", 2, "unknown listing 'layer'; did you mean 'layers'?"),
     ("list layers sigmiod", 2, "unknown layer 'sigmiod'; did you mean 'sigmoid'?"),
-    ("list statistics mean", 2, "statistics are not shown one by one, only layers are; gradstat list statistics"),
+    ("list statistics mean", 2, "only layers have a listing of one entry; show all with gradstat list statistics"),
 ]
 
 
@@ -200,7 +200,9 @@ def test_internal_error_is_one_line(gradstat: Command, monkeypatch: pytest.Monke
     monkeypatch.setattr("gradstat.listings.listings", broken)
     outcome = gradstat("list")
     assert outcome.code == Exit.INTERNAL
-    assert re.match(r"internal error in test_cli.py:\d+: RuntimeError: two lines; --debug shows more", outcome.line())
+    assert re.match(
+        r"internal error in test_cli.py:\d+: RuntimeError: two lines; --debug shows the traceback", outcome.line()
+    )
 
 
 # Lists and doctor -------------------------------------------------------------------------------------------------

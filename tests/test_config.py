@@ -66,7 +66,7 @@ MISTAKES = {
     "overflow": ("[input]\nstd = 1e300\n" + RELU, "input.std = 1e+300 is not allowed; expected a number above 0"),
     "distribution": (
         '[input]\ndistribution = "norml"\n' + RELU,
-        'input.distribution = "norml" is not allowed; expected "normal", "laplace", "uniform", "logistic"',
+        'input.distribution = "norml" is not allowed; expected one of "normal", "laplace", "uniform"',
     ),
     "estimator": ('estimator = "mcc"\n' + RELU, 'estimator = "mcc" is not allowed; expected one of "mc", "rqmc"'),
     "text for a table": ('input = "normal"\n' + RELU, 'input = "normal" is not allowed; expected a table: [input]'),
@@ -112,7 +112,7 @@ MISTAKES = {
     ),
     "printed number": (
         RELU + "printed = { forward_std = 1 }",
-        "printed.forward_std = 1 is not allowed; expected number",
+        "printed.forward_std = 1 is not allowed; expected published",
     ),
     "syntax": ("samples =\n" + RELU, ".toml:1:10: not valid TOML: invalid value"),
     "key twice": ("seed = 1\nseed = 2\n" + RELU, ".toml:2:9: not valid TOML: cannot overwrite a value"),

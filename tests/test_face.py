@@ -206,7 +206,7 @@ def test_gain_takes_layers_formulas_and_assumptions(layer: str, parameters: dict
             "input.std = -1.0 is not allowed; expected a number above 0",
         ),
         (lambda: gradstat.gain("x +"), "expression 'x +'"),
-        (lambda: gradstat.gain(gradstat.layer("relu"), beta=2), "a case has its parameters"),
+        (lambda: gradstat.gain(gradstat.layer("relu"), beta=2), "a case already has parameters"),
         (
             lambda: gradstat.run(["relu"], samples=1),
             "samples = 1 is not allowed; expected a whole number from 2 to 1e15",

@@ -160,9 +160,9 @@ FOUND = {  # by hand, each of them once an internal error, or endless; command, 
     "escape": (
         "verify",
         f'{CLAIM_TEXT}locator = "\\u009b2J"\n',
-        "allowed: text in quotes, up to 2000 characters, no con",
+        "expected text in quotes, up to 2000 characters, no con",
     ),
-    "markup": ("verify", f'{CLAIM_TEXT}url = "https://x> <script>"\n', 'allowed: an address, e.g. "https://arxiv.org"'),
+    "markup": ("verify", f'{CLAIM_TEXT}url = "https://x> <script>"\n', 'expected an address, e.g. "https://arxiv.org"'),
     "long name": ("run", f'[[layer]]\nname = "{"x" * 10**6}"\n', f"unknown layer '{'x' * 57}...'; known: "),
     "many cases": (
         "run",

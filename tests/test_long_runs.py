@@ -221,7 +221,7 @@ def test_a_result_that_cannot_be_written_is_not_lost(launcher: Launcher, folder:
     (folder / "out").rmdir()
     assert launcher.wait(process) == 2
     words = (folder / "stderr").read_text()
-    assert "gradstat: what is finished (100.0 %) are saved in results/" in words
+    assert "gradstat: finished draws (100.0 %) are saved in results/" in words
     assert "cannot be written" in words
     (folder / "out").mkdir()
     code, words = launcher.run((*RUN[:-1], str(target), "-v"), folder)

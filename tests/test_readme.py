@@ -66,7 +66,7 @@ def test_what_is_old_is_made_anew() -> None:
 
 
 def test_commands_and_layers_are_told_with_all_they_take() -> None:
-    assert "| `gradstat gain` | What one layer does" in commands()
+    assert "| `gradstat gain` | Print the mean, std and gains" in commands()
     assert "| `-n, --samples COUNT` | Draws per layer: 1e8, 100M, 2**27. |" in commands()
     assert "None" not in commands()
     assert r"| `hardshrink` | `lambd=0.5` | y = x if \|x\| > lambd else 0 | `F.hardshrink` | quadrature |" in layers()

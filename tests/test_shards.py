@@ -214,7 +214,7 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("gradstat: shard 1/2 is missing")
     assert "-o OUT.parquet" in lines[1]
-    assert lines[2].endswith("a shard needs a file that gradstat merge can read: -o FILE.parquet")
+    assert lines[2].endswith("a shard needs an output file for gradstat merge: -o FILE.parquet")
     assert all(line.endswith("is not allowed; expected I/K, e.g. 3/7, with I from 1 to K") for line in lines[3:])
     assert not Path("none.parquet").exists()
     assert not Path("results").exists()

@@ -28,7 +28,7 @@ WRITERS = (["echo"], ["start"])  # functions that write to stdout without `emit`
 COMMANDS = {
     "run": "Sample the layers of a configuration and print the statistics of signal and gradient.",
     "gain": "Print the mean, std and gains of one layer, exact where known.",
-    "verify": "Check published constants: is each correct to its last printed digit?",
+    "verify": "Check whether published constants are correct to their last printed digit.",
     "show": "Print a result file, or convert it to another format.",
     "tables": "Compute tables of constants, as Markdown, LaTeX, Python or C.",
     "diff": "Compare two result files row by row.",

@@ -36,7 +36,7 @@ def command(
     jobs: int | None,
     output: Output,
 ) -> int:
-    """Check published constants: is each correct to its last printed digit?
+    """Check whether published constants are correct to their last printed digit.
 
     CLAIMS are TOML files, folders of TOML files, or - for standard input. The default is the claims that gradstat
     ships. With --quick, claims without an exact value stay undecided (exit code 3).

@@ -120,9 +120,7 @@ def _each_once(shards: Sequence[Shard]) -> tuple[list[Shard], tuple[str, ...]]:
     for _, (first, *others) in sorted(by_index.items()):
         for other in others:
             if first.result.nodes != other.result.nodes:
-                raise UsageError(
-                    f"{first.path} and {other.path} are both shard {first.name} and differ; leave first out"
-                )
+                raise UsageError(f"{first.path} and {other.path} are both shard {first.name} and differ; leave one out")
             notes.append(f"{first.path} and {other.path} are both shard {first.name}: it counts once")
     missing = [f"{index}/{of}" for index in range(1, of + 1) if index not in by_index]
     if missing:
