@@ -38,7 +38,7 @@ def _signal(seed: Any, batch: Any, stream: Any, kinds: Any, scale: Any, sizes: A
 
 @compiled(types.void(_SEED, _INT, _INT, _INT, types.uint64[:, ::1]))
 def _words(seed: Any, batch: Any, slot: Any, stream: Any, out: Any) -> None:
-    draws.words(seed, batch, slot, stream, out)
+    normals.words(seed, batch, slot, stream, out)
 
 
 @compiled(types.void(_SEED, _INT, _INT, types.uint64[:, ::1], _TABLE))
@@ -49,11 +49,11 @@ def _uniforms(seed: Any, batch: Any, stream: Any, bits: Any, out: Any) -> None:
 @compiled(types.void(types.uint64[:, ::1], types.float64[::1], types.float64[::1], types.float64[::1]))
 def _from_words(bits: Any, uniforms: Any, first: Any, second: Any) -> None:
     for lane in range(LANES):
-        uniforms[lane] = draws.open_uniform(bits[0, lane], bits[1, lane])
-    draws.normal_pairs(bits, first, second)
+        uniforms[lane] = normals.open_uniform(bits[0, lane], bits[1, lane])
+    normals.normal_pairs(bits, first, second)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _turned(typingctx: Any, a: Any, cosine: Any, sine: Any) -> Any:
     """normals.turned over arrays whose length is a multiple of normals.WIDTH."""
     signature = types.void(a, cosine, sine)

@@ -102,7 +102,8 @@ def climbs(module: str, tree: ast.Module) -> list[str]:
 
 def everything_below(module: str) -> set[str]:
     """The gradstat modules that importing `module` imports, directly or not."""
-    found, todo = set(), [module]
+    found: set[str] = set()
+    todo = [module]
     while todo:
         for other in imported_modules(tree_of(todo.pop())) - found:
             found.add(other)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradstat.config import RunConfig, count, load
+from gradstat.config import RunConfig, load
 from gradstat.distributions import DISTRIBUTIONS, OF_UPSTREAM
 from gradstat.errors import GradstatError, UnreadableFile, UsageError
 from gradstat.layer_types.from_config import cases
-from gradstat.toml_file import Override, parse_override, toml
+from gradstat.toml_file import Override, count, parse_override, toml
 
 RELU = '[[layer]]\nname = "relu"\n'
 LEAKY = '[[layer]]\nname = "leaky_relu"\n'

@@ -23,7 +23,7 @@ from gradstat.errors import CheckFailed, Exit, UsageError
 from gradstat.results.schema import OPTIONAL, SCHEMA, SCHEMA_VERSION
 from tests.commands import Command
 
-SCOPE = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+SCOPE: dict[str, Any] = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 ANSWERS = {Exit.DONE, Exit.CHECK_FAILED, Exit.PRECISION_NOT_REACHED}
 REFUSALS = {Exit.USAGE, Exit.UNREADABLE}
 LONGEST = 2100  # characters of a message

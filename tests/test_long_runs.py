@@ -17,7 +17,7 @@ from gradstat.estimation.blocks import Blocks
 from gradstat.estimation.estimators import MC
 from gradstat.estimation.groups import groups
 from gradstat.estimation.merge_tree import MergeTree
-from gradstat.estimation.segments import Segment
+from gradstat.estimation.segments import Segment, SegmentSnapshot
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.registry import LAYERS
 from gradstat.results.result import Result
@@ -85,7 +85,7 @@ def drawn(folder: Path) -> int:
     return sum(node.draws for path in parts(folder) for node in decoded(path).nodes)
 
 
-def decoded(path: Path) -> nodes.SegmentSnapshot:
+def decoded(path: Path) -> SegmentSnapshot:
     return nodes.decode(path.parent.name, unseal(path.read_text()))
 
 

@@ -273,7 +273,7 @@ def test_the_forest_does_not_see_the_order(order: list[int]) -> None:
 def test_the_forest_does_not_see_who_had_which_range(n: int, cuts: list[int], random: object) -> None:
     """Each range of blocks in a tree of its own; then their nodes, in any order, in one."""
     ends = sorted({0, n, *(cut for cut in cuts if cut < n)})
-    nodes = []
+    nodes: list[Any] = []
     for first, end in itertools.pairwise(ends):
         tree = MergeTree()
         for number in range(first, end):

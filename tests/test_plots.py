@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -48,8 +49,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = RunConfig.model_validate({"seed": SEED, "samples": 4096, "layer": layers})
     lines = runs.run(cases(config), 4096, SEED, jobs=1)
     write(Result(to_arrow(lines, SEED, "mc"), provenance(config, 1, 0.1)), folder / "result.parquet")
-    columns = {"id": ["a-1", "b<2>", "c", "d"], "source_z": [0.5, -300.0, None, 3.9]}
-    columns |= {"verdict": ["confirmed", "refuted", "undecided", "imprecise"]}  # type: ignore[dict-item]
+    columns: dict[str, list[Any]] = {"id": ["a-1", "b<2>", "c", "d"], "source_z": [0.5, -300.0, None, 3.9]}
+    columns |= {"verdict": ["confirmed", "refuted", "undecided", "imprecise"]}
     pq.write_table(pa.table(columns), folder / "verification.parquet")
     return folder
 
@@ -113,7 +114,7 @@ def test_every_kind_in_every_format_and_always_the_same(kind: str, plot: Plot, f
 def check_png(content: bytes) -> None:
     """Every chunk's sum is right, and the image is neither tiny nor of one colour."""
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    at, chunks = 8, {}
+    at, chunks = 8, dict[bytes, Any]()
     while at < len(content):
         length, name = struct.unpack(">I4s", content[at : at + 8])
         body = content[at + 8 : at + 8 + length]
@@ -143,7 +144,7 @@ def test_no_label_touches_another(files: Path) -> None:
     for kind, request in requests.items():
         figure = plots.draw(kind, request)
         with styled():
-            FigureCanvasAgg(figure).draw()
+            FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
         boxes = [
             (text.get_text(), text.get_window_extent())
             for axes in figure.axes

@@ -10,10 +10,11 @@ import pytest
 from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.estimation.blocks import block_draws
+from gradstat.estimation.engines import threads
 from gradstat.estimation.estimates import Estimates
 from gradstat.estimation.groups import groups
 from gradstat.estimation.precision import INFLATION, Target, allowed, distances, needed, relative_error, worst
-from gradstat.estimation.run import PILOT_DRAWS, centres, run, sample, threads
+from gradstat.estimation.run import PILOT_DRAWS, centres, run, sample
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.registry import LAYERS

@@ -36,6 +36,13 @@ def run(cli: Command) -> Run:
     return call
 
 
+def matches(error: str, lines: list[str]) -> list[re.Match[str]]:
+    """Every line, each of which has to be one of progress with this error."""
+    found = [re.fullmatch(LINE.format(error=error), line) for line in lines]
+    assert None not in found
+    return [match for match in found if match is not None]
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every block took longer than a minute."""
@@ -49,7 +56,7 @@ def test_a_short_run_says_nothing(run: Run) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_a_long_run_tells_how_it_goes(run: Run) -> None:
-    lines = [re.fullmatch(LINE.format(error=r"relative error (?P<error>\S+)"), line) for line in run("-n", "2e6")]
+    lines = matches(r"relative error (?P<error>\S+)", run("-n", "2e6"))
     assert len(lines) > 10
     percents, errors = ([float(line[name]) for line in lines] for name in ("percent", "error"))
     assert percents == sorted(percents)
@@ -60,10 +67,7 @@ def test_a_long_run_tells_how_it_goes(run: Run) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_the_error_stands_beside_its_target(run: Run) -> None:
-    lines = [
-        re.fullmatch(LINE.format(error=r"error (?P<error>\S+) of 0.001"), line) for line in run("--rel-error", "1e-3")
-    ]
-    assert all(lines)
+    lines = matches(r"error (?P<error>\S+) of 0.001", run("--rel-error", "1e-3"))
     assert min(float(line["error"]) for line in lines) < 1e-3 < float(lines[0]["error"])
 
 
@@ -79,7 +83,7 @@ def test_verbose_has_a_line_per_layer(run: Run) -> None:
     assert words == [
         "1 of 2: relu: 1,000,000 draws, relative error 0.0011",
         "1 of 2: tanh: 1,000,000 draws, relative error 0.001",
-        "2 of 2: max_pool2d: 1,000,000 draws, relative error 0.00074",
+        "2 of 2: max_pool2d(kernel_size=2): 1,000,000 draws, relative error 0.00074",
     ]
     assert tail.startswith("gradstat: wrote out.csv")
 

@@ -42,7 +42,9 @@ def parse(line: str) -> click.Context:
     """As the command line does, without doing it."""
     with app.make_context("gradstat", shlex.split(line, comments=True)[1:]) as group:
         name, command, rest = app.resolve_command(group, group._protected_args + group.args)
-        return command.make_context(name, rest, parent=group)
+        assert command is not None
+        context: click.Context = command.make_context(name, rest, parent=group)
+        return context
 
 
 # Generated parts ---------------------------------------------------------------------------------------------------
@@ -128,7 +130,15 @@ def after_make_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "results").mkdir()
     commands = {"series": ["run", "configs/series.toml"], "verification": ["verify"]}
     for name, arguments in commands.items():
-        command = [sys.executable, "-m", "gradstat", *arguments, "-q", "-o", folder / "results" / f"{name}.parquet"]
+        command = [
+            sys.executable,
+            "-m",
+            "gradstat",
+            *arguments,
+            "-q",
+            "-o",
+            str(folder / "results" / f"{name}.parquet"),
+        ]
         subprocess.run(command, cwd=ROOT, check=True, timeout=300)
     return folder
 

@@ -28,7 +28,11 @@ from gradstat.runs.nodes import decode, encode, run_key
 from gradstat.runs.shards import marked, merge
 
 SAMPLES = 3_000_000  # 12 blocks of relu, 23 of the window; the last ones are short
-LAYERS = (("relu", {}), ("max_pool2d", {"kernel_size": 2}), ("softsign", {"input": {"std": 2.0}}))
+LAYERS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("relu", {}),
+    ("max_pool2d", {"kernel_size": 2}),
+    ("softsign", {"input": {"std": 2.0}}),
+)
 
 
 def config(seed: int = 3, names: Sequence[str] = ("relu", "max_pool2d", "softsign"), **goal: Any) -> RunConfig:

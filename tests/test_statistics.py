@@ -99,7 +99,7 @@ def test_one_slot_twice_has_the_errors_of_one() -> None:
 def normalized(rng: np.random.Generator, runs: int, draws: int) -> np.ndarray:
     """values[run, slot, draw] with Σv² = 3 in every draw, as rms_norm gives them."""
     values = rng.standard_normal((runs, 3, draws))
-    return values / np.sqrt((values**2).mean(axis=1, keepdims=True))
+    return np.asarray(values / np.sqrt((values**2).mean(axis=1, keepdims=True)))
 
 
 def test_the_error_of_std_where_the_sum_of_squares_is_constant() -> None:

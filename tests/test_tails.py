@@ -115,7 +115,7 @@ def bound_of_second_moment(case: Case, direction: str) -> float:
     kernel = case.layer.kernel(case.params)
 
     def square(x: np.ndarray) -> np.ndarray:
-        return np.square(np.broadcast_to(kernel(x, *case.constants)[direction != FORWARD], x.shape))
+        return np.asarray(np.square(np.broadcast_to(kernel(x, *case.constants)[direction != FORWARD], x.shape)))
 
     def largest(r: np.ndarray) -> np.ndarray:
         return np.array([max(square(end * np.linspace(-1.0, 1.0, 2001))) for end in r])

@@ -335,7 +335,12 @@ def no_referee(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sampling_decides_where_it_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
     real = sampled.sample
-    monkeypatch.setattr(sampled, "sample", lambda *a, **k: looks.append(len(a[0])) or real(*a, **k))
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        looks.append(len(arguments[0]))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(sampled, "sample", counted)
     claims = [
         claim_of("0.40", id="right"),
         claim_of("0.39", id="wrong"),
