@@ -184,7 +184,7 @@ def test_layers_are_found_by_name_and_alias() -> None:
         ("max_pool2d", {"kernel_size": 0}, "kernel_size = 0"),
         ("max_pool2d", {"kernel_size": 2.0}, "kernel_size = 2.0"),
         ("max_pool2d", {"kernel_size": [2, True]}, "kernel_size = "),
-        ("dropout", {"p": 1.0}, "p = 1.0"),
+        ("dropout", {"p": 1.1}, "p = 1.1"),
         ("dropout", {"p": -0.1}, "p = -0.1"),
         ("dropout", {"inverted": 1}, "inverted = 1"),
         ("linear", {"in_features": 0}, "in_features = 0"),
