@@ -5,12 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
-from gradstat.config import RunConfig, describe_error
-from gradstat.errors import UsageError, unknown
+from gradstat.errors import UsageError, unknown, within
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.from_config import one_case
 from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Domain, Parameter, whole
 from gradstat.networks.operations import Conv2d, Features, Linear, Operation
 from gradstat.networks.plain_operations import Activation, AvgPool2d, Dropout, MaxPool2d
@@ -64,12 +61,8 @@ def _activation(params: Params, source: Features) -> Operation:
     if params["name"] is None and "expression" not in params:
         raise UsageError('activation: name is missing; add one, e.g. name = "relu", or activations = [...] above it')
     table = {key: value for key, value in params.items() if key != "name" or value is not None}
-    try:
-        case = cases(RunConfig.model_validate({"layer": [table]}), "activation")[0]
-    except ValidationError as error:
-        raise UsageError(f"activation: {describe_error(error)[1].removeprefix('layer 1: ')}") from None
-    except UsageError as error:
-        raise UsageError(str(error).replace("activation: layer 1: ", "activation: ")) from None
+    with within("activation"):
+        case = one_case(table, None, None)
     if not case.layer.elementwise:
         raise UsageError(f"activation: {case.layer.name} is not elementwise; see gradstat list layers")
     return Activation(source, Case(case.layer, case.given))

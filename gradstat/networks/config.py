@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from gradstat.config import LARGEST_SEED, Strict, describe_error
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, within
 from gradstat.estimators import DEFAULT_SEED
 from gradstat.networks.randomness import MOST_NETWORKS
 from gradstat.networks.schemes import SCHEMES, find
@@ -83,10 +83,8 @@ def of_document(document: Table, overrides: Sequence[Override], source: str) -> 
         blame = [o.typed for o in overrides if key.partition(".")[0] == o.key.partition(".")[0]]
         raise UsageError(f"{blame[-1] if blame else source}: {message}") from None
     for name in config.schemes:
-        try:
+        with within(source, "schemes"):
             find(name)
-        except UsageError as error:
-            raise UsageError(f"{source}: schemes: {error}") from None
     if twice := [name for name in config.schemes if config.schemes.count(name) > 1]:
         raise UsageError(f"{source}: schemes: {twice[0]!r} is listed twice; keep one")
     if not config.network:
@@ -101,7 +99,7 @@ def networks_of(config: PropagateConfig) -> list[NetworkConfig]:
         try:
             network = NetworkConfig.model_validate(table)
         except ValidationError as error:
-            raise UsageError(f"network {number}: {describe_error(error, NetworkConfig)[1]}") from None
+            raise describe_error(error, NetworkConfig).error(f"network {number}") from None
         if not network.stage:
             raise UsageError(f"network {number}: {NO_STAGE}")
         networks.append(network)
@@ -115,5 +113,5 @@ def stages_of(network: NetworkConfig) -> list[StageConfig]:
         try:
             stages.append(StageConfig.model_validate(table))
         except ValidationError as error:
-            raise UsageError(f"stage {number}: {describe_error(error, StageConfig)[1]}") from None
+            raise describe_error(error, StageConfig).error(f"stage {number}") from None
     return stages
