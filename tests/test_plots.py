@@ -241,7 +241,7 @@ def test_forest_reads_both_kinds_of_files(files: Path) -> None:
     result = forest.scores_of(files / "result.parquet")
     assert any(score.label.startswith("max_pool2d(kernel_size=3, stride=2) σ[dx] (0, 1)") for score in result.scores)
     many = [forest.Score(str(i), float(i), "y") for i in range(200)]
-    assert [score.z for score in forest.most_telling(many)] == [float(i) for i in range(130, 200)]
+    assert [score.z for score in forest.largest_scores(many)] == [float(i) for i in range(130, 200)]
 
 
 @needs_matplotlib
@@ -274,8 +274,8 @@ MISTAKES = [
     (("cells", "relu", "x.parquet", "-o", "a.png"), "keep one of the two"),
     (("cells", "relu", "-o", "a.png"), "no row of a single cell"),
     (("error", "relu", "--gain", "2", "-o", "a.png"), "gain does not apply to 'error' plots"),
-    (("error", "relu", "--statistic", "rms", "-o", "a.png"), "allowed: std, mean"),
-    (("error", "relu", "-n", "100", "-o", "a.png"), "allowed: -n from 1024"),
+    (("error", "relu", "--statistic", "rms", "-o", "a.png"), "expected one of std, mean"),
+    (("error", "relu", "-n", "100", "-o", "a.png"), "-n 100 is not allowed; expected at least 1024"),
     (("variance-map", "relu", "--range", "3:1", "-o", "a.png"), "range 3:1 is not allowed"),
     (("variance-map", "relu", "--gain", "-1", "-o", "a.png"), "gain -1 is not allowed"),
     (("variance-map", "negative_slope=1", "-o", "a.png"), "a parameter follows its layer"),

@@ -250,13 +250,13 @@ def test_an_ended_run_is_continued_to_the_same_bytes(propagate: Run, tmp_path: P
     code, err, took = ended(tmp_path, signal.SIGINT)
     assert code == Exit.INTERRUPTED
     assert took < 5.0  # a tenth of a second on a machine that does nothing else
-    assert f"interrupted; {len(parts(tmp_path))} of {TASKS} networks and predictions are kept in results/" in err
-    assert "the same command without --fresh continues" in err
+    assert f"interrupted; {len(parts(tmp_path))} of {TASKS} networks and predictions are saved in results/" in err
+    assert "repeat the command without --fresh to resume" in err
     assert err.count("\n") == 1
     small = SLOW.replace("networks = 200", "networks = 3")
     code, err = propagate(small, "-o", "continued.csv")
     assert code == Exit.DONE
-    assert "are kept in" in err
+    assert "are saved in" in err
     assert propagate(small, "-q", "-j", "1", "--fresh", "-o", "fresh.csv")[0] == Exit.DONE
     assert (tmp_path / "continued.csv").read_bytes() == (tmp_path / "fresh.csv").read_bytes()
 
@@ -288,7 +288,7 @@ def test_a_killed_worker_is_reported(propagate: Run, tmp_path: Path, monkeypatch
     monkeypatch.setattr(pool.Pool, "__enter__", killed)
     code, err = propagate(SMALL, "-j", "1")
     assert code == Exit.INTERNAL
-    assert "a worker process ended (exit code -9); finished networks are kept and the same command continues" in err
+    assert "a worker process ended (exit code -9); finished networks are saved; repeat the command to resume" in err
     assert err.count("\n") == 1
 
 
@@ -383,7 +383,7 @@ def test_a_full_disk_keeps_what_is_finished(propagate: Run, tmp_path: Path, monk
     monkeypatch.setattr(folder, "whole", full)
     code, err = propagate(SMALL, "-q", "-j", "1")
     assert code == Exit.USAGE
-    assert ".part: cannot be written: No space left on device; finished networks are kept: make room or" in err
+    assert ".part: cannot be written: No space left on device; finished networks are saved; free disk space or" in err
     assert len(parts(tmp_path)) == 8
     monkeypatch.setattr(folder, "whole", write)
     code, err = propagate(SMALL, "-o", "continued.csv")

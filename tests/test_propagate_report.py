@@ -125,10 +125,10 @@ def test_the_table_fits_the_terminal() -> None:
 
 
 def test_schemes_that_are_the_same_are_noted() -> None:
-    assert "configuration: none and xavier are the same here, since every layer is square" in notes(
+    assert "configuration: none and xavier have equal numbers, since every layer is square" in notes(
         small("none", "xavier", "he")
     )
-    assert not any("are the same here" in note for note in notes(small("none", "he")))
+    assert not any("have equal numbers" in note for note in notes(small("none", "he")))
 
 
 def test_combinations_are_found_by_name() -> None:

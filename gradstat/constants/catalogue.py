@@ -1,4 +1,4 @@
-"""The tables of constants that papers and libraries print, each a record: what it holds, under its host's names."""
+"""The tables of constants that papers and libraries publish. Each is a record, with the names that its source uses."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,30 +13,30 @@ from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
 from gradstat.layer_types.registry import find
 
 Params = Mapping[str, Any]
-ALPHA = 1.6732632423543772848170429916717  # of SELU, as its source prints it
+ALPHA = 1.6732632423543772848170429916717  # of SELU, with the digits of its source
 
 
 @dataclass(frozen=True)
 class Column:
-    """One statistic in one direction; backward ones are of the entry's own cell."""
+    """One statistic in one direction; backward statistics are those of the entry's cell."""
 
     direction: str
     statistic: str
 
     @property
     def key(self) -> str:
-        """`forward_gain_std`."""
+        """The name, for example `forward_gain_std`."""
         return f"{self.direction}_{self.statistic}"
 
     @property
     def description(self) -> str:
-        """`1/σ[y]`."""
+        """The formula, for example `1/σ[y]`."""
         return definition(self.statistic, self.direction)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One layer under its host's name, with the number that the host prints where it prints one."""
+    """One layer under the name that the source uses, with the number that the source publishes, if any."""
 
     name: str
     layer: str
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class ConstantTable:
-    """A table: what its host calls it, its entries and columns; `across` where the host runs entries along the top."""
+    """A table: its name, entries and columns; `across` if the source has one column per entry."""
 
     name: str
     description: str
@@ -58,7 +58,7 @@ class ConstantTable:
 
 @dataclass(frozen=True)
 class Computed:
-    """A table with its numbers, one row of them per entry."""
+    """A table with its numbers, one row per entry."""
 
     table: ConstantTable
     values: tuple[tuple[Constant, ...], ...]
@@ -69,7 +69,7 @@ class Computed:
 
     @property
     def has_published(self) -> bool:
-        """True where the host prints numbers to compare with."""
+        """True if the source publishes numbers to compare with."""
         return any(entry.published for entry in self.table.entries)
 
 
@@ -104,7 +104,7 @@ NFNETS = (
     Entry("softplus", "softplus", published="1.9203323125839233"),
     Entry("tanh", "tanh", published="1.5939117670059204"),
 )
-# The same numbers under the names of torch.nn, without glu; its GELU is not the approximation that they were made for.
+# The numbers of NFNets under the names of torch.nn, without glu. timm uses them for the exact GELU.
 TIMM = tuple(
     replace(entry, name=entry.name.replace("soft_", "soft"), params={} if entry.layer == "gelu" else entry.params)
     for entry in NFNETS
@@ -131,7 +131,7 @@ KAIMING = (
     ),
 )
 SELU = (
-    Entry("elu(alpha01)", "elu", {"alpha": ALPHA}),  # mean 0 makes alpha01 right, 1/σ is then lambda01
+    Entry("elu(alpha01)", "elu", {"alpha": ALPHA}),  # mean 0 confirms alpha01, and then 1/σ is lambda01
     Entry("selu", "selu"),  # mean 0 and σ 1
 )
 CELLS = (ALL, "(0, 0)", "(0, 1)", "(1, 0)", "(1, 1)")
@@ -144,19 +144,19 @@ STRIDED = {
 
 
 def _pytorch() -> tuple[Entry, ...]:
-    """Every activation, under the names of torch.nn.init.calculate_gain and torch.nn.functional."""
+    """Every activation, with the names of torch.nn.init.calculate_gain and torch.nn.functional."""
     names = {"identity": "linear"}
-    found = []
+    entries = []
     for layer in ACTIVATIONS.values():
-        found.append(Entry(names.get(layer.name, layer.name), layer.name))
-        for parameter in layer.parameters:  # the variants of a formula, as gelu's tanh
+        entries.append(Entry(names.get(layer.name, layer.name), layer.name))
+        for parameter in layer.parameters:  # the variants of a formula, such as gelu's tanh
             others = [word for word in parameter.domain.choices if word != parameter.default]
-            found += [Entry(f"{layer.name}({word})", layer.name, {parameter.name: word}) for word in others]
-    return tuple(found)
+            entries += [Entry(f"{layer.name}({word})", layer.name, {parameter.name: word}) for word in others]
+    return tuple(entries)
 
 
 def _strided() -> tuple[Entry, ...]:
-    """Every cell of the repeating pattern, and all of them pooled."""
+    """Every cell of the repeating pattern, and all cells pooled."""
     return tuple(
         Entry(f"{name}, {cell}", layer, {**params, "kernel_size": 3, "stride": 2}, cell)
         for name, (layer, params) in STRIDED.items()
@@ -168,7 +168,7 @@ def _strided() -> tuple[Entry, ...]:
 def tables() -> dict[str, ConstantTable]:
     """Every table by its name."""
     largest = tuple(Entry(str(n), "max_pool1d", {"kernel_size": n}) for n in range(2, 50))
-    found = (
+    records = (
         ConstantTable(
             "series",
             "Wang 2016, Normalizing All Layers (II): the closing table",
@@ -188,7 +188,7 @@ def tables() -> dict[str, ConstantTable]:
         ConstantTable("kaiming", "He et al. 2015: gains by the second moment", (FP_GAIN_RMS, BP_GAIN_RMS), KAIMING),
         ConstantTable(
             "selu",
-            "Klambauer et al. 2017: what alpha01 and lambda01 are built for",
+            "Klambauer et al. 2017: the moments that alpha01 and lambda01 give",
             (FP_MEAN, FP_STD, FP_GAIN_STD, BP_RMS),
             SELU,
         ),
@@ -199,23 +199,23 @@ def tables() -> dict[str, ConstantTable]:
             "stride", "Wang 2016 (III), Stride: 3×3 windows with stride 2, per cell", (BP_STD, BP_GAIN_STD), _strided()
         ),
     )
-    return {table.name: table for table in found}
+    return {table.name: table for table in records}
 
 
 def chosen(names: Sequence[str]) -> list[ConstantTable]:
-    """The tables of these names, all of them without any; UsageError for an unknown one."""
-    known = tables()
+    """The tables with these names, or all tables if there are no names; UsageError for an unknown name."""
+    by_name = tables()
     for name in names:
-        if name not in known:
-            raise UsageError(unknown("table", name, known))
-    return [known[name] for name in dict.fromkeys(names or known)]
+        if name not in by_name:
+            raise UsageError(unknown("table", name, by_name))
+    return [by_name[name] for name in dict.fromkeys(names or by_name)]
 
 
 def compute(table: ConstantTable, jobs: int = 0) -> Computed:
-    """Every number of a table: exact where the referee knows it, sampled otherwise."""
+    """Compute every number of a table: exact if an exact value is known, otherwise sampled."""
 
     def row(entry: Entry) -> tuple[Constant, ...]:
-        wanted = [(c.direction, c.statistic, entry.cell if c.direction == BACKWARD else ALL) for c in table.columns]
-        return tuple(answers(Case(find(entry.layer), entry.params), wanted, jobs))
+        keys = [(c.direction, c.statistic, entry.cell if c.direction == BACKWARD else ALL) for c in table.columns]
+        return tuple(answers(Case(find(entry.layer), entry.params), keys, jobs))
 
     return Computed(table, tuple(map(row, table.entries)))

@@ -1,4 +1,4 @@
-"""Constant tables as reports: text for papers, literals for code; and what of a committed file is out of date."""
+"""Reports of constant tables, as text and as code, and the check of a committed file against them."""
 
 import math
 import re
@@ -31,7 +31,7 @@ _TEX = {
 
 
 class ConstantTables(Answer):
-    """Tables of constants. Printed, they are Markdown; saved as .py or .h, code to paste."""
+    """Tables of constants; saved as .py or .h, they are code."""
 
     formats = (*TABLES, *CODE)
 
@@ -42,7 +42,7 @@ class ConstantTables(Answer):
         return report(self.computed)
 
     def check(self, *paths: str | Path) -> None:
-        """CheckFailed, with the first line that differs, where a file is not what `save` would write."""
+        """Raise CheckFailed with the first differing line if a file differs from what `save` would write."""
         texts = [name for name in self.formats if FORMATS[name].text]
         for path in map(Path, paths):
             if difference := first_difference(path, self.report(), texts):
@@ -50,12 +50,12 @@ class ConstantTables(Answer):
 
 
 def report(computed: Sequence[Computed]) -> Report:
-    """A table each for people, a row per number for programs. No time, no machine: equal constants give equal bytes."""
+    """One table per constant table for people, one row per number for programs. Equal constants give equal bytes."""
     names = " ".join(c.table.name for c in computed)
     sampled = any(gain.number.error for c in computed for row in c.values for gain in row)
-    certain = "tables show certain digits only; numbers without an error are exact"
+    meaning = "tables show meaning digits only; numbers without an error are exact"
     drawn = f"; ± is one standard error of {SAMPLES:,} draws, seed {DEFAULT_SEED}" if sampled else ""
-    notes = [f"gradstat {__version__}: gradstat tables {names}", ASSUMED, certain + drawn]
+    notes = [f"gradstat {__version__}: gradstat tables {names}", ASSUMED, meaning + drawn]
     rows = [
         (c.table.name, entry.name, entry.layer, dict(entry.params), entry.cell, g.direction, g.statistic, g.number,
          entry.published or None)
@@ -66,7 +66,7 @@ def report(computed: Sequence[Computed]) -> Report:
 
 
 def _table(c: Computed) -> Table:
-    """A constant table with the numbers that its host prints, and how many of their digits are right."""
+    """A constant table with the published numbers and their numbers of correct digits."""
     columns = [Column("name", "", wrap=12), *map(_column, c.table.columns)]
     columns += [Column("published", align="right"), Column("right_digits", "right digits", align="right")]
     rows = []
@@ -79,14 +79,14 @@ def _table(c: Computed) -> Table:
 
 
 def first_difference(path: Path, expected: Report, formats: Sequence[str]) -> str:
-    """What of a committed file is not what would be written now; empty where only gradstat's version differs."""
+    """The first line of a file that differs from the expected report; empty if only gradstat's version differs."""
     try:
-        found = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UnreadableFile(f"{path}: there is no such file", f"make it with -o {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    before = _VERSION.sub("gradstat", found).split("\n")
+    before = _VERSION.sub("gradstat", text).split("\n")
     now = _VERSION.sub("gradstat", render_text(expected, format_of(path, formats).name)).split("\n")
     for number in range(max(len(before), len(now))):
         old, new = (lines[number].strip() if number < len(lines) else None for lines in (before, now))
@@ -105,7 +105,7 @@ def _same(old: str | None, new: str | None) -> bool:
 
 
 def right_digits(published: str, number: Uncertain) -> int:
-    """How many leading digits of a printed number are right: rounded to them, it and ours are equal."""
+    """The number of correct leading digits: rounded to these digits, the published number and ours are equal."""
     digits = len(re.sub(r"\D", "", published))
     while digits and f"{float(published):.{digits - 1}e}" != f"{number.value:.{digits - 1}e}":
         digits -= 1

@@ -1,4 +1,4 @@
-"""The table of kinds of blocks. A kind makes the operation that a table of the configuration describes."""
+"""The table of kinds of blocks. A kind builds the operation that a table of the configuration describes."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class BlockKind:
-    """One kind of block: its formula, its parameters, and the operation it becomes for features of some shape.
+    """One kind of block: its formula, its parameters, and the function that builds its operation.
 
     `build` is None for `residual`, which contains blocks. With `others`, further keys are parameters of the layer.
     """

@@ -56,13 +56,16 @@ def prepare(configuration: Configuration, seed: int | None = None, settings: Ite
 
 
 def run(experiment: Experiment, jobs: int | None = None, fresh: bool = False, progress: Progress = SILENT) -> Outcome:
-    """The outcome of an experiment. Every task is kept as soon as it is finished; Interrupted after a Ctrl-C."""
+    """Return the outcome of an experiment.
+
+    Every finished task is saved immediately. Raises Interrupted after Ctrl-C.
+    """
     folder = RunFolder(run_id(experiment.run_key), experiment.run_key, lock=False)
     _writable(folder.folder, lambda: _open(folder, fresh))
     tasks = list(experiment.tasks())
     answers = _kept(experiment, tasks, folder, progress)
-    left = [task for task in tasks if task not in answers]
-    workers = workers_for(experiment, jobs, len(left))
+    remaining = [task for task in tasks if task not in answers]
+    workers = workers_for(experiment, jobs, len(remaining))
 
     def keep(task: Task, answer: Answer) -> None:
         body = json.dumps({"run": folder.folder.name, "task": task.name, "answer": answer})
@@ -75,15 +78,15 @@ def run(experiment: Experiment, jobs: int | None = None, fresh: bool = False, pr
     progress.finished(experiment.title, len(answers), len(tasks))
     try:
         with Pool(experiment, workers) as pool:
-            pool.run(left, keep)
+            pool.run(remaining, keep)
     except KeyboardInterrupt:
-        have = f"{len(answers)} of {len(tasks)} networks and predictions are kept in {folder.folder}"
-        raise Interrupted(f"interrupted; {have}", "the same command without --fresh continues") from None
+        saved = f"{len(answers)} of {len(tasks)} networks and predictions are saved in {folder.folder}"
+        raise Interrupted(f"interrupted; {saved}", "repeat the command without --fresh to resume") from None
     return outcome(experiment, answers, provenance(experiment, workers))
 
 
 def workers_for(experiment: Experiment, jobs: int | None, tasks: int) -> int:
-    """The number of processes: at most one per task, and no more than memory holds; UsageError if `jobs` is more."""
+    """The number of processes: at most one per task, and no more than fit in memory; UsageError if `jobs` is more."""
     have = memory_of_machine()
     room = max(1, have // experiment.bytes_per_process)
     if jobs is not None and min(jobs, tasks) > room:
@@ -102,7 +105,10 @@ def _open(folder: RunFolder, fresh: bool) -> None:
 
 
 def _kept(experiment: Experiment, tasks: Sequence[Task], folder: RunFolder, progress: Progress) -> Answers:
-    """What an earlier run finished. A part that is damaged, or of another run or task, is reported and ignored."""
+    """The answers that an earlier run saved.
+
+    Parts that are damaged or of another run or task are reported and ignored.
+    """
     answers: Answers = {}
     names = set(folder.names())
     for task in tasks:
@@ -113,13 +119,13 @@ def _kept(experiment: Experiment, tasks: Sequence[Task], folder: RunFolder, prog
         except ValueError as error:
             progress.warn(f"{folder.path(task.name)}: {error}; it is computed again")
     if answers:
-        kept = f"{len(answers)} of {len(tasks)} are kept in {folder.folder}"
+        kept = f"{len(answers)} of {len(tasks)} are saved in {folder.folder}"
         progress.message(f"{experiment.title}: {kept}; --fresh computes them again")
     return answers
 
 
 def read_part(experiment: Experiment, task: Task, folder: RunFolder) -> Answer:
-    """The answer of a finished task; ValueError unless the part is whole and belongs to this run and task."""
+    """The answer of a finished task; ValueError if the part is damaged or belongs to another run or task."""
     body = folder.read(task.name)
     try:
         part: Any = json.loads(body)
@@ -141,5 +147,5 @@ def _writable(path: Path, write: Callable[[], None]) -> None:
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written: {error.strerror or error}",
-            "finished networks are kept: make room or set GRADSTAT_RESULTS to another folder, and run it again",
+            "finished networks are saved; free disk space or set GRADSTAT_RESULTS to another folder, and run it again",
         ) from None

@@ -9,8 +9,8 @@ import numpy as np
 from gradstat.estimation.student import quantile
 from gradstat.networks.randomness import Array
 
-CONFIDENCE = 0.95  # of the interval
-RANGE = 10.0  # over the whole depth: more is exploding, less than 1/10 is vanishing
+CONFIDENCE = 0.95  # level of the interval
+RANGE = 10.0  # factor over the whole depth: above RANGE is exploding, below 1/RANGE vanishing
 VANISHING, STABLE, EXPLODING, UNDECIDED = "vanishing", "stable", "exploding", "undecided"
 LIMIT = math.log(RANGE)
 

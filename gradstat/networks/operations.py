@@ -27,7 +27,7 @@ Features = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and σ of y, and rms[dx]/rms[dy], for inputs of some mean and σ."""
+    """Mean and σ of y, and rms[dx]/rms[dy], for a given mean and σ of the inputs."""
 
     mean: float
     std: float
@@ -233,7 +233,7 @@ class Conv2d:
 
 @cache
 def _backward_of_unit_columns(kernel: int, stride: int) -> float:
-    """σ[dx] of a convolution whose weights per input channel have norm 1. Cached: every level asks for the same."""
+    """σ[dx] of a convolution whose weights per input channel have norm 1. Cached: every level needs the same."""
     sizes = {"kernel_size": kernel, "stride": stride, "in_channels": 1, "out_channels": 1}
     constants = exact_constants(Case(find("conv2d"), sizes | {"normalize": "fan_out"}))
     assert constants is not None  # a closed form

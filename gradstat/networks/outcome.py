@@ -40,11 +40,11 @@ class Combination:
         return len(self.whole_cosine)
 
     def ends(self) -> list[int]:
-        """The row of the last block of each level: its y is the level's."""
+        """The row of the last block of each level, whose y is the output of the level."""
         return [self.row_of[node.path] for node in {node.level: node for node in self.network.nodes}.values()]
 
     def starts(self) -> list[int]:
-        """The row of the first block of each level: its dx is the level's."""
+        """The row of the first block of each level, whose dx is the gradient of the level."""
         firsts = {node.level: node for node in reversed(self.network.nodes)}
         return [self.row_of[firsts[level].path] for level in sorted(firsts)]
 
@@ -63,7 +63,7 @@ class Combination:
         return self._of_row(name, -1)
 
     def first(self, name: str) -> tuple[float, float]:
-        """The same of the first block that has it."""
+        """A statistic of the first block that has it, with its standard error."""
         return self._of_row(name, 0)
 
     def _of_row(self, name: str, which: int) -> tuple[float, float]:
@@ -87,7 +87,7 @@ class Combination:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A whole experiment."""
+    """The outcome of an experiment."""
 
     title: str
     combinations: list[Combination]
@@ -127,9 +127,12 @@ def outcome(experiment: Experiment, answers: Answers, provenance: dict[str, Any]
                 network,
                 scheme,
                 experiment.config.batch,
-                {s: np.array([[one["figures"][path][s] for path in paths] for one in measured]) for s in STATISTICS},
+                {
+                    s: np.array([[answer["figures"][path][s] for path in paths] for answer in measured])
+                    for s in STATISTICS
+                },
                 {s: np.array([theory[path][s] for path in paths]) for s in PREDICTED},
-                np.array([one["whole_cosine"] for one in measured]),
+                np.array([answer["whole_cosine"] for answer in measured]),
                 {path: row for row, path in enumerate(paths)},
             )
         )

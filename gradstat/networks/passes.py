@@ -16,7 +16,7 @@ from gradstat.networks.plain_operations import Activation
 from gradstat.networks.randomness import MASK, SIGNAL, UPSTREAM, WEIGHTS, Array, normals, uniforms
 from gradstat.networks.schemes import Scheme
 
-# Of every node in one network; NaN if a node lacks what is measured (weights, an activation, a second gradient).
+# Statistics of a node in one network; NaN if the node has no weights, no activation or no second gradient.
 STATISTICS: dict[str, str] = {
     "y_mean": "mean of y over samples and units",
     "y_std": "σ of y over samples and units",
@@ -130,7 +130,7 @@ class NetworkPass:
 
 
 def draw(network: Network, scalings: Mapping[str, Scaling], seed: int, number: int, batch: int) -> dict[str, Array]:
-    """The weights of network `number` as its scalings want them, and uniform numbers for its masks, by path."""
+    """The weights of network `number` with the σ of its scalings, and uniform numbers for its masks, by path."""
     drawn = {}
     for leaf in (node for node in network.rows() if isinstance(node, Leaf) and node.operation.draws):
         operation, scaling = leaf.operation, scalings[leaf.path]
@@ -156,7 +156,10 @@ def unit(raw: Array, normalized: str, taps: int = 1) -> Array:
 
 
 def rank(y: Array) -> float:
-    """(Σλ)²/Σλ² over the eigenvalues of yyᵀ: the batch where samples differ, 1 where all are alike or one is large."""
+    """(Σλ)²/Σλ² over the eigenvalues of yyᵀ.
+
+    The batch size if samples are orthogonal, 1 if all are parallel or one dominates.
+    """
     flat = y.reshape(len(y), -1)
     size = np.max(np.abs(flat))
     if not 0.0 < size < math.inf:

@@ -59,7 +59,7 @@ class Plain(ABC):
 
 @cache
 def _constants(layer: Layer, given: tuple[tuple[str, Any], ...]) -> Constants | None:
-    """Cached: every level asks for the same constants."""
+    """Exact constants of a layer. Cached: every level needs the same."""
     return exact_constants(Case(layer, dict(given)))
 
 
@@ -85,7 +85,10 @@ class Activation(Plain):
         return dy * memory, None
 
     def moments(self, mean: float, std: float, weight_std: float) -> Moments | None:
-        """E[f], σ[f] and √E[f′²] by quadrature, alone of all statistics: this is called for every level."""
+        """E[f], σ[f] and √E[f′²] by quadrature.
+
+        No other statistic is computed, since this is called for every level.
+        """
         if not 0.0 < std < math.inf:
             return None
         case, x = self.elementwise, Input(mean=mean, std=std)

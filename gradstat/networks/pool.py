@@ -19,8 +19,8 @@ from gradstat.networks.worker import KEPT_MEMORY, ONE_THREAD
 PACKAGES = Path(__file__).resolve().parents[2]
 Done = Callable[[Task, dict[str, Any]], None]  # called with each task and its answer, as they finish
 ENDED = (
-    "a worker process ended (exit code {}); finished networks are kept and the same command continues; "
-    "if memory was short, fewer jobs need less: -j 1"
+    "a worker process ended (exit code {}); finished networks are saved; repeat the command to resume; "
+    "if memory ran out, use fewer jobs: -j 1"
 )
 
 
@@ -48,7 +48,7 @@ class Pool:
                     stream.close()  # type: ignore[union-attr]
 
     def run(self, tasks: Sequence[Task], done: Done) -> None:
-        """Compute every task; the first failure is raised and ends the others."""
+        """Compute every task; the first failure is raised and stops the other workers."""
         for task in tasks:
             self.tasks.put(task)
         for process in self.processes:
@@ -86,7 +86,7 @@ class Pool:
                 process.stdin.flush()
                 line = process.stdout.readline()
                 if not line.endswith("\n"):
-                    raise OSError("the worker is gone")
+                    raise OSError("the worker ended")
                 self.answers.put((task, json.loads(line)))
         except (OSError, ValueError):
             self.answers.put((None, process.wait()))
@@ -95,7 +95,7 @@ class Pool:
 def _process() -> "subprocess.Popen[str]":
     """A worker that imports this copy of gradstat and nothing from the current folder, with one BLAS thread.
 
-    It gets a session of its own, so that a Ctrl-C reaches the parent alone, which then ends the worker.
+    It runs in a separate session, so that Ctrl-C reaches only the parent, which then ends the worker.
     """
     path = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(

@@ -9,7 +9,7 @@ from gradstat.runs.folder import run_id
 
 
 def provenance(experiment: Experiment, workers: int) -> dict[str, Any]:
-    """The document kept with the results."""
+    """The JSON document that is saved with the results."""
     return {
         **experiment.run_key,
         "configuration": experiment.config.model_dump(mode="json"),

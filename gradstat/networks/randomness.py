@@ -1,4 +1,4 @@
-"""The draws of a random network: (seed, network, site, stream) → numbers, by the same Philox as all other draws.
+"""The draws of a random network: (seed, network, site, stream) → numbers, from the Philox generator of all draws.
 
 Site k of network r has the Philox slot r·2¹⁶ + k. Batch b of a site gives 2048 normals: the first of each pair to
 entries 2048·b + lane, the second to 2048·b + 1024 + lane. The weights of a site are the same standard normals under

@@ -1,4 +1,4 @@
-"""The table of schemes: how weights are drawn, what y is shifted and divided by, what the gradient is scaled by.
+"""The table of schemes: the σ of weights, the shift and divisor of y, and the factor of the gradient.
 
 Every constant of a scheme is the exact value of the single layer for x, dy ~ N(0, I).
 """
@@ -15,7 +15,7 @@ class Fans:
     """The numbers of weights per output (`inputs`) and per input (`outputs`).
 
     `backward` is σ[dx] if the weights of each input have norm 1. A stride makes it smaller than 1, since each input
-    then meets only some of its weights (post III).
+    then uses only some of its weights (post III).
     """
 
     inputs: int
@@ -59,13 +59,13 @@ def over_fan_out(fans: Fans) -> float:
 SCHEMES: dict[str, Scheme] = {
     scheme.name: scheme
     for scheme in (
-        Scheme("none", "W ~ N(0, 1/fan_in), activations as they are", over_fan_in),
+        Scheme("none", "W ~ N(0, 1/fan_in), activations unchanged", over_fan_in),
         Scheme(
             "xavier",
-            "W ~ N(0, 2/(fan_in + fan_out)), activations as they are",
+            "W ~ N(0, 2/(fan_in + fan_out)), activations unchanged",
             lambda fans: math.sqrt(2.0 / (fans.inputs + fans.outputs)),
         ),
-        Scheme("he", "W ~ N(0, 2/fan_in), activations as they are", lambda fans: math.sqrt(2.0) * over_fan_in(fans)),
+        Scheme("he", "W ~ N(0, 2/fan_in), activations unchanged", lambda fans: math.sqrt(2.0) * over_fan_in(fans)),
         Scheme(
             "forward",
             "post I: unit rows over fan_in, (y − E[y])/σ[y]",

@@ -39,7 +39,7 @@ BLOCKS = tuple(Column(name) for name in ("configuration", *COLUMNS))
 
 @dataclass(frozen=True, repr=False)
 class Networks(Answer):
-    """What was measured of networks, an outcome for each configuration."""
+    """The measurements of networks, one outcome per configuration."""
 
     outcomes: Sequence[Outcome]
     formats = (*TABLES, *PICTURES)
@@ -49,20 +49,23 @@ class Networks(Answer):
         return report(self.outcomes)
 
     def pictures(self) -> dict[str, plots.Picture]:
-        """σ against depth, one picture for each configuration by its name."""
+        """Pictures of σ against depth, one per configuration, by its name."""
         check_matplotlib()
         return {outcome.title: picture(outcome) for outcome in self.outcomes}
 
 
 def report(outcomes: Sequence[Outcome]) -> Report:
-    """Every outcome in every format; as a picture, if there is one outcome."""
+    """Every outcome in every format; as a picture, if there is combination outcome."""
     rows = [[outcome.title, *row.values()] for outcome in outcomes for row in outcome.rows()]
     own: dict[str, Callable[[], str | bytes]] = {"parquet": partial(_parquet, outcomes)}
     if len(outcomes) == 1:
         drawn = cache(lambda: picture(outcomes[0]).report().own)
         own |= {name: partial(lambda name: drawn()[name](), name) for name in PICTURES}
     return Report(
-        [Table(SUMMARY, [cells(one) for one in outcome.combinations], outcome.title) for outcome in outcomes],
+        [
+            Table(SUMMARY, [cells(combination) for combination in outcome.combinations], outcome.title)
+            for outcome in outcomes
+        ],
         Table(BLOCKS, rows),
         notes=[note for outcome in outcomes for note in notes(outcome)] + LEGEND,
         facts={"configurations": finite([_facts(outcome) for outcome in outcomes])},
@@ -71,7 +74,7 @@ def report(outcomes: Sequence[Outcome]) -> Report:
 
 
 def picture(outcome: Outcome) -> plots.Picture:
-    """σ against depth."""
+    """A picture of σ against depth."""
     return plots.Picture(plots.styled_figure("gradstat.networks.picture", outcome))
 
 
@@ -119,13 +122,13 @@ LEGEND = [
 
 
 def notes(outcome: Outcome) -> list[str]:
-    """The sizes of an experiment, and the schemes that coincide in it."""
-    one = outcome.combinations[0]
-    shape = "×".join(map(str, one.network.features))
+    """The sizes of an experiment, and the schemes with equal numbers."""
+    first = outcome.combinations[0]
+    shape = "×".join(map(str, first.network.features))
     seed = outcome.provenance["configuration"]["seed"]
-    sizes = f"{one.networks} networks each, batch {one.batch}, x of {shape} features, seed {seed}"
+    sizes = f"{first.networks} networks each, batch {first.batch}, x of {shape} features, seed {seed}"
     twins = [pair for pair in _pairs(outcome.schemes()) if all(_same(outcome, name, *pair) for name in outcome.names())]
-    same = [f"{' and '.join(pair)} are the same here, since every layer is square" for pair in twins]
+    same = [f"{' and '.join(pair)} have equal numbers, since every layer is square" for pair in twins]
     return [f"{outcome.title}: {line}" for line in (sizes, *same)]
 
 
@@ -139,18 +142,18 @@ def _same(outcome: Outcome, name: str, one: str, other: str) -> bool:
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
-    """The provenance of an experiment, and what is measured of a whole network."""
+    """The provenance of an experiment, and the measurements of whole networks."""
     summary = [
         {
-            "network": one.network.name,
-            "scheme": one.scheme,
-            "forward": vars(one.growth(True)),
-            "backward": vars(one.growth(False)),
-            "worst_cosine": one.worst_cosine(),
-            "whole_cosine": one.whole[0],
-            "whole_cosine_se": one.whole[1],
+            "network": combination.network.name,
+            "scheme": combination.scheme,
+            "forward": vars(combination.growth(True)),
+            "backward": vars(combination.growth(False)),
+            "worst_cosine": combination.worst_cosine(),
+            "whole_cosine": combination.whole[0],
+            "whole_cosine_se": combination.whole[1],
         }
-        for one in outcome.combinations
+        for combination in outcome.combinations
     ]
     return {"configuration": outcome.title, "provenance": outcome.provenance, "summary": summary}
 

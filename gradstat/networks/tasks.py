@@ -1,4 +1,7 @@
-"""The tasks of an experiment. A task is one network or one prediction; its answer does not depend on where it runs."""
+"""The tasks of an experiment.
+
+A task is one network or one prediction; its answer does not depend on the process that runs it.
+"""
 
 import os
 from collections.abc import Iterator
@@ -13,14 +16,14 @@ from gradstat.networks.randomness import NETWORK_STREAM_VERSION
 from gradstat.networks.schemes import SCHEMES
 from gradstat.numerics.draws import STREAM_VERSION
 
-VERSION = 2  # of what a part holds and how it is computed
-PREDICTION = -1  # the number of the task that predicts
-Answer = dict[str, Any]  # of a task, as JSON holds it
+VERSION = 2  # of the content of a part and of its computation
+PREDICTION = -1  # the number of the prediction task
+Answer = dict[str, Any]  # the answer of a task, as JSON
 
 
 @dataclass(frozen=True)
 class Task:
-    """Network `number` of an architecture under a scheme; the prediction where the number is −1."""
+    """Network `number` of an architecture under a scheme; the prediction if the number is −1."""
 
     architecture: int  # index among the networks of the configuration
     network: str
@@ -29,7 +32,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The name of the part that keeps its answer."""
+        """The name of the file that saves its answer."""
         what = "prediction" if self.number == PREDICTION else f"{self.number:05d}"
         return f"{self.architecture:03d}-{self.scheme}-{what}"
 
@@ -65,7 +68,7 @@ class Experiment:
 
     @property
     def run_key(self) -> dict[str, Any]:
-        """What the numbers of a task depend on. How many networks and schemes there are is not part of it."""
+        """The values that determine the numbers of a task: without the number of networks and the list of schemes."""
         config = self.config.model_dump(mode="json", exclude={"networks", "schemes"})
         streams = [STREAM_VERSION, NETWORK_STREAM_VERSION]
         return {"version": VERSION, "streams": streams, "configuration": config}
@@ -87,7 +90,7 @@ def check_memory(network: Network, batch: int) -> None:
     if need > have:
         raise UsageError(
             f"its weights and signals need {need / 2**30:.3g} GiB at least; this machine has {have / 2**30:.3g} GiB",
-            "fewer features, fewer levels or a smaller batch need less",
+            "use fewer features, fewer levels or a smaller batch",
         )
 
 
@@ -121,4 +124,4 @@ def check_answer(experiment: Experiment, task: Task, answer: Any) -> None:
         or not all(type(value) is float for row in figures.values() for value in row.values())
         or not (predicts or type(answer["whole_cosine"]) is float)
     ):
-        raise ValueError("does not hold the figures of this task")
+        raise ValueError("does not contain the figures of this task")

@@ -1,7 +1,7 @@
-"""A worker process: `python -m gradstat.networks.worker` reads a configuration, then tasks, and answers each in a line.
+"""A worker process: `python -m gradstat.networks.worker` reads a configuration and tasks, and writes one line per task.
 
-It is a process and not a thread because BLAS must be told to use one thread before it is loaded: the last digits of a
-matrix product depend on the number of threads.
+It is a process, not a thread, because the number of BLAS threads must be set to 1 before BLAS is loaded: the last
+digits of a matrix product depend on the number of threads.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 
-# By default glibc returns freed arrays of megabytes to the system and asks for them again: half of the time.
+# By default glibc returns freed arrays of megabytes to the system and allocates them again, half of the time.
 KEPT_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**33),
@@ -24,9 +24,9 @@ KEPT_MEMORY = {
 
 
 def main() -> None:
-    """Answer tasks until standard input ends, which is when the parent process ends, however it ends."""
+    """Answer tasks until standard input ends, which happens when the parent process exits or is killed."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints must not get between the answers
+    os.dup2(2, 1)  # texts that libraries print must not mix with the answers
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
     try:
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _read(lines: "queue.SimpleQueue[str]") -> None:
-    """Queue the lines of standard input; at its end, leave at once, in the middle of a task."""
+    """Queue the lines of standard input; at its end, exit immediately, even during a task."""
     for line in sys.stdin:
         lines.put(line)
     os._exit(0)
@@ -54,7 +54,7 @@ def _serve(lines: "queue.SimpleQueue[str]", answers: Any) -> None:
         except GradstatError as error:
             answer = {"refused": str(error)}
         except MemoryError:
-            answer = {"failed": "out of memory; fewer jobs need less: -j 1", "trace": ""}
+            answer = {"failed": "out of memory; use fewer jobs: -j 1", "trace": ""}
         except Exception as error:
             answer = {"failed": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
         answers.write(json.dumps(answer) + "\n")

@@ -1,1 +1,1 @@
-"""One module per kind of picture; only these import matplotlib."""
+"""The pictures: one module per kind. Only these modules import matplotlib."""

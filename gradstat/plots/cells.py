@@ -1,4 +1,4 @@
-"""The repeated cell of strided windows as a heat map: one square per position, with its number and its windows."""
+"""The repeated cell of strided windows as a heat map: one square per position, with its value and number of windows."""
 
 import json
 import math
@@ -25,7 +25,7 @@ MOST_PANELS = 12
 
 @dataclass(frozen=True)
 class Square:
-    """One position: its number, and the windows that cover it."""
+    """One position: its value, and the number of windows that cover it."""
 
     number: Uncertain
     windows: float | None
@@ -41,28 +41,28 @@ class Cells:
 
 
 def draw(request: Request) -> Any:
-    """A heat map per layer and direction, all of the same colours."""
-    found = from_file(request) if request.file is not None else from_cases(request)
-    if not found:
+    """One heat map per layer and direction, with a common colour scale."""
+    all_cells = from_file(request) if request.file is not None else from_cases(request)
+    if not all_cells:
         where = str(request.file) if request.file is not None else ", ".join(case.label for case in request.cases)
         raise UsageError(
             f"{where}: no row of a single cell; a cell needs a stride above 1 in one or two dimensions, "
-            "as max_pool2d kernel_size=3 stride=2"
+            "e.g. max_pool2d kernel_size=3 stride=2"
         )
-    found = found[:MOST_PANELS]
+    all_cells = all_cells[:MOST_PANELS]
     letter = LETTERS[request.statistic]
-    columns = min(COLUMNS, len(found))
-    lines = -(-len(found) // columns)
+    columns = min(COLUMNS, len(all_cells))
+    lines = -(-len(all_cells) // columns)
     picture = figure(3.4 * columns + 1.3, 3.5 * lines + 0.3)
     panels = picture.subplots(lines, columns, squeeze=False).ravel()
-    values = [square.number.value for cells in found for square in cells.squares.values()]
+    values = [square.number.value for cells in all_cells for square in cells.squares.values()]
     low, high = min(values), max(values)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-    images = [_panel(panel, cells, letter, (low, high)) for panel, cells in zip(panels, found, strict=False)]
-    for panel in panels[len(found) :]:
+    images = [_panel(panel, cells, letter, (low, high)) for panel, cells in zip(panels, all_cells, strict=False)]
+    for panel in panels[len(all_cells) :]:
         panel.set_visible(False)
-    kinds = sorted({cells.letter for cells in found}, reverse=True)
+    kinds = sorted({cells.letter for cells in all_cells}, reverse=True)
     bar = picture.colorbar(images[0], ax=list(panels), shrink=0.8, aspect=28)
     bar.set_label(", ".join(f"{letter}[{kind}]" for kind in kinds))
     bar.outline.set_visible(False)
@@ -70,7 +70,7 @@ def draw(request: Request) -> Any:
 
 
 def from_file(request: Request) -> list[Cells]:
-    """The per-cell rows of a result file: exact values where the file has them, estimates elsewhere."""
+    """The per-cell rows of a result file: exact values if the file has them, otherwise estimates."""
     assert request.file is not None
     name = request.statistic
     groups: dict[Any, list[dict[str, Any]]] = {}
@@ -78,36 +78,36 @@ def from_file(request: Request) -> list[Cells]:
         if row["cell"] != ALL:
             key = tuple(row[k] for k in ("layer", "params", "input", "upstream", "direction"))
             groups.setdefault(key, []).append(row)
-    found = []
+    all_cells = []
     for rows in groups.values():
         squares = {}
         for row in rows:
             exact = row[f"exact_{name}"]
             value, error = (row[name], row[f"{name}_se"]) if exact is None else (exact, 0.0)
             squares[_place(row["cell"])] = Square(Uncertain(value, error), row["windows"])
-        found.append(Cells(_brief(label(rows[0])), _letter(rows[0]["direction"]), squares))
-    return [cells for cells in found if _drawable(cells)]
+        all_cells.append(Cells(_brief(label(rows[0])), _letter(rows[0]["direction"]), squares))
+    return [cells for cells in all_cells if _drawable(cells)]
 
 
 def from_cases(request: Request) -> list[Cells]:
-    """Exact values where a layer's referee knows every cell, a run elsewhere."""
-    open_ = [case for case in request.cases if any(case.exact(row) is None for row in single(case.shape.rows))]
+    """Exact values if squares_by_place for every cell of a layer, otherwise the estimates of a run."""
+    inexact = [case for case in request.cases if any(case.exact(row) is None for row in single(case.shape.rows))]
     sampled: dict[tuple[int, Row], Square] = {}
-    if open_:
+    if inexact:
         from gradstat.estimation.run import run
 
-        for line in run(open_, request.samples, request.seed, request.jobs):
+        for line in run(inexact, request.samples, request.seed, request.jobs):
             estimate = line.estimates
             value, error = getattr(estimate, request.statistic), getattr(estimate, f"{request.statistic}_se")
             sampled[id(line.case), line.row] = Square(Uncertain(value, error), line.row.windows)
-    found = []
+    all_cells = []
     for case in request.cases:
         for direction in dict.fromkeys(row.direction for row in single(case.shape.rows)):
             rows = [row for row in single(case.shape.rows) if row.direction == direction]
             squares = {_place(row.cell): _exact(case, row, request.statistic) for row in rows}
-            known = {_place(row.cell): squares[_place(row.cell)] or sampled[id(case), row] for row in rows}
-            found.append(Cells(_brief(case.label), _letter(direction), known))
-    return [cells for cells in found if _drawable(cells)]
+            squares_by_place = {_place(row.cell): squares[_place(row.cell)] or sampled[id(case), row] for row in rows}
+            all_cells.append(Cells(_brief(case.label), _letter(direction), squares_by_place))
+    return [cells for cells in all_cells if _drawable(cells)]
 
 
 def single(rows: Iterable[Row]) -> list[Row]:
@@ -155,34 +155,34 @@ def _panel(panel: Any, cells: Cells, letter: str, ends: tuple[float, float]) -> 
 
 
 def _text(square: Square, width: int) -> str:
-    """Value, error and windows below each other; where squares are small, the value alone."""
+    """Value, error and number of windows on separate lines; in small squares only the value."""
     value, error = square.number.parts
     if error:
-        words = [value, f"± {error}"]
+        lines = [value, f"± {error}"]
     else:
         size = abs(square.number.value)
-        words = [f"{square.number.value:.{'4f' if 1e-3 <= size < 1e3 or not size else '3e'}}"]
+        lines = [f"{square.number.value:.{'4f' if 1e-3 <= size < 1e3 or not size else '3e'}}"]
     if width > 4:
-        return words[0]
+        return lines[0]
     if square.windows is not None:
-        words.append(f"{square.windows:g} window{'' if square.windows == 1 else 's'}")
-    return "\n".join(words)
+        lines.append(f"{square.windows:g} window{'' if square.windows == 1 else 's'}")
+    return "\n".join(lines)
 
 
 def _ink(image: Any, value: float) -> str:
-    """Black on light squares, white on dark ones."""
+    """Text colour: black on light squares, white on dark ones."""
     red, green, blue, _ = image.cmap(image.norm(value))
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 
 
 def _drawable(cells: Cells) -> bool:
-    """Several positions in one or two dimensions."""
+    """True if there are several positions, in one or two dimensions."""
     dims = {len(place) for place in cells.squares}
     return len(cells.squares) > 1 and dims in ({1}, {2})
 
 
 def _place(cell: str) -> tuple[int, ...]:
-    """`(1, 0)` → 1, 0; `(1)` → 1."""
+    """The position of a cell: `(1, 0)` → 1, 0; `(1)` → 1."""
     return tuple(json.loads(f"[{cell.strip('()').rstrip(',')}]"))
 
 
@@ -191,6 +191,6 @@ def _letter(direction: str) -> str:
 
 
 def _brief(text: str, width: int = 38) -> str:
-    """The title of a panel in lines that it has room for."""
+    """The title of a panel, in lines of its width."""
     lines = textwrap.wrap(text.replace(" ~ ", "\u00a0~\u00a0"), width)
     return "\n".join(lines if len(lines) <= 4 else [*lines[:3], f"{lines[3][: width - 1]}…"])

@@ -15,7 +15,7 @@ from gradstat.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
 
 SEEDS = 8
 FEWEST = 2**8
-LOWEST = 0.02  # of the last standard error: where the axis ends
+LOWEST = 0.02  # lower end of the axis, relative to the last standard error
 LETTERS = {"std": "σ", "mean": "E"}
 MARKS = (("D", 5.0, VERMILLION), ("s", 4.5, GREEN), ("^", 5.0, ORANGE))
 SLOPES = {True: (0.5, (5, 2), "slope −½"), False: (1.0, (1, 2), "slope −1")}  # of errors, for nested and other draws
@@ -32,25 +32,27 @@ class Point:
 
 
 def draw(request: Request) -> Any:
-    """A panel per layer and direction; dots are runs of the first estimator, other marks standard errors of each."""
+    """One panel per layer and direction; dots are runs of the first estimator, other marks standard errors of each."""
     if request.samples < 4 * FEWEST:
-        raise UsageError(f"the slope needs runs of several lengths; allowed: -n from {4 * FEWEST}")
+        raise UsageError(
+            f"-n {request.samples} is not allowed; expected at least {4 * FEWEST}: a slope needs runs of several lengths"
+        )
     panels = _measure(request)
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)
-    found = figure(4.9 * columns + 0.4, 3.5 * lines + 0.6)
-    axes = found.subplots(lines, columns, squeeze=False).ravel()
+    picture = figure(4.9 * columns + 0.4, 3.5 * lines + 0.6)
+    axes = picture.subplots(lines, columns, squeeze=False).ravel()
     for panel, (title, points) in zip(axes, panels.items(), strict=False):
         _panel(panel, title, points)
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
-    found.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
-    return found
+    picture.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
+    return picture
 
 
 def _measure(request: Request) -> dict[str, list[Point]]:
-    """The runs of each panel: eight seeds of every estimator at every power of two up to the draws asked for."""
+    """The runs of each panel: eight seeds of every estimator at every power of two up to the requested draws."""
     blind = [replace(case, layer=replace(case.layer, referee=no_referee)) for case in request.cases]
     exact = {
         (id(twin), row.direction): (title, value)
@@ -58,7 +60,7 @@ def _measure(request: Request) -> dict[str, list[Point]]:
         for row in case.shape.rows
         for title, value in [_exact(case, row, request.statistic)]
         if row.cell == ALL and value is not None
-    }  # once: a run would integrate anew each time
+    }  # computed once: each run would integrate again
     panels: dict[str, list[Point]] = {}
     n = FEWEST
     while n <= request.samples and exact:
@@ -73,21 +75,21 @@ def _measure(request: Request) -> dict[str, list[Point]]:
     panels = {title: points for title, points in panels.items() if any(point.se > 0.0 for point in points)}
     if not panels:
         names = ", ".join(case.label for case in request.cases)
-        raise UsageError(f"{names}: no exact value is known that sampling could miss")
+        raise UsageError(f"{names}: no statistic has both an exact value and a sampling error")
     return panels
 
 
 def _exact(case: Case, row: Row, statistic: str) -> tuple[str, float | None]:
-    """The title of a panel, and the number that its runs estimate; None where it is not known."""
+    """The title of a panel, and the exact value that its runs estimate; None if unknown."""
     title = f"{case.label}: {LETTERS[statistic]}[{'y' if row.direction == FORWARD else 'dx'}]"
     exact = case.exact(row) if row.cell == ALL else None
     return title, None if exact is None else exact.mean if statistic == "mean" else math.sqrt(exact.var)
 
 
 def _standard_errors(points: list[Point], estimator: Estimator, draws: list[int]) -> list[float]:
-    """Their root mean square over the seeds, at each number of draws."""
+    """The root mean square of the standard errors over the seeds, at each number of draws."""
     squares = [[point.se**2 for point in points if (point.estimator, point.n) == (estimator, n)] for n in draws]
-    return [math.sqrt(sum(own) / len(own)) for own in squares]
+    return [math.sqrt(sum(seeds) / len(seeds)) for seeds in squares]
 
 
 def _panel(panel: Any, title: str, points: list[Point]) -> None:
@@ -95,19 +97,19 @@ def _panel(panel: Any, title: str, points: list[Point]) -> None:
     first, *_ = ESTIMATORS.values()
     errors = {name: _standard_errors(points, estimator, draws) for name, estimator in ESTIMATORS.items()}
     for estimator in ESTIMATORS.values():
-        power, dashes, words = SLOPES[estimator.nested]
+        power, dashes, text = SLOPES[estimator.nested]
         slope = [errors[estimator.name][-1] * (draws[-1] / n) ** power for n in draws]
-        panel.plot(draws, slope, color=GREY, linestyle=(0, dashes), linewidth=1.4, label=words)
+        panel.plot(draws, slope, color=GREY, linestyle=(0, dashes), linewidth=1.4, label=text)
     for (name, heights), (marker, size, color) in zip(errors.items(), cycle(MARKS), strict=False):
         panel.plot(draws, heights, marker, color=color, markersize=size, label=f"standard error of {name}", zorder=4)
     points = [point for point in points if point.estimator is first]
     floor = min(LOWEST * errors[first.name][-1], *(heights[-1] / 2.0 for heights in errors.values()))
-    for marker, low, words in (("o", False, f"|estimate − exact| of {SEEDS} seeds"), ("v", True, "… below the axis")):
+    for marker, low, text in (("o", False, f"|estimate − exact| of {SEEDS} seeds"), ("v", True, "… below the axis")):
         dots = [point for point in points if (point.error < floor) == low]
         heights = [max(point.error, 1.2 * floor) for point in dots]
         size = 5.0 if low else 3.5
         look = {"color": BLUE, "alpha": 0.55, "markersize": size, "markeredgewidth": 0, "linestyle": ""}
-        panel.plot([point.n for point in dots], heights, marker, label=words, **look)
+        panel.plot([point.n for point in dots], heights, marker, label=text, **look)
     panel.set_xscale("log", base=2)
     panel.set_yscale("log")
     panel.set_ylim(floor, None)

@@ -1,4 +1,7 @@
-"""z-scores, a line each: of a result's estimates against exact values, or of printed numbers in a verification."""
+"""A forest plot of z-scores.
+
+Of a result's estimates against exact values, or of published numbers in a verification.
+"""
 
 import math
 from collections.abc import Sequence
@@ -15,9 +18,9 @@ from gradstat.results.overview import STATISTICS, label
 from gradstat.results.result import Result
 from gradstat.results.store import content_of, parse
 
-MOST = 70  # lines in one picture; of more, those with the largest |z|
-LONGEST = 62  # letters of a label
-LINEAR = 8.0  # beyond ± this many standard errors the axis is logarithmic, where it must reach further
+MOST = 70  # lines in one picture; if there are more, those with the largest |z| are shown
+LONGEST = 62  # characters of a label
+LINEAR = 8.0  # standard errors; beyond ±LINEAR a long axis is logarithmic
 MARKS = {
     "y": ("o", BLUE),
     "dx": ("D", GREEN),
@@ -30,7 +33,7 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Score:
-    """One line: its label, its z, and the key of its mark."""
+    """One line: its label, its z, and the key of its mark in MARKS."""
 
     label: str
     z: float
@@ -39,40 +42,42 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """All lines of a file, and what their z and the bound mean."""
+    """All lines of a file, and the descriptions of z and of the bound."""
 
     scores: list[Score]
     bound: float
-    bound_words: str
+    bound_text: str
     axis: str
     what: str
 
 
 def draw(request: Request) -> Any:
-    """Dots on horizontal lines, the bound dashed, beyond which no true value should be."""
+    """Dots on horizontal lines. Chance alone does not put a dot beyond the dashed bound."""
     assert request.file is not None
-    found = scores_of(request.file)
-    if not found.scores:
-        raise UsageError(f"{request.file}: holds no z-score: no row has a referee, or no source names its draws")
-    shown = most_telling(found.scores)
+    scores = scores_of(request.file)
+    if not scores.scores:
+        raise UsageError(
+            f"{request.file}: has no z-scores: no row has an exact value, or no source gives its number of draws"
+        )
+    shown = largest_scores(scores.scores)
     height = 0.205 * len(shown) + 1.5
     picture = figure(9.0, height)
     panel = picture.subplots()
     _marks(panel, shown)
     for side in (-1.0, 1.0):
-        words = f"{found.bound_words}: ±{found.bound:.1f}" if side > 0.0 else None
-        panel.axvline(side * found.bound, color=VERMILLION, linestyle=(0, (5, 2)), linewidth=1.3, label=words)
+        text = f"{scores.bound_text}: ±{scores.bound:.1f}" if side > 0.0 else None
+        panel.axvline(side * scores.bound, color=VERMILLION, linestyle=(0, (5, 2)), linewidth=1.3, label=text)
     panel.axvline(0.0, color=BLACK, linewidth=0.9)
-    reach = 1.12 * max(found.bound, *(abs(score.z) for score in shown if math.isfinite(score.z)), 1.0)
+    reach = 1.12 * max(scores.bound, *(abs(score.z) for score in shown if math.isfinite(score.z)), 1.0)
     if reach > 3.0 * LINEAR:
         _far(panel, reach)
     panel.set_xlim(-reach, reach)
     panel.set_yticks(range(len(shown)), [_cut(score.label) for score in shown], fontsize=8)
     panel.set_ylim(len(shown) - 0.4, -0.6)
-    panel.set_xlabel(found.axis)
+    panel.set_xlabel(scores.axis)
     panel.tick_params(axis="y", length=0)
-    most = f": the {len(shown)} largest" if len(shown) < len(found.scores) else ""
-    panel.set_title(f"{len(found.scores)} z-scores of {found.what}{most}")
+    most = f": the {len(shown)} largest" if len(shown) < len(scores.scores) else ""
+    panel.set_title(f"{len(scores.scores)} z-scores of {scores.what}{most}")
     picture.legend(loc="outside lower center", ncols=5, fontsize=9)
     return picture
 
@@ -85,7 +90,7 @@ def scores_of(path: Path) -> Scores:
 
 
 def of_result(result: Result) -> Scores:
-    """(estimate − exact)/standard error of every statistic; the bound holds for all of them at once."""
+    """(estimate − exact)/standard error of every statistic; the bound holds for all of them simultaneously."""
     scores = [
         Score(f"{label(row)} {letter}[{value}]{_cell(row['cell'])}", row[f"z_{name}"], value)
         for row in result.rows()
@@ -98,14 +103,14 @@ def of_result(result: Result) -> Scores:
 
 
 def of_verification(rows: Sequence[dict[str, Any]]) -> Scores:
-    """(printed − our value)/(standard error that the source's own number of draws gives)."""
+    """(printed − our value)/(standard error for the source's number of draws)."""
     scores = [Score(str(row["id"]), row["source_z"], str(row["verdict"])) for row in rows if _known(row["source_z"])]
     axis = "z = (printed − value) / standard error of the source's own simulation"
     return Scores(scores, SOURCE_BOUND, "what sampling noise explains", axis, "printed numbers")
 
 
-def most_telling(scores: Sequence[Score]) -> list[Score]:
-    """At most MOST of them, those with the largest |z|, in the order of the file."""
+def largest_scores(scores: Sequence[Score]) -> list[Score]:
+    """The MOST scores with the largest |z|, in the order of the file."""
     order = sorted(range(len(scores)), key=lambda i: -abs(scores[i].z))[:MOST]
     return [scores[i] for i in sorted(order)]
 
@@ -121,7 +126,7 @@ def _marks(panel: Any, shown: Sequence[Score]) -> None:
 
 
 def _far(panel: Any, reach: float) -> None:
-    """Linear near 0, logarithmic beyond ±8, with ticks that do not run into each other."""
+    """Make the axis linear near 0 and logarithmic beyond ±LINEAR, with ticks that do not overlap."""
     panel.set_xscale("symlog", linthresh=LINEAR, linscale=1.6)
     decades = [10.0**k for k in range(2, math.floor(math.log10(reach)) + 1)]
     ends = [4.0, LINEAR, *(decades if len(decades) < 5 else decades[:: -(-len(decades) // 4)])]
@@ -156,5 +161,5 @@ def _cell(cell: str) -> str:
 
 
 def _cut(label: str) -> str:
-    """A label of bearable length, its end kept: the quantity stands there."""
+    """A label cut to LONGEST characters. The end is kept, since it names the quantity."""
     return label if len(label) <= LONGEST else f"{label[: LONGEST - 16]}…{label[-15:]}"

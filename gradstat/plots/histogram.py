@@ -1,4 +1,4 @@
-"""Distributions of y and dx as histograms, and the normal of equal mean and σ."""
+"""Histograms of y and dx, with the normal distribution of equal mean and σ."""
 
 import math
 from typing import Any
@@ -14,30 +14,30 @@ from gradstat.text.uncertain import Uncertain
 
 BINS = 120
 REACH = 4.5  # standard deviations
-ATOM = 0.005  # share of the draws that makes a value an atom, drawn as a stem and not as a bar
+ATOM = 0.005  # a value with at least this fraction of the draws is an atom, drawn as a stem
 MOST_ATOMS = 4
-MOST_VALUES = 2**23  # of one panel: 64 MB
+MOST_VALUES = 2**23  # values per panel: 64 MB
 PANELS = ((FORWARD, "y", BLUE), (BACKWARD, "dx", GREEN))
 
 
 def draw(request: Request) -> Any:
     """Two panels per layer: y and dx."""
-    found = figure(9.0, 0.5 + 2.9 * len(request.cases))
-    axes = found.subplots(len(request.cases), 2, squeeze=False)
+    picture = figure(9.0, 0.5 + 2.9 * len(request.cases))
+    axes = picture.subplots(len(request.cases), 2, squeeze=False)
     for line, case in zip(axes, request.cases, strict=True):
         for panel, (direction, letter, color) in zip(line, PANELS, strict=True):
             _panel(panel, case, direction, letter, color, request)
     handles, labels = axes[0][0].get_legend_handles_labels()
-    found.legend(handles[:1], labels[:1], loc="outside lower center")
-    return found
+    picture.legend(handles[:1], labels[:1], loc="outside lower center")
+    return picture
 
 
 def _panel(panel: Any, case: Case, direction: str, letter: str, color: str, request: Request) -> None:
     row = next(row for row in case.shape.rows if row.direction == direction and row.cell == ALL)
     draws = min(request.samples, max(MOST_VALUES // max(case.shape.n_in, case.shape.n_out), 1))
     table = values(case, row, draws, request.seed)
-    words = summary(table)
-    sample = table.ravel() + 0.0  # −0 is 0
+    moments = summary(table)
+    sample = table.ravel() + 0.0  # turns −0 into 0
     mean, std = float(sample.mean()), float(sample.std())
     atoms = atoms_of(sample)
     low, high = window(sample, mean, std)
@@ -54,20 +54,20 @@ def _panel(panel: Any, case: Case, direction: str, letter: str, color: str, requ
         panel.set_ylim(0.0, 1.3 * max(float(normal.max()), float(density.max())))
     _stems(panel, atoms, (low, high))
     panel.set_title(f"{case.label}: {letter}")
-    panel.set_xlabel(f"{letter}      {words}")
+    panel.set_xlabel(f"{letter}      {moments}")
     panel.set_ylabel("probability density")
 
 
 def atoms_of(sample: Any) -> list[tuple[float, float]]:
-    """The values that many draws share, each with its share: the zeros of relu, the ends of hardtanh."""
-    found, counts = np.unique(sample, return_counts=True)
+    """The values that many draws have, each with its fraction of the draws: the zeros of relu, the ends of hardtanh."""
+    distinct, counts = np.unique(sample, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:MOST_ATOMS]
-    shares = [(float(found[i]), float(counts[i]) / sample.size) for i in order]
-    return [(value, share) for value, share in shares if share >= ATOM]
+    fractions = [(float(distinct[i]), float(counts[i]) / sample.size) for i in order]
+    return [(value, fraction) for value, fraction in fractions if fraction >= ATOM]
 
 
 def window(sample: Any, mean: float, std: float) -> tuple[float, float]:
-    """What the panel shows: up to 4.5 σ from the mean, but no wider than the sample and the normal's bulk."""
+    """The limits of the panel: 4.5 σ from the mean, but no wider than the sample and the bulk of the normal."""
     if std == 0.0:
         return mean - 1.0, mean + 1.0
     low = max(float(sample.min()), mean - REACH * std)
@@ -76,7 +76,7 @@ def window(sample: Any, mean: float, std: float) -> tuple[float, float]:
 
 
 def edges_of(sample: Any, low: float, high: float) -> Any:
-    """Borders of the bars, one of them where the values begin or end, if that can be seen, and else at 0."""
+    """The edges of the bars. One edge is at the smallest or largest value if it is visible, otherwise at 0."""
     least, most = float(sample.min()), float(sample.max())
     if low < least < most < high:
         return np.linspace(least, most, max(20, round(BINS * (most - least) / (high - low))) + 1)
@@ -97,15 +97,15 @@ def summary(table: Any) -> str:
 
 
 def _stems(panel: Any, atoms: list[tuple[float, float]], ends: tuple[float, float]) -> None:
-    """An atom has no density: a line with a head, and its share of all draws."""
+    """Draw each atom, which has no density, as an arrow with its fraction of the draws."""
     top = panel.get_ylim()[1]
-    for number, (value, share) in enumerate(sorted(atoms)):
+    for number, (value, fraction) in enumerate(sorted(atoms)):
         left = value - ends[0] < 0.75 * (ends[1] - ends[0])
         height = top * (0.95 - 0.11 * number)
         panel.plot([value, value], [0.0, height], color=VERMILLION, linewidth=1.8, solid_capstyle="butt")
         panel.plot([value], [height], color=VERMILLION, marker="^", markersize=5, clip_on=False)
         panel.annotate(
-            f"{100.0 * share:.1f} % are {value:.4g}".replace("-", "−"),
+            f"{100.0 * fraction:.1f} % are {value:.4g}".replace("-", "−"),
             (value, height),
             xytext=(7 if left else -7, 0),
             textcoords="offset points",

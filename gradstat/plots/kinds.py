@@ -1,6 +1,6 @@
-"""Pictures, a table of records: what each kind shows, what it is made from, and which options it knows.
+"""The registry of pictures: the content of each kind, its sources and its options. Each kind is one module of `plots`.
 
-Importing this needs no matplotlib: the command line asks it for names. Each kind is one module of `plots`.
+Does not import matplotlib, so the command line can list the names.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from gradstat.text.tables import Report
 
 MOST_LAYERS = 12
 LAYERS, FILE = "layers", "a result file"
-# Nothing that changes from one run to the next: the same question gives the same bytes.
+# No dates: equal requests give equal bytes.
 METADATA: dict[str, dict[str, Any]] = {
     "png": {},
     "svg": {"Date": None},
@@ -30,7 +30,7 @@ METADATA: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a picture: layers or a file, and how to sample where sampling is needed."""
+    """The request for a picture: layers or a file, and the parameters of sampling."""
 
     cases: tuple[Case, ...] = ()
     file: Path | None = None
@@ -44,19 +44,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Plot:
-    """One kind of picture: its words, the module that draws it, what it takes, and its defaults."""
+    """One kind of picture: its description, the module that draws it, its sources, and its defaults."""
 
     description: str
     module: str
     takes: tuple[str, ...]
-    samples: int = 0  # draws where -n is left out; 0: it samples nothing
+    samples: int = 0  # default draws; 0: this kind does not sample
     statistics: tuple[str, ...] = ()
     options: tuple[str, ...] = field(default=())
 
 
 PLOTS: dict[str, Plot] = {
     "histogram": Plot(
-        "the distributions of y and dx, beside the normal of equal mean and σ", "histogram", (LAYERS,), 2**20
+        "the distributions of y and dx, with the normal of equal mean and σ", "histogram", (LAYERS,), 2**20
     ),
     "variance-map": Plot(
         "σ[y] against σ[x] from exact values, with its fixed points",
@@ -84,7 +84,7 @@ PLOTS: dict[str, Plot] = {
 
 
 def find(kind: str) -> Plot:
-    """The plot of this name; UsageError with the closest one otherwise."""
+    """The plot with this name; UsageError with the closest name if there is none."""
     if kind not in PLOTS:
         raise UsageError(unknown("kind of picture", kind, PLOTS))
     return PLOTS[kind]
@@ -96,15 +96,15 @@ def draw(kind: str, request: Request) -> Any:
 
 
 def styled_figure(name: str, request: Any) -> Any:
-    """What the `draw` of a module makes of its request, in gradstat's style and laid out."""
+    """The figure that `draw` of a module returns for a request, in gradstat's style and laid out."""
     from gradstat.plots.style import styled
 
     module = importlib.import_module(name)
     with styled():
         figure = module.draw(request)
-        for _ in range(2):  # the second time the legend's size is known
+        for _ in range(2):  # the second layout knows the size of the legend
             figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once: no file depends on which was written before it
+        figure.set_layout_engine("none")  # freeze the layout, so that writing one file does not change the next
     return figure
 
 
@@ -115,11 +115,11 @@ class Picture:
         self.figure = figure
 
     def report(self) -> Report:
-        """The figure in every format of pictures."""
+        """The figure in every picture format."""
         return Report([], own={name: partial(_written, self.figure, name) for name in METADATA})
 
     def save(self, path: str | Path) -> None:
-        """Write a .svg, .pdf or .png file, whole or not at all."""
+        """Write a .svg, .pdf or .png file atomically."""
         save(self.report(), Path(path), PICTURES)
 
     def _repr_svg_(self) -> str:
@@ -136,7 +136,7 @@ def request_of(
     gain: float | None,
     span: tuple[float, float] | None,
 ) -> Request:
-    """The request for a picture, from a result file or from cases; UsageError for what this kind cannot show."""
+    """The request for a picture, from a result file or from cases; UsageError if this kind does not take them."""
     plot = find(kind)
     options = {"statistic": statistic, "gain": gain, "range": span}
     known = {"statistic": plot.statistics, "gain": "gain" in plot.options, "range": "range" in plot.options}
@@ -168,7 +168,7 @@ def request_of(
 
 
 def _check_sources(kind: str, takes: Sequence[str], files: Sequence[Path], cases: Sequence[Case]) -> None:
-    """UsageError for a source that this kind cannot draw, for none, and for two at once."""
+    """Raise UsageError unless there is one kind of source, and this plot takes it."""
     example = {LAYERS: f"gradstat plot {kind} gelu", FILE: f"gradstat plot {kind} results/series.parquet"}
     advice = f"for example {example[takes[0]]} -o picture.png"
     if files and cases:
@@ -180,7 +180,7 @@ def _check_sources(kind: str, takes: Sequence[str], files: Sequence[Path], cases
     if (FILE if files else LAYERS) not in takes:
         raise UsageError(f"{kind} is drawn from {takes[0]}, not from {files[0] if files else cases[0].label}; {advice}")
     if len(cases) > MOST_LAYERS:
-        raise UsageError(f"{len(cases)} layers do not fit into one picture; allowed: up to {MOST_LAYERS}")
+        raise UsageError(f"{len(cases)} layers do not fit into one picture; at most {MOST_LAYERS} do")
 
 
 def _written(figure: Any, name: str) -> str | bytes:
@@ -193,6 +193,6 @@ def _written(figure: Any, name: str) -> str | bytes:
 
 
 def _slim(svg: str) -> str:
-    """Hundredths of a point, and a path in one line: the same picture, half the lines, for those who commit it."""
-    rounded = re.sub(r"\b([1-9]\d*\.\d\d)\d+", r"\1", svg)  # cut off; below 1 stand the scales of letters
+    """The same picture with coordinates in hundredths of a point and one line per path, for smaller commits."""
+    rounded = re.sub(r"\b([1-9]\d*\.\d\d)\d+", r"\1", svg)  # truncated, except below 1: these are the scales of letters
     return re.sub(r"\s*\n(?=[LCQz])", "", rounded)

@@ -1,4 +1,4 @@
-"""How all pictures look: Okabe and Ito's colours, one font, axes without clutter, and bytes that do not change."""
+"""The style of all pictures: Okabe and Ito's colours, one font, plain axes, and reproducible bytes."""
 
 import logging
 from collections.abc import Iterator
@@ -9,20 +9,20 @@ import matplotlib
 import matplotlib.style
 from matplotlib.figure import Figure
 
-# Okabe and Ito 2008: told apart with every common colour blindness. Yellow is left out: too pale for a line.
+# Okabe and Ito 2008: distinguishable with every common colour blindness. Yellow is too pale for lines.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#6E6E6E"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.2)), (0, (6, 2, 1.2, 2)))
-SEQUENTIAL = "cividis"  # made for colour-blind eyes; its lightness is even
+SEQUENTIAL = "cividis"  # readable for colour-blind people; its lightness is uniform
 
-# White behind letters that stand on a line.
+# White background of texts that cross a line.
 PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
 
 STYLE: dict[str, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 160,
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
+    "font.family": "DejaVu Sans",  # part of matplotlib: the same letters everywhere
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
@@ -42,19 +42,19 @@ STYLE: dict[str, Any] = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """matplotlib's defaults and the above, whatever the user's matplotlibrc says."""
+    """Use matplotlib's defaults and STYLE, and ignore the user's matplotlibrc."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with matplotlib.style.context(["default", STYLE]):
         yield
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches whose parts make room for each other."""
+    """An empty figure of this width and height in inches, with a constrained layout."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def line_styles(count: int) -> list[dict[str, Any]]:
-    """Colours first; where they run out, and for print in grey, dashes tell lines apart."""
+    """Styles of `count` lines: colours, and dashes for grey print and for more lines than colours."""
     return [
         {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[(i + i // len(COLOURS)) % len(DASHES)]}
         for i in range(count)

@@ -18,18 +18,18 @@ from gradstat.plots.style import GREY, PAPER, figure, line_styles
 
 POINTS_PER_DECADE = 12
 BISECTIONS = 40
-FLAT = 1e-9  # log ratio that is still the identity: selu's own constants are good to 1e-8 only beside their root
+FLAT = 1e-9  # |ln(σ[y]/σ[x])| below this counts as the identity
 LETTERS = {"std": "σ", "rms": "rms"}
 IDENTITY: dict[str, Any] = {"color": GREY, "linewidth": 1.2, "linestyle": (0, (1, 1.6))}
-CLOSE = 0.6  # of ln x: labels nearer than that would touch
+CLOSE = 0.6  # in ln x: labels closer than this would overlap
 
 
 def draw(request: Request) -> Any:
-    """The map, and below it how far it is from the identity; a layer is a line in both."""
+    """The map, and below it its ratio to the identity; each layer is a line in both."""
     check(request)
     letter = LETTERS[request.statistic]
-    found = figure(8.6, 7.6)
-    top, bottom = found.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    picture = figure(8.6, 7.6)
+    top, bottom = picture.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     low, high = request.span
     grid = np.geomspace(low, high, max(2, round(POINTS_PER_DECADE * math.log10(high / low)) + 1))
     top.plot(grid, grid, label="identity", **IDENTITY)
@@ -38,11 +38,11 @@ def draw(request: Request) -> Any:
     marks: list[tuple[float, bool, str]] = []
     for case, style in zip(request.cases, line_styles(len(request.cases)), strict=True):
         curve = [map_of(case, request, scale) for scale in grid]
-        known = [(scale, v) for scale, v in zip(grid, curve, strict=True) if v is not None and v > 0.0]
-        seen += [v for _, v in known]
-        scales, sizes = [scale for scale, _ in known], [v for _, v in known]
+        positive = [(scale, v) for scale, v in zip(grid, curve, strict=True) if v is not None and v > 0.0]
+        seen += [v for _, v in positive]
+        scales, sizes = [scale for scale, _ in positive], [v for _, v in positive]
         top.plot(scales, sizes, label=_name(case, request.gain), **style)
-        bottom.plot(scales, [v / scale for scale, v in known], **style)
+        bottom.plot(scales, [v / scale for scale, v in positive], **style)
         at = partial(map_of, case, request)
         marks += [(point, stable, style["color"]) for point, stable in fixed_points(at, grid, curve)]
     _mark(top, bottom, marks)
@@ -64,15 +64,15 @@ def draw(request: Request) -> Any:
     bottom.set_ylabel(f"{output} / {letter}[x]")
     bottom.set_xlabel(f"input scale  {letter}[x]")
     top.set_title("Variance map, exact values")
-    found.legend(loc="outside right upper", fontsize=9)
-    return found
+    picture.legend(loc="outside right upper", fontsize=9)
+    return picture
 
 
 def _mark(top: Any, bottom: Any, marks: list[tuple[float, bool, str]]) -> None:
-    """Circles on the identity in both panels, filled where stable; their values stand in the lower one."""
+    """Mark fixed points by circles in both panels, filled if stable, with their values in the lower panel."""
     for kind in sorted({stable for _, stable, _ in marks}):
-        words = f"{'stable' if kind else 'unstable'} fixed point"
-        top.plot([], [], "o", color=GREY, markerfacecolor=GREY if kind else "white", markersize=8, label=words)
+        text = f"{'stable' if kind else 'unstable'} fixed point"
+        top.plot([], [], "o", color=GREY, markerfacecolor=GREY if kind else "white", markersize=8, label=text)
     for point, stable, color in marks:
         look = {"color": color, "markerfacecolor": color if stable else "white", "markersize": 8, "zorder": 5}
         top.plot([point], [point], "o", markeredgewidth=1.8, **look)
@@ -81,7 +81,7 @@ def _mark(top: Any, bottom: Any, marks: list[tuple[float, bool, str]]) -> None:
 
 
 def map_of(case: Case, request: Request, scale: float) -> float | None:
-    """The statistic of gain · y where x has this scale; None where no exact value is known."""
+    """The statistic of gain · y if x has this scale; None if no exact value is known."""
     at = dataclasses.replace(case, x=dataclasses.replace(case.x, std=float(scale)))
     row = next(row for row in case.shape.rows if row.direction == FORWARD and row.cell == ALL)
     exact = at.exact(row)
@@ -90,15 +90,15 @@ def map_of(case: Case, request: Request, scale: float) -> float | None:
 
 
 def fixed_points(f: Callable[[float], float | None], grid: Any, curve: list[float | None]) -> list[tuple[float, bool]]:
-    """Where a curve crosses the identity, with True where it crosses downwards; a curve that lies on it has none."""
+    """The points where a curve crosses the identity, with True if it crosses downwards (a stable fixed point)."""
     signs = [0 if v is None or v <= 0.0 else _sign(v, scale) for v, scale in zip(curve, grid, strict=True)]
-    found = []
+    points = []
     for i, sign in enumerate(signs):
         if sign == 0 and 0 < i < len(signs) - 1 and signs[i - 1] * signs[i + 1] < 0:
-            found.append((float(grid[i]), signs[i - 1] > 0))
+            points.append((float(grid[i]), signs[i - 1] > 0))
         if i and sign * signs[i - 1] < 0:
-            found.append((_root(f, grid[i - 1], grid[i], signs[i - 1]), signs[i - 1] > 0))
-    return found
+            points.append((_root(f, grid[i - 1], grid[i], signs[i - 1]), signs[i - 1] > 0))
+    return points
 
 
 def _root(f: Callable[[float], float | None], low: float, high: float, sign: int) -> float:
@@ -112,7 +112,7 @@ def _root(f: Callable[[float], float | None], low: float, high: float, sign: int
 
 
 def _sign(value: float, scale: float) -> int:
-    """+1 above the identity, −1 below, 0 on it."""
+    """+1 above the identity, −1 below it, 0 on it."""
     ratio = math.log(value / scale)
     return 0 if abs(ratio) < FLAT else int(math.copysign(1, ratio))
 
@@ -122,11 +122,11 @@ def _name(case: Case, gain: float) -> str:
 
 
 def _label(panel: Any, texts: list[tuple[float, str]]) -> None:
-    """The fixed points' values above them, one step higher for each that is too near to the one before."""
-    before, step = 0.0, 0
+    """Write the values of fixed points above them, one step higher if the previous label is too close."""
+    previous, step = 0.0, 0
     for point, text in sorted(texts):
-        step = step + 1 if before and math.log(point / before) < CLOSE else 0
-        before = point
+        step = step + 1 if previous and math.log(point / previous) < CLOSE else 0
+        previous = point
         panel.annotate(
             text, (point, 1.0), xytext=(0, 9 + 13 * step), textcoords="offset points", fontsize=9, ha="center",
             bbox=PAPER, zorder=6,
@@ -134,7 +134,7 @@ def _label(panel: Any, texts: list[tuple[float, str]]) -> None:
 
 
 def check(request: Request) -> None:
-    """UsageError for a layer without exact values of y."""
+    """Raise UsageError for a layer without exact values of y."""
     for case in request.cases:
         if map_of(case, request, case.x.std) is None:
-            raise UsageError(f"{case.label}: no exact value of y is known, and a variance map is made of exact values")
+            raise UsageError(f"{case.label}: no exact value of y is known, and a variance map needs exact values")

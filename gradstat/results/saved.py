@@ -1,4 +1,4 @@
-"""Parquet files of other reports than results: verifications, tables of constants, experiments, comparisons."""
+"""Parquet files of reports that are not results: verifications, constant tables, experiments, comparisons."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from gradstat.text.machine import REPORT_KEY
 from gradstat.text.tables import Column, Report, Table
 from gradstat.toml_file import input_name
 
-NARROW = 20  # characters, from which a column of text is wrapped
+NARROW = 20  # characters; columns with longer texts are wrapped
 
 
 class SavedReport(Answer):
@@ -24,13 +24,13 @@ class SavedReport(Answer):
     def report(self) -> Report:
         rows = self.table.to_pylist()
         columns = [
-            _column(name, place, [row[name] for row in rows]) for place, name in enumerate(self.table.schema.names)
+            _column(name, index, [row[name] for row in rows]) for index, name in enumerate(self.table.schema.names)
         ]
         return Report([Table(columns, [list(row.values()) for row in rows], title=self.title)])
 
 
 def read_any(path: Path) -> Answer:
-    """What a Parquet file of gradstat's holds: a `Result`, or the rows of another report.
+    """The content of a Parquet file that gradstat wrote: a `Result`, or the rows of another report.
 
     Raises UnreadableFile for every other file.
     """
@@ -54,8 +54,8 @@ def _metadata(content: bytes) -> dict[bytes, bytes]:
         return {}
 
 
-def _column(name: str, place: int, cells: list[object]) -> Column:
-    """The columns after the first give way to a narrow terminal, the last column first; empty ones are not shown."""
+def _column(name: str, index: int, cells: list[object]) -> Column:
+    """A column that a narrow terminal drops, the last one first (never the first); empty columns are not shown."""
     is_text = any(isinstance(cell, str) for cell in cells)
     is_long = is_text and max(len(str(cell)) for cell in cells) > NARROW
     return Column(
@@ -63,5 +63,5 @@ def _column(name: str, place: int, cells: list[object]) -> Column:
         align="left" if is_text else "right",
         idle=(None, ""),
         wrap=NARROW if is_long else 0,
-        priority=place,
+        priority=index,
     )
