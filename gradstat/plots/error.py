@@ -34,9 +34,8 @@ class Point:
 def draw(request: Request) -> Any:
     """One panel per layer and direction; dots are runs of the first estimator, other marks standard errors of each."""
     if request.samples < 4 * FEWEST:
-        raise UsageError(
-            f"-n {request.samples} is not allowed; expected at least {4 * FEWEST}: a slope needs runs of several lengths"
-        )
+        expected = f"expected at least {4 * FEWEST}, since a slope needs runs of several lengths"
+        raise UsageError(f"-n {request.samples} is not allowed; {expected}")
     panels = _measure(request)
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)

@@ -1,4 +1,4 @@
-"""Claims: published numbers in TOML, each with its source, its definition, and the verdict that is expected."""
+"""Claims: published numbers in TOML files, each with its source, its definition and the expected verdict."""
 
 import os
 import re
@@ -27,14 +27,14 @@ _HEADER = re.compile(r"^[ \t]*\[\[\s*claim\s*\]\]", re.MULTILINE)
 
 
 class Obtained(Strict):
-    """How the source got its number, with the size of its simulation where it used one."""
+    """How the source obtained its number, and the size of its simulation if it used one."""
 
     method: Literal["monte-carlo", "closed-form", "quadrature", "unknown"] = "unknown"
     samples: int | None = Field(default=None, ge=2, le=10**18, description="a whole number from 2 to 1e18")
 
 
 class ClaimConfig(Strict):
-    """One `[[claim]]`, as it stands in the file."""
+    """One `[[claim]]` table."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="1 to 100 letters, digits, dots, - and _")
     source: Text = Field(min_length=1, description=f"who printed the number: {TEXT}")
@@ -57,14 +57,14 @@ class ClaimConfig(Strict):
 
 
 class ClaimsFile(Strict):
-    """A file of claims."""
+    """A claims file."""
 
     claim: list[ClaimConfig] = Field(min_length=1, description="one table or more, in double brackets: [[claim]]")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim whose layer, statistic and value have been understood."""
+    """A claim with its parsed layer, statistic and value."""
 
     config: ClaimConfig
     path: Path
@@ -81,7 +81,7 @@ class Claim:
 
     @property
     def is_matrix(self) -> bool:
-        """True where the value is a matrix of counts or factors."""
+        """True if the value is a matrix of counts or factors."""
         return self.config.statistic in MATRICES
 
     @cached_property
@@ -100,12 +100,12 @@ class Claim:
 
     @cached_property
     def key(self) -> Key:
-        """What identifies its row among all rows."""
+        """The key of its row."""
         return key_of(self.case, self.row)
 
     @cached_property
     def printed(self) -> RoundingInterval:
-        """The printed value and the interval it stands for."""
+        """The printed value, and the interval of values that round to it."""
         return parse(self.config.value)
 
     @cached_property
@@ -116,7 +116,7 @@ class Claim:
             return scale if isinstance(scale, float) else evaluate(str(scale))
 
     def check(self) -> None:
-        """UsageError for anything that could not be decided."""
+        """Raise UsageError for a claim that cannot be checked."""
         _ = self.case.shape
         if self.is_matrix:
             return
@@ -124,11 +124,11 @@ class Claim:
             raise UsageError(unknown("statistic", self.config.statistic, (*STATISTICS, *MATRICES)))
         _ = self.row, self.printed
         if not 1e-100 <= abs(self.scale) <= 1e100:
-            raise UsageError(f"scale = {self.scale:g} leaves nothing to compare; allowed: from 1e-100 to 1e100")
+            raise UsageError(f"scale = {self.scale:g} is not allowed; expected a number from 1e-100 to 1e100")
 
 
 def key_of(case: Case, row: Row) -> Key:
-    """What identifies a row: layer, parameters, assumptions, direction and cell."""
+    """The key of a row: layer, parameters, assumptions, direction and cell."""
     return case.layer.name, case.params_json, case.x, case.dy, row.direction, row.cell
 
 
@@ -146,7 +146,7 @@ def load(paths: Sequence[Path]) -> list[Claim]:
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
-        if not os.path.isdir(path):  # Path.is_dir raises where a name is too long
+        if not os.path.isdir(path):  # Path.is_dir raises OSError for a name that is too long
             yield path
             continue
         found = sorted(path.glob("*.toml"))
@@ -179,7 +179,7 @@ def _read(path: Path) -> Iterator[Claim]:
 
 
 def _claim(table: Any, path: Path, line: int) -> Claim:
-    """The claim of a table; UsageError where it cannot be decided."""
+    """The claim in a table; UsageError if it cannot be checked."""
     try:
         claim = Claim(ClaimConfig.model_validate(table), path, line)
     except ValidationError as error:
@@ -189,7 +189,7 @@ def _claim(table: Any, path: Path, line: int) -> Claim:
 
 
 def _lines(text: str, tables: Sequence[Any]) -> list[int]:
-    """The line of each claim: of its header, or, where claims are written in another way, of its id."""
+    """The line of each claim: that of its header, or of its id if claims are written as an array."""
     starts = [match.start() for match in _HEADER.finditer(text)]
     if len(starts) != len(tables):
         found = [re.search(rf"""id\s*=\s*["']{re.escape(_id(table))}["']""", text) for table in tables]
@@ -202,5 +202,5 @@ def _id(table: Any) -> str:
 
 
 def _name(table: Any) -> tuple[str, ...]:
-    """`claim 'relu-std'`, where it has an id by now."""
+    """The place of a claim in messages, `claim 'relu-std'`; empty without a valid id."""
     return (f"claim {quoted(_id(table))}",) if _id(table) else ()

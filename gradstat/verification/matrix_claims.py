@@ -12,7 +12,7 @@ Matrix = tuple[tuple[Fraction, ...], ...]
 
 
 def judge_matrix(claim: Claim) -> Outcome:
-    """confirmed where every entry is right; counts may start anywhere in the repeated cell, factors stand in place."""
+    """confirmed if all entries are equal. A matrix of counts may be shifted cyclically, one of factors may not."""
     printed = parse(claim)
     size, stride = _square(claim, "kernel_size"), _square(claim, "stride")
     if claim.config.statistic == "windows":
@@ -28,7 +28,7 @@ def judge_matrix(claim: Claim) -> Outcome:
 
 
 def repeated_cell(size: int, stride: int) -> Matrix:
-    """How many windows cover each input of one stride × stride cell: the counts of each dimension multiply."""
+    """The number of windows that cover each input of a stride × stride cell: the product over both dimensions."""
     counts = [len(range(i % stride, size, stride)) for i in range(stride)]
     return tuple(tuple(Fraction(a * b) for b in counts) for a in counts)
 
@@ -40,7 +40,7 @@ def tap_factors(size: int, stride: int) -> Matrix:
 
 
 def shifts(matrix: Matrix) -> list[Matrix]:
-    """The matrix with its rows and columns rotated in every way: a repeated cell has no first row."""
+    """All cyclic shifts of the rows and columns of a matrix: a repeated cell has no first row."""
     rows, columns = len(matrix), len(matrix[0])
     return [
         tuple(tuple(matrix[(i + di) % rows][(j + dj) % columns] for j in range(columns)) for i in range(rows))
@@ -50,7 +50,7 @@ def shifts(matrix: Matrix) -> list[Matrix]:
 
 
 def differences(first: Matrix, second: Matrix) -> int:
-    """Number of entries that differ; all of them where the sizes do."""
+    """The number of entries that differ; the number of all entries if the sizes differ."""
     if [len(row) for row in first] != [len(row) for row in second]:
         return sum(map(len, first))
     return sum(a != b for x, y in zip(first, second, strict=True) for a, b in zip(x, y, strict=True))
@@ -67,7 +67,7 @@ def parse(claim: Claim) -> Matrix:
 
 
 def text(matrix: Matrix) -> str:
-    """As the claim spells it."""
+    """A matrix in the notation of claims, `1/4 1/2; 1/2 1`."""
     return "; ".join(" ".join(map(str, row)) for row in matrix)
 
 

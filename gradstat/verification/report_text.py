@@ -1,4 +1,4 @@
-"""Verdicts as tables for people: one for each source."""
+"""Tables of verdicts for people, one per source."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from gradstat.text.uncertain import Uncertain
 from gradstat.verification.claims import VERDICTS
 from gradstat.verification.verdicts import Outcome
 
-LARGE = 10**9  # from where a number of draws is written as a power of ten
-PRINTED = 18  # columns: numbers of 17 digits fit, and expressions are wrapped
+LARGE = 10**9  # larger numbers of draws are written in powers of ten
+PRINTED = 18  # characters: enough for numbers of 17 digits; expressions are wrapped
 
 LEGEND = (
     "right: what should have been printed, to as many of the digits as gradstat warrants; "
@@ -29,7 +29,7 @@ def by_source(outcomes: Sequence[Outcome]) -> list[tuple[str, list[Outcome]]]:
 
 
 def columns() -> list[tuple[Column, Callable[[Outcome], Any]]]:
-    """The columns in their order, each with what it shows of an outcome."""
+    """The columns in their order, each with the function that returns its cell for an outcome."""
     return [
         (Column("claim", wrap=NARROWEST), lambda o: o.claim.id),
         (Column("quantity", priority=1), quantity),
@@ -44,7 +44,7 @@ def columns() -> list[tuple[Column, Callable[[Outcome], Any]]]:
 
 
 def table_of(source: str, outcomes: Sequence[Outcome]) -> Table:
-    """The outcomes of one source."""
+    """The table of the outcomes of one source."""
     shown = columns()
     rows = [[cell(outcome) for _, cell in shown] for outcome in outcomes]
     wrong = frozenset((i, "verdict") for i, outcome in enumerate(outcomes) if not outcome.as_expected)
@@ -52,7 +52,7 @@ def table_of(source: str, outcomes: Sequence[Outcome]) -> Table:
 
 
 def quantity(outcome: Outcome) -> str:
-    """`avg_pool2d backward std × 9`."""
+    """The claimed quantity, `avg_pool2d backward std × 9`."""
     c = outcome.claim.config
     cell = "" if c.cell == ALL else f" {c.cell}"
     return f"{c.layer} {c.direction}{cell} {c.statistic}" + (f" × {c.scale}" if c.scale != 1.0 else "")
@@ -65,7 +65,7 @@ def printed(outcome: Outcome) -> str:
 
 
 def right(outcome: Outcome) -> str | Uncertain | None:
-    """What should have been printed, or our value where the digits that were printed are not certain."""
+    """Our value, rounded like the printed one if our error allows it."""
     if outcome.claim.is_matrix:
         return "as printed" if not outcome.detail else outcome.detail
     if outcome.should_print is not None:
@@ -74,18 +74,18 @@ def right(outcome: Outcome) -> str | Uncertain | None:
 
 
 def matrix(value: str) -> str:
-    """`matrix 4×4`."""
+    """The size of a matrix, `matrix 4×4`."""
     rows = value.split(";")
     return f"matrix {len(rows)}×{len(rows[0].split())}"
 
 
 def draws(n: int) -> str:
-    """`1,089`, or `4e+16`."""
+    """A number of draws, `1,089` or `4e+16`."""
     return f"{n:,}" if n < LARGE else f"{n:.0e}"
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """`136 claims: 78 confirmed, 23 imprecise, 35 refuted; all as expected`."""
+    """The counts of verdicts, `136 claims: 78 confirmed, 23 imprecise, 35 refuted; all as expected`."""
     counts = Counter(o.verdict for o in outcomes)
     told = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
     wrong = [o.claim.id for o in outcomes if not o.as_expected]

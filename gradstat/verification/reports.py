@@ -1,4 +1,4 @@
-"""The report of a verification: tables for people, records for programs, test cases of JUnit, notes of GitHub."""
+"""The report of a verification: tables for people, records for programs, JUnit test cases, GitHub annotations."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from gradstat.verification.claims import VERDICTS
 from gradstat.verification.report_text import LEGEND, by_source, draws, summary, table_of
 from gradstat.verification.verdicts import Outcome
 
-MOST_ANNOTATIONS = 50  # GitHub shows ten of a kind per step and drops what comes later
+MOST_ANNOTATIONS = 50  # GitHub shows the first ten of each kind per step
 
-FORMATS = ("junit", "github")  # that only a verification has
+FORMATS = ("junit", "github")  # formats of verifications only
 
 
 def report(outcomes: Sequence[Outcome]) -> Report:
-    """A table for each source and the counts; a record per claim; test cases and annotations."""
+    """One table per source and the counts; one record per claim; test cases and annotations."""
     rows = [record(outcome) for outcome in outcomes]
     names = list(rows[0]) if rows else []
     data = Table([Column(name) for name in names], [list(row.values()) for row in rows])
@@ -68,7 +68,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
 
 
 def as_junit(outcomes: Sequence[Outcome]) -> str:
-    """One test case per claim; a failure where the verdict is not the expected one."""
+    """One test case per claim; a failure if the verdict is unexpected."""
     failures = sum(not o.as_expected for o in outcomes)
     suite = ElementTree.Element("testsuite", name="gradstat verify", tests=str(len(outcomes)), failures=str(failures))
     for outcome in outcomes:
@@ -85,7 +85,7 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
 
 
 def as_github(outcomes: Sequence[Outcome]) -> str:
-    """`::error file=…,line=…` for each claim that is not as expected, at its own line, up to a limit."""
+    """`::error file=…,line=…` for each claim with an unexpected verdict, up to MOST_ANNOTATIONS."""
     wrong = [o for o in outcomes if not o.as_expected]
     lines = [annotation(o.claim.path, o.claim.line, o.claim.id, explanation(o)) for o in wrong[:MOST_ANNOTATIONS]]
     if len(wrong) > MOST_ANNOTATIONS:
@@ -94,7 +94,7 @@ def as_github(outcomes: Sequence[Outcome]) -> str:
 
 
 def explanation(outcome: Outcome) -> str:
-    """Why a verdict fell: printed value, ours, what is detected, the source's z, the draws it would have needed."""
+    """The numbers behind a verdict: printed value, ours, detectable error, z of the source, draws that it needed."""
     c, m = outcome.claim.config, outcome.measured
     parts = [f"{outcome.claim.id}: {outcome.verdict}, expected {c.expect}", f"printed {c.value}"]
     if m is not None:

@@ -1,4 +1,4 @@
-"""What a printed number says: the interval of values that round to it, in exact decimal arithmetic."""
+"""The interval of values that round to a printed number, in exact decimal arithmetic."""
 
 import ast
 import re
@@ -11,11 +11,11 @@ from gradstat.arithmetic import Arithmetic, at
 from gradstat.errors import UsageError, quoted
 
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
-TOLERANCE = Fraction(1, 10**12)  # of an expression's value, or of 1 where that value is 0
+TOLERANCE = Fraction(1, 10**12)  # relative to the value of an expression; absolute if the value is 0
 LONGEST = 200
-LARGEST = 300  # powers of ten, either way: what a float64 can hold
+LARGEST = 300  # the largest exponent of ten, positive or negative: the range of float64
 
-# Sixty digits: an expression has no rounding of its own. Sevenths and square roots of two differ far above that.
+# Sixty digits, so that rounding errors of an expression are far below TOLERANCE.
 CONTEXT = Context(prec=60, Emax=9999, Emin=-9999, traps=[InvalidOperation, DivisionByZero, Overflow, Underflow])
 WIDE = Context(prec=2 * LARGEST + LONGEST)
 NAMES = {
@@ -33,13 +33,13 @@ OPERATORS = {
 
 @dataclass(frozen=True)
 class RoundingInterval:
-    """A printed value and the interval it stands for, ends included: both roundings of a tie are right."""
+    """A printed value and the closed interval of values that round to it: both roundings of a tie are correct."""
 
     text: str
     value: float
     low: Fraction
     high: Fraction
-    decimals: int | None = None  # digits behind the point, negative for powers of ten; None for an expression
+    decimals: int | None = None  # digits after the point, negative for powers of ten; None for an expression
 
     @property
     def half_width(self) -> float:
@@ -68,7 +68,7 @@ def evaluate(text: str) -> float:
 
 
 def _exactly(text: str) -> Decimal:
-    """The value of arithmetic, by the tables above."""
+    """The exact value of parsed arithmetic."""
     shown = f"value {quoted(text)}"
     try:
         source = arithmetic.parse(text, LONGEST)
@@ -97,8 +97,8 @@ def _value(node: ast.expr, source: Arithmetic) -> Decimal:
 
 
 def rounded(value: float, decimals: int) -> str:
-    """`value` as it should have been printed with that many digits behind the point, as `2e3` where it is negative."""
+    """`value` rounded to `decimals` digits after the point; `2e3` for a negative number of digits."""
     number = Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=WIDE)
     if not number:
-        number = abs(number)  # never -0.00
+        number = abs(number)  # avoids -0.00
     return format(number, "f") if decimals >= 0 else f"{int(number.scaleb(decimals))}e{-decimals}"

@@ -1,4 +1,4 @@
-"""Claims that are sampled: their rows, which must agree with exact values, and look after look where there are none."""
+"""Sequential tests of claims without an exact value: each look has four times the draws of the one before."""
 
 import math
 from collections import defaultdict
@@ -17,17 +17,21 @@ from gradstat.verification.verdicts import CONFIRMED, UNDECIDED, Measured, Outco
 if TYPE_CHECKING:
     from gradstat.estimation.run import ResultRow
 
-LOOK_NUMBERS, FEWEST, MOST = 2**22, 2**16, 2**20  # of the first look: numbers drawn, and the draws they may make
-GROWTH = 4  # from look to look
-TAILS = 1e-3  # kurtosis/n beyond which a mean of n squares is not normal enough to be judged by its standard error
+LOOK_NUMBERS, FEWEST, MOST = (
+    2**22,
+    2**16,
+    2**20,
+)  # first look: total of drawn numbers, and the bounds of its number of draws
+GROWTH = 4  # ratio of the draws of consecutive looks
+TAILS = 1e-3  # kurtosis/n above which a mean of n squares is not close enough to normal for a z-score
 HOEFFDING = 0.56  # √(ln(2/p)/2n) for p ≤ 10⁻⁶, in multiples of the normal quantile/√n
-FUTILITY_MARGIN = 5.0  # standard errors by which an estimate may yet move
+FUTILITY_MARGIN = 5.0  # give up if even a change of 5 standard errors could not decide the claim
 
 Samples = Mapping[Any, "ResultRow"]  # key of a row → the row
 
 
 def first_look(case: Case) -> int:
-    """Draws: fewer where a draw has many numbers."""
+    """The draws of the first look: fewer if a draw has many numbers."""
     numbers = case.shape.n_in + case.shape.n_out + case.shape.noise
     return min(max(LOOK_NUMBERS // numbers, FEWEST), MOST)
 
@@ -35,7 +39,7 @@ def first_look(case: Case) -> int:
 def sample(
     claims: Sequence[Claim], draws: Callable[[Case], int], seed: int, jobs: int, progress: Progress = SILENT
 ) -> Samples:
-    """Every row of the cases that claims are about. Each number of draws is a run of its own to the progress."""
+    """Every row of the cases that claims are about. The progress shows one run per number of draws."""
     from gradstat.estimation.run import run
     from gradstat.runs.status import Status
 
@@ -51,7 +55,7 @@ def sample(
 
 
 def check_agreement(claims: Sequence[Claim], samples: Samples, family_wise: float) -> dict[str, Disagreement]:
-    """The claims, by id, about a number whose exact value a sample contradicts: gradstat itself is wrong there."""
+    """The claims, by id, whose exact value a sample contradicts. Each contradiction is an error of gradstat."""
     quantities = {claim.id: (claim.key, STATISTICS[claim.config.statistic].base) for claim in claims}
     sampled = [(samples[key], base) for key, base in set(quantities.values())]
     found = contradictions(sampled, family_wise * AGREEMENT)
@@ -60,15 +64,15 @@ def check_agreement(claims: Sequence[Claim], samples: Samples, family_wise: floa
 
 
 def measure(claim: Claim, samples: Samples) -> Measured:
-    """The claimed number as sampled, with its standard error: nan where it has none, infinite where it has none yet."""
+    """The claimed number as sampled, with its standard error: NaN if undefined, infinite if more draws are needed."""
     e, statistic = samples[claim.key].estimates, STATISTICS[claim.config.statistic]
     base, error = getattr(e, statistic.base), getattr(e, f"{statistic.base}_se", math.nan)
     if statistic.base == "zero_fraction":
-        error = HOEFFDING / math.sqrt(e.n)  # holds for every share of every set of slots
+        error = HOEFFDING / math.sqrt(e.n)  # holds for every fraction of every set of slots
     elif error == 0.0:
-        error = math.nan  # all draws alike: no error to go by
+        error = math.nan  # all draws are equal: the error is undefined
     elif e.kurtosis > TAILS * e.n:
-        error = math.inf  # a few draws make the sum; more will tell
+        error = math.inf  # a few draws dominate the sum: more draws are needed
     factor = abs(claim.scale * statistic.slope(base))
     unit = factor * error * math.sqrt(e.n) if math.isfinite(error) else None
     return Measured(claim.scale * statistic.f(base), math.inf, factor * error, e.n, unit, exact=False)
@@ -83,7 +87,7 @@ def judge_looks(
     family_wise: float,
     progress: Progress = SILENT,
 ) -> dict[str, Outcome]:
-    """Draw more for the claims that are open, look by look, until all are decided or more draws cannot help."""
+    """Sample undecided claims, look by look, until all are decided or more draws cannot decide them."""
     outcomes: dict[str, Outcome] = {}
     look, still_open = 0, list(claims)
     while still_open:
@@ -118,7 +122,7 @@ def judge_looks(
 def test_look(
     claims: Sequence[Claim], values: Sequence[Measured], look: int, families: tuple[int, int], family_wise: float
 ) -> list[HolmDecision]:
-    """Holm's test in each of two families: values inside their interval may confirm, values outside may refute."""
+    """Holm's test in two families: values inside their interval can confirm a claim, values outside can refute it."""
     found = [score(claim, value) for claim, value in zip(claims, values, strict=True)]
     confirming = holm([max(s, 0.0) for s in found], level(CONFIRMING, look, family_wise), families[0])
     refuting = holm([max(-s, 0.0) for s in found], level(REFUTING, look, family_wise), families[1])
@@ -126,10 +130,10 @@ def test_look(
 
 
 def score(claim: Claim, value: Measured) -> float:
-    """Standard errors by which a value speaks for (positive) or against (negative) the printed number.
+    """The score of a value, in standard errors: positive for the printed number, negative against it.
 
-    For: the distance to the nearest end of the interval, and at most a quarter of the interval, so that what is
-    confirmed could have been refuted. Against: the distance to the interval, and to 4 standard errors of a source.
+    For: the distance to the nearest end of the interval, at most a quarter of the interval, so that every confirmed
+    claim could have been refuted. Against: the distance to the interval, beyond 4 standard errors of the source.
     """
     printed = claim.printed
     if not (math.isfinite(value.error) and math.isfinite(value.value)):
@@ -144,7 +148,7 @@ def score(claim: Claim, value: Measured) -> float:
 
 
 def futile(claim: Claim, value: Measured, critical_z: float, max_samples: int) -> bool:
-    """True where no more than `max_samples` draws will bring the bound below what the printed digits ask for."""
+    """True if `max_samples` draws cannot make the bound smaller than the printed digits require."""
     if not math.isfinite(value.error):
         return math.isnan(value.error)
     last = critical_z * value.error * math.sqrt(value.n / max_samples)

@@ -1,8 +1,8 @@
-"""From a printed value and ours, with its error, to a verdict.
+"""A printed value, and ours with its error → a verdict.
 
-confirmed: our value, with its bound, lies in the interval of values that round to what was printed. imprecise: it does
-not, but the printed value is within 4 standard errors of what the source's own sample count gives. refuted: neither.
-undecided: our error is too large to tell.
+confirmed: our value ± its bound lies in the interval of values that round to the printed value. imprecise: it does
+not, but the printed value is within 4 standard errors of the source's simulation. refuted: neither. undecided: our
+error is too large for a decision.
 """
 
 import math
@@ -13,8 +13,8 @@ from gradstat.estimation.significance import SOURCE_BOUND
 from gradstat.verification.claims import Claim
 from gradstat.verification.rounding_interval import RoundingInterval, rounded
 
-PRINTED_SE_PER_HALF_UNIT = 2.0  # standard errors that half a unit of the last digit should cover
-TIE = Fraction(1, 2**51)  # of the value: two units in the last place of a float64
+PRINTED_SE_PER_HALF_UNIT = 2.0  # standard errors in half a unit of the last digit, for an honest number of digits
+TIE = Fraction(1, 2**51)  # relative to the value: two units in the last place of a float64
 
 INSIDE, OUTSIDE, OPEN = "inside", "outside", "open"
 CONFIRMED, IMPRECISE, REFUTED, UNDECIDED = "confirmed", "imprecise", "refuted", "undecided"
@@ -22,7 +22,7 @@ CONFIRMED, IMPRECISE, REFUTED, UNDECIDED = "confirmed", "imprecise", "refuted", 
 
 @dataclass(frozen=True)
 class Measured:
-    """Our value of a claimed number: its bound holds for all claims at once; `error` is its standard error."""
+    """Our value of a claimed number. Its bound holds for all claims simultaneously; `error` is its standard error."""
 
     value: float
     bound: float
@@ -34,7 +34,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A claim with its verdict, and what has to be known to argue about it."""
+    """A claim, its verdict, and the numbers behind the verdict."""
 
     claim: Claim
     measured: Measured | None
@@ -44,11 +44,11 @@ class Outcome:
     should_print: str | None = None
     draws_needed: int | None = None
     detail: str = ""
-    contradiction: bool = False  # sampling and the exact value contradict each other: gradstat is wrong
+    contradiction: bool = False  # sampling contradicts the exact value: an error of gradstat
 
     @property
     def as_expected(self) -> bool:
-        """True where the verdict is the one that the claim's file stands for."""
+        """True if the verdict is the one that the claims file expects."""
         return self.verdict == self.claim.config.expect
 
 
@@ -69,7 +69,7 @@ def judge(claim: Claim, measured: Measured, detail: str = "") -> Outcome:
 
 
 def verdict(claim: Claim, measured: Measured) -> str:
-    """The one of the four that the definitions above give."""
+    """The verdict by the definitions above."""
     where = position(claim.printed, measured)
     if where == OPEN:
         return UNDECIDED
@@ -79,7 +79,7 @@ def verdict(claim: Claim, measured: Measured) -> str:
         return REFUTED
     error = source_error(claim, measured)
     if error is None:
-        return UNDECIDED  # a number of so many draws cannot be judged without the error of one draw
+        return UNDECIDED  # a simulated number cannot be judged without the standard deviation of one draw
     away, slack = abs(claim.printed.value - measured.value), measured.bound
     if away + slack <= SOURCE_BOUND * error:
         return IMPRECISE
@@ -89,7 +89,7 @@ def verdict(claim: Claim, measured: Measured) -> str:
 def position(printed: RoundingInterval, measured: Measured) -> str:
     """Where [value − bound, value + bound] lies relative to the interval of the printed value.
 
-    A value known exactly that float64 cannot tell from an end of the interval is a tie: both roundings are right.
+    An exact value that equals an end of the interval to float64 precision is a tie: both roundings are correct.
     """
     if not (math.isfinite(measured.value) and math.isfinite(measured.bound)):
         return OPEN
@@ -102,16 +102,15 @@ def position(printed: RoundingInterval, measured: Measured) -> str:
 
 
 def detectable(printed: RoundingInterval, measured: Measured) -> float:
-    """The smallest error of a printed number that is sure to be seen.
+    """The smallest error of a printed number that is certain to be detected.
 
-    Half a unit of its last digit, which rounding may take, and our bound: once where our value is what it is, twice
-    where it is sampled and may itself be off that far.
+    Half a unit of the last digit plus our error bound, counted twice for sampled values.
     """
     return printed.half_width + (1.0 if measured.exact else 2.0) * measured.bound
 
 
 def source_error(claim: Claim, measured: Measured) -> float | None:
-    """Standard error of the source's own simulation; None where it used none, or where nothing is known of it."""
+    """Standard error of the source's simulation; None if it used none, or its size is unknown."""
     obtained = claim.config.obtained
     if obtained.method != "monte-carlo" or obtained.samples is None or measured.unit_error is None:
         return None
@@ -119,7 +118,7 @@ def source_error(claim: Claim, measured: Measured) -> float | None:
 
 
 def should_print(printed: RoundingInterval, measured: Measured) -> str | None:
-    """Our value at as many decimals as were printed, or at as many of them as our bound allows."""
+    """Our value with the decimals of the printed value, or fewer if our bound requires it."""
     if printed.decimals is None:
         return f"{measured.value:.10g}" if measured.exact else None
     if not (math.isfinite(measured.value) and math.isfinite(measured.bound)):
@@ -132,7 +131,7 @@ def should_print(printed: RoundingInterval, measured: Measured) -> str | None:
 
 
 def draws_needed(printed: RoundingInterval, measured: Measured) -> int | None:
-    """Draws after which half a unit of the last printed digit is two standard errors; None where none would do."""
+    """Draws for which half a unit of the last printed digit is two standard errors; None if no number is enough."""
     if printed.decimals is None or measured.unit_error is None:
         return None
     root = PRINTED_SE_PER_HALF_UNIT * measured.unit_error / printed.half_width

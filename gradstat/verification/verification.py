@@ -1,4 +1,4 @@
-"""What `gradstat.verify` returns: the outcome of every claim."""
+"""The return value of `gradstat.verify`: the outcome of every claim."""
 
 import fnmatch
 from collections.abc import Iterator, Sequence
@@ -19,13 +19,13 @@ from gradstat.verification.verify import verify
 
 @dataclass(frozen=True, repr=False)
 class Verification(Answer):
-    """The outcomes of claims, in order. `ok` is True where every verdict is the expected one."""
+    """The outcomes of claims, in order. `ok` is True if every verdict is the expected one."""
 
     outcomes: Sequence[Outcome]
 
     @property
     def ok(self) -> bool:
-        """True where every verdict is the expected one."""
+        """True if every verdict is the expected one."""
         return not self.unexpected
 
     @property
@@ -40,7 +40,7 @@ class Verification(Answer):
         return len(self.outcomes)
 
     def report(self) -> Report:
-        """A table for each source, and a row for each claim."""
+        """One table per source, with one row per claim."""
         return reports.report(self.outcomes)
 
 
@@ -54,10 +54,10 @@ def verify_files(
     fail_fast: bool,
     progress: Progress,
 ) -> Verification:
-    """The verification of all claims of some files whose id fits the pattern; UsageError where there is none."""
+    """Verify all claims of some files whose ids match the pattern; UsageError if no id matches."""
     chosen = [claim for claim in load(paths) if only is None or fnmatch.fnmatchcase(claim.id, only)]
     if not chosen:
-        raise UsageError(f"no claim has an id like {only!r}")
+        raise UsageError(f"no claim has an id that matches {only!r}")
     outcomes: list[Outcome] = []
     for batch in by_file(chosen) if fail_fast else [chosen]:
         alpha = FAMILY_WISE * len(batch) / len(chosen)

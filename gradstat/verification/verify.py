@@ -1,4 +1,7 @@
-"""A verification: exact values where they exist, sampling that must agree with them, and sampling alone elsewhere."""
+"""Verification of claims.
+
+By exact values, which sampling must agree with, or by sampling if no exact value is known.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +31,7 @@ def verify(
     family_wise: float = FAMILY_WISE,
     progress: Progress = SILENT,
 ) -> list[Outcome]:
-    """The outcome of every claim, in order; wrong by sampling noise in any of them with probability `family_wise`."""
+    """The outcome of every claim, in order. With probability `family_wise` sampling noise makes any of them wrong."""
     referee = _referee()
     outcomes = {claim.id: judge_matrix(claim) for claim in claims if claim.is_matrix}
     numbers = [claim for claim in claims if not claim.is_matrix]
@@ -49,7 +52,7 @@ def verify(
 
 
 def _judge_exact(claim: Claim, exact: Exact | None, samples: Samples) -> Outcome | None:
-    """What the exact value says; None where there is none. A single draw's error comes from it or from the sample."""
+    """The outcome by the exact value; None if it is unknown. The σ of one draw comes from it or from the sample."""
     name = claim.config.statistic
     value = None if exact is None else exact_value(name, exact)
     if value is None or exact is None:
