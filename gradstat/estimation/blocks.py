@@ -8,12 +8,12 @@ from gradstat.estimation.merge_tree import ROOT, Node
 from gradstat.layer_types.case import Case
 from gradstat.numerics.draws import LANES
 
-BLOCK_DRAWS = 2**18  # of a draw of two numbers: a block takes milliseconds, its overhead a hundredth of that
+BLOCK_DRAWS = 2**18  # for draws of two numbers: a block takes milliseconds, and its overhead is one percent
 
 
 @dataclass(frozen=True)
 class Block:
-    """Draws [first, first + draws) of one group; `number` is its place in the tree of merges."""
+    """Draws [first, first + draws) of one group; `number` is its index in the merge tree."""
 
     number: int
     first: int
@@ -21,13 +21,13 @@ class Block:
 
     @property
     def node(self) -> Node:
-        """Its leaf in the tree."""
+        """The leaf of the block in the merge tree."""
         return 0, self.number
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """The blocks [first, last) of draws [0, samples), each of `length` draws but for the very last one.
+    """The blocks [first, last) of draws [0, samples), each of `length` draws except the very last one.
 
     `unit_draws`: draws per randomization (rqmc), 0 for independent draws. Blocks are interchangeable only between runs
     with equal `unit_draws`.
@@ -37,11 +37,11 @@ class Blocks:
     length: int
     first: int
     last: int
-    unit_draws: int = 0  # in draws; 0: all are independent
+    unit_draws: int = 0  # 0: all draws are independent
 
     @classmethod
     def of(cls, samples: int, length: int, first: int = 0) -> "Blocks":
-        """All blocks of draws [0, samples) from number `first` on."""
+        """All blocks of draws [0, samples), starting with block `first`."""
         return cls(samples, length, first, -(-samples // length))
 
     def __len__(self) -> int:
@@ -66,7 +66,7 @@ class Blocks:
 
     @property
     def total(self) -> int:
-        """The draws in all of them."""
+        """The number of draws in all blocks."""
         return min(self.last * self.length, self.samples) - self.first * self.length if len(self) else 0
 
     def draws(self, node: Node) -> int | None:
@@ -88,7 +88,7 @@ class Blocks:
     def shard(self, index: int, of: int) -> "Blocks":
         """Shard `index` of `of`.
 
-        Consecutive blocks, in whole randomizations, of nearly equal number; a shard may be empty.
+        Shards have consecutive blocks in whole randomizations, nearly equally many; a shard may be empty.
         """
         units = len(self) // self.blocks_per_unit
         first, last = (self.first + units * i // of * self.blocks_per_unit for i in (index - 1, index))
@@ -101,9 +101,9 @@ class Blocks:
 
 
 def block_draws(case: Case) -> int:
-    """Draws per block: a power of two, smaller for draws of many numbers, so that all blocks take about equally long.
+    """Draws per block: a power of two, smaller for draws of many numbers, so that all blocks take about the same time.
 
-    It depends on the case alone, so the other layers of a run do not change a layer's digits.
+    It depends only on the case, so the other layers of a run do not change a layer's digits.
     """
     numbers = case.shape.n_in + case.shape.n_out + case.shape.noise
     return max(LANES, BLOCK_DRAWS >> max(0, math.ceil(math.log2(numbers / 2))))

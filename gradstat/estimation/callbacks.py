@@ -1,6 +1,6 @@
-"""The plain Python kernel of a layer → a C function that the block kernel calls by its address.
+"""The Python kernel of a layer → a C function that the block kernel calls by its address.
 
-The C functions are closures over plain functions, because numba finds only those in its disk cache.
+The C functions are closures over plain functions, because numba's disk cache finds only such closures.
 """
 
 # Kernel code: numba infers the types.
@@ -34,11 +34,11 @@ def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
     for part in getattr(kernel, "parts", ()):
         if not _own(part):
             inline(part)
-    # x·erf(ln(1 + e^x)) takes 47 ns a lane otherwise, and 7 like this
+    # x·erf(ln(1 + e^x)) takes 7 ns per lane, and 47 ns without this
     plain, own = (always_inline if elementwise else inline)(kernel), _own(kernel)
     body = _elementwise(plain, constants) if elementwise else _windowed(plain)
-    # numba keeps one index per name, and numbers its files in it: two processes that save different layers at the
-    # same time could take the same number, and one layer's code would be found under the other's key from then on.
+    # numba has one index per name, which numbers its files. Two processes that save different layers at the
+    # same time could use the same number, and the key of one layer would then load the code of the other.
     body.__qualname__ = f"{body.__name__}.{kernel.__module__}.{kernel.__qualname__}"
     try:
         return callback(SIGNATURE, body, cached=own, interleaved=4 if elementwise else 0)
@@ -49,7 +49,7 @@ def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
 
 
 def _own(function: Any) -> bool:
-    """True for functions of gradstat, whose sources the name of the cache directory contains as a hash."""
+    """True for functions of gradstat, whose sources are part of the hash in the name of the cache directory."""
     return bool(function.__module__.split(".")[0] == "gradstat")
 
 

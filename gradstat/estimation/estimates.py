@@ -1,8 +1,8 @@
-"""From the accumulators of a row to its statistics and standard errors.
+"""Accumulators of a row → its statistics and standard errors.
 
 Every error counts independent draws. For a statistic that is a smooth function of means, the delta method gives its
-error from the variance, over draws, of the draw's influence on it; the totals of a draw over its slots carry the
-dependence between slots. Products and square roots only, no powers: the last digit of libm's pow depends on the CPU.
+error from the variance, over draws, of the draw's influence on it. Totals of a draw over its slots include the
+dependence between slots. Only products and square roots are used: the last digit of libm's pow depends on the CPU.
 """
 
 import math
@@ -14,7 +14,7 @@ from gradstat.numerics import columns
 
 @dataclass(frozen=True)
 class Estimates:
-    """The statistics of one row, each with its standard error where it has one."""
+    """The statistics of one row, with standard errors."""
 
     n: int
     mean: float
@@ -63,7 +63,7 @@ def estimates(acc: Any) -> Estimates:
     std = math.sqrt(var)
     var_se = math.hypot(
         _se(t, t.v22 - 4.0 * shift * t.v12 + 4.0 * shift * shift * t.v11),
-        math.sqrt(2.0) * mean_se * mean_se,  # second order: all there is where Σv² is equal in all draws (rms_norm)
+        math.sqrt(2.0) * mean_se * mean_se,  # second order: the only term if Σv² is equal in all draws (rms_norm)
     )
     square_se = _se(t, t.v22 + 4.0 * c * t.v12 + 4.0 * c * c * t.v11)
     sign = acc[columns.SIGN] / count
@@ -90,7 +90,7 @@ def estimates(acc: Any) -> Estimates:
 
 
 def totals(acc: Any) -> Totals:
-    """Variances of the totals of a draw: accumulated where a draw has several slots, else from the moments."""
+    """Variances of the totals of a draw: accumulated if a draw has several slots, otherwise from the moments."""
     n = acc[columns.COUNT]
     if acc[columns.DRAWS] > 0.0:
         n = acc[columns.DRAWS]
@@ -112,5 +112,5 @@ def totals(acc: Any) -> Totals:
 
 
 def _se(t: Totals, variance: float) -> float:
-    """Standard error of the mean over draws of a total per slot."""
+    """Standard error of (total of a draw)/slots, averaged over draws."""
     return math.sqrt(max(variance, 0.0) / t.draws) / t.slots

@@ -1,4 +1,4 @@
-"""Estimators: which points are drawn, and what of them is independent."""
+"""Estimators: the choice of draws, and their independent units."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from gradstat.numerics.jit import Kernel
 
 @dataclass(frozen=True)
 class Estimator(EstimatorRecord):
-    """How draws are chosen and divided into blocks, and how the nodes of a tree become estimates."""
+    """The functions that divide draws into blocks, sample blocks, and compute estimates from a merge tree."""
 
-    blocks: Callable[[Group, int], Blocks]  # of all draws where so many are asked for
-    kernel: Kernel  # what samples a block
+    blocks: Callable[[Group, int], Blocks]  # group, requested draws → all blocks
+    kernel: Kernel  # samples a block
     task: Callable[[Group, int, int, Blocks], Task]  # group, seed, stream, blocks
     total: Callable[[MergeTree], Accumulators]
-    estimates: Callable[[Row, Any], Estimates]  # of a row of accumulators
+    estimates: Callable[[Row, Any], Estimates]  # row, its accumulators → estimates
 
 
 MC = Estimator(
@@ -50,7 +50,7 @@ ESTIMATORS = {estimator.name: estimator for estimator in (MC, RQMC)}
 
 
 def estimator_of(name: str) -> Estimator:
-    """The estimator of this name; UsageError with the closest one otherwise."""
+    """The estimator with this name; UsageError with the closest name if there is none."""
     if name not in ESTIMATORS:
         raise UsageError(unknown("estimator", name, ESTIMATORS))
     return ESTIMATORS[name]

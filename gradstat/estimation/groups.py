@@ -25,7 +25,7 @@ class Group:
         self.cases = tuple(cases)
         self.block_draws = block_draws(cases[0])
         self.rows: list[tuple[Case, Row]] = [(case, row) for case in cases for row in case.shape.rows]
-        # numba frees the machine code of a callback that nothing refers to
+        # keeps the callbacks alive: numba frees the machine code of an unreferenced callback
         self._callbacks = [callback_of(case) for case in cases] if callbacks is None else callbacks
         shapes = [(c.shape.n_in, c.shape.n_out, c.shape.noise, len(c.constants)) for c in cases]
         width = max(1, *(shape[3] for shape in shapes)) if shapes else 1
@@ -64,7 +64,7 @@ class Group:
         return Blocks.of(samples, self.block_draws)
 
     def only(self, cases: Sequence[Case]) -> "Group":
-        """A group of some of these cases with their centres. Nothing is compiled again."""
+        """A group of some of these cases, with their centres and compiled kernels."""
         if len(cases) == len(self.cases):
             return self
         wanted = {id(case) for case in cases}
@@ -75,7 +75,7 @@ class Group:
 
 
 def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
-    """One group for all cases that agree in slots, assumptions and block size, in order of first appearance.
+    """Groups of cases with equal slots, assumptions and block size, in order of first appearance.
 
     Compiles the kernels that sampling needs, in the caller's thread.
     """

@@ -66,7 +66,10 @@ def draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, sh
 def measure(
     layer, row, addresses, shapes, constants, rows, slots, centres, lanes, x, dy, noise, y, dx, partial, totals
 ):
-    """One layer over one batch, and its rows, from `row` on, into their sums; the first row of the next layer."""
+    """Evaluate one layer on one batch, and add its rows, starting at `row`, to their sums.
+
+    Returns the next layer's row.
+    """
     call_layer(addresses[layer], shapes[layer], constants[layer], x, dy, noise, y, dx)
     while row < rows.shape[0] and rows[row, 0] == layer:
         values = y if rows[row, 1] == 0 else dx

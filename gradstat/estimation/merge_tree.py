@@ -12,7 +12,7 @@ from gradstat.numerics.moments import merge
 
 Accumulators = np.ndarray[Any, np.dtype[np.float64]]
 Node = tuple[int, int]  # (level, index): blocks [index·2^level, (index + 1)·2^level)
-ROOT = 63  # a level that no tree reaches
+ROOT = 63  # higher than the level of any tree
 
 
 class MergeTree:
@@ -23,7 +23,7 @@ class MergeTree:
         self.nodes: dict[Node, Accumulators] = {}
 
     def add(self, node: Node, accumulators: Accumulators) -> None:
-        """Put in a finished node [row, WIDTH]; the lower block numbers always come first in a merge."""
+        """Add a finished node [row, WIDTH]. In a merge, the lower block numbers come first."""
         level, index = node
         while level < self.stop_level and (level, index ^ 1) in self.nodes:
             sibling = self.nodes.pop((level, index ^ 1))

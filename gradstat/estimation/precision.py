@@ -1,7 +1,7 @@
-"""Precision targets: what an error is compared with, and how many draws a pilot says it takes.
+"""Precision targets, and the number of draws that reaches a target, estimated by a pilot run.
 
-The pilot has a stream of its own and decides n once. The run then has that n whatever it finds: stopping when the error
-looks small enough would stop more often where chance made it look small.
+The pilot has a separate stream and chooses n once. The run then makes n draws: stopping when the error looks small
+would stop too early when chance makes it look small.
 """
 
 import math
@@ -12,14 +12,14 @@ from typing import NamedTuple
 from gradstat.config import RunConfig
 from gradstat.estimation.estimates import Estimates
 
-# Of n, for the pilot's own error: 0.5 % for relu. Where tails are so heavy that it is more (exp: 50 %), a run that
-# misses its target says so.
+# Factor of n, for the error of the pilot's errors: 0.5 % for relu. With heavy tails (exp: 50 %) a run may miss its
+# target, and reports it.
 INFLATION = 1.2
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the standard errors of mean and std of every row are to reach, and the most draws a case may take."""
+    """Targets for the standard errors of mean and std of every row, and the limit on draws per case."""
 
     relative: float | None
     absolute: float | None
@@ -27,12 +27,12 @@ class Target:
 
     @classmethod
     def of(cls, config: RunConfig) -> "Target | None":
-        """The target of a configuration; None where it gives the number of draws."""
+        """The target of a configuration; None if it gives the number of draws."""
         return cls(config.rel_error, config.target_error, config.max_samples) if config.precise else None
 
 
 class Distance(NamedTuple):
-    """How far one standard error is from its target."""
+    """One standard error and its target."""
 
     statistic: str
     error: float
@@ -40,12 +40,12 @@ class Distance(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """error/target; at most 1 where the target is reached."""
+        """error/target; at most 1 if the target is reached."""
         return self.error / self.target
 
 
 def distances(e: Estimates, target: Target) -> Iterator[Distance]:
-    """Each error of a row beside each target.
+    """Each standard error of a row with each target.
 
     relative: se(std)/std, and se(mean)/rms with rms² = mean² + var, because a mean may be 0. A row that is 0 in
     every draw has no error. absolute: the standard errors themselves.
@@ -59,32 +59,33 @@ def distances(e: Estimates, target: Target) -> Iterator[Distance]:
 
 
 def relative_error(rows: Sequence[Estimates]) -> float:
-    """The largest relative error of these rows, as a target of 1 sees it."""
+    """The largest relative error of these rows: the error/target for a relative target of 1."""
     return max(d.error for e in rows for d in distances(e, Target(1.0, None, 0)))
 
 
 def needed(pilot: Sequence[Estimates], target: Target) -> int:
-    """Draws that bring every row of a case to its target: the pilot's, times the square of its worst ratio, and 1.2."""
+    """Draws that bring every row of a case to its target: pilot's draws × (worst error/target)² × 1.2."""
     ratio = worst(pilot, target).ratio
     if not math.isfinite(ratio):
-        return pilot[0].n  # no number of draws makes it finite; the run will say so
+        return pilot[0].n  # no number of draws makes it finite; the run reports it
     return max(math.ceil(min(INFLATION * pilot[0].n * ratio * ratio, 1e18)), 2)
 
 
 def allowed(pilot: Sequence[Estimates], target: Target, block_draws: int) -> int:
-    """What is needed, in whole blocks, which cost nothing to share with other layers; at most the limit."""
+    """The draws needed, rounded up to whole blocks and capped at max_samples."""
     return min(-(-needed(pilot, target) // block_draws) * block_draws, target.max_samples)
 
 
 def seen(pilot: Sequence[Estimates], target: Target) -> bool:
-    """Whether as many draws as the pilot's will do: half the target leaves room for the error of an error.
+    """True if the pilot's error is at most half the target, so that its number of draws is enough.
 
-    With its eight degrees of freedom for rqmc, another run's error is twice as large in one of thirty cases.
+    The factor covers the uncertainty of the error. With the eight degrees of freedom of rqmc, another run's error is
+    twice as large in one of thirty cases.
     """
     ratio = worst(pilot, target).ratio
     return not math.isfinite(ratio) or 2.0 * ratio <= 1.0
 
 
 def worst(rows: Sequence[Estimates], target: Target) -> Distance:
-    """Of all errors the one that is farthest from its target."""
+    """The error with the largest ratio to its target."""
     return max((distance for e in rows for distance in distances(e, target)), key=lambda distance: distance.ratio)

@@ -1,4 +1,4 @@
-"""Randomized quasi-Monte Carlo: R independent randomizations of one net of 2ᵏ points; their spread is the error.
+"""Randomized quasi-Monte Carlo: R independent randomizations of 2ᵏ Sobol points. Their spread gives the error.
 
 A draw is a point. Draws [r·2ᵏ, (r + 1)·2ᵏ) are randomization r, one node of the merge tree. The accumulators of a
 randomization are stored as one draw, so the error formulas for draws apply to randomizations.
@@ -20,7 +20,7 @@ from gradstat.numerics import moments as m
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.sobol import generators
 
-FEWEST = 32  # randomizations; twice as many are the next power of two of points
+FEWEST = 32  # randomizations; with twice as many, the number of points doubles instead
 
 
 class PointsTask(Task):
@@ -53,12 +53,12 @@ def rebuilt(specs: Sequence[Spec], seed: int, stream: int, centres: Sequence[flo
 
 
 def points_for(samples: int) -> int:
-    """2ᵏ, the points of a randomization: the most that leave 32 randomizations or more, fewer than 64."""
+    """2ᵏ, the points of a randomization: the largest power of two that leaves 32 to 63 randomizations."""
     return 1 << max(samples // FEWEST, 1).bit_length() - 1
 
 
 def draws_for(samples: int) -> int:
-    """R·2ᵏ, the smallest number of draws that is not below `samples`: at most 1/32 above it, and at least 32."""
+    """R·2ᵏ, the smallest possible number of draws ≥ `samples`: at most 1/32 above it, and at least 32."""
     points = points_for(samples)
     return max(-(-samples // points), FEWEST) * points
 
@@ -84,7 +84,7 @@ def total(tree: MergeTree) -> Accumulators:
 
 
 def as_one_draw(accumulators: Accumulators) -> Accumulators:
-    """The accumulators [row, WIDTH] of a randomization, all its values being the slots of one draw."""
+    """The accumulators [row, WIDTH] of a randomization as one draw, whose slots are all its values."""
     one = accumulators.copy()
     count, shift = one[:, columns.COUNT], one[:, columns.SHIFT]
     one[:, columns.DRAWS] = 1.0

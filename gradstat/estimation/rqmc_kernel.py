@@ -17,7 +17,7 @@ _I = types.int64
 _INTS, _FLOATS = types.int64[::1], types.float64[::1]
 _TABLE, _SHAPES, _CUBE = types.float64[:, ::1], types.int64[:, ::1], types.float64[:, :, ::1]
 
-# As in mc_kernel.py, except: generators, seed, stream offset, randomization, first batch of it, draws.
+# As in mc_kernel.py, except: generators, seed, stream offset, randomization, its first batch, draws.
 SIGNATURE = types.void(
     *(_INTS, _SHAPES, _INTS, _TABLE, _SHAPES, _INTS, _FLOATS),
     *(types.uint64[:, ::1], types.uint64, _I, _I, _I, _I, _INTS, _FLOATS, _INTS, _CUBE, _CUBE),
@@ -26,7 +26,7 @@ SIGNATURE = types.void(
 
 @inline
 def draw_points(at, net, room, kinds, scale, sizes, x, dy, shared):
-    """x and dy of one batch: x[0], dy[0], x[1], dy[1], … on the first dimensions, then what all dy share."""
+    """x and dy of one batch: x[0], dy[0], x[1], dy[1], … on the first dimensions, then the number that all dy share."""
     both, mapped = min(x.shape[0], dy.shape[0]), scale[2] != 0.0 and sizes.shape[0] > 0
     for slot in range(x.shape[0]):
         fill(at, slot + min(slot, both), net, room, NORMAL if mapped else kinds[0], x[slot])
@@ -47,7 +47,7 @@ def draw_points(at, net, room, kinds, scale, sizes, x, dy, shared):
 
 @inline
 def draw_noise(at, first, net, room, kind, noise):
-    """The noise of one layer on the dimensions from `first` on."""
+    """The noise of one layer, on dimension `first` and those after it."""
     for slot in range(noise.shape[0]):
         if kind == NORMAL:
             fill(at, first + slot, net, room, NORMAL, noise[slot])

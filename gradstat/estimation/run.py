@@ -1,4 +1,4 @@
-"""A run: pilot, plan, segments, statistics, and the comparison with the referee."""
+"""A run: pilot, plan, segments, statistics, and the comparison with exact values."""
 
 import math
 import os
@@ -25,45 +25,45 @@ from gradstat.numerics.draws import PILOT
 
 PILOT_DRAWS = 2**18
 PILOT_GROWTH = 4
-Samples = int | Target  # draws per case, or what decides on them
+Samples = int | Target  # draws per case, or the target that determines them
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One row of a result: what was asked, what came out, what the referee says."""
+    """One row of a result: case and row, estimates, and the exact value if known."""
 
     case: Case
     row: Row
     estimates: Estimates
     accumulators: Accumulators
     exact: Exact | None
-    degrees: float = math.inf  # of freedom of the standard errors
+    degrees: float = math.inf  # degrees of freedom of the standard errors
 
     @property
     def z_mean(self) -> float | None:
-        """(mean − exact) in standard errors, as a normal score; None where the mean is not judged."""
+        """(mean − exact) in standard errors, as a normal score; None if the mean is not judged."""
         return score(self, "mean").z
 
     @property
     def z_std(self) -> float | None:
-        """(std − exact) in standard errors, as a normal score; None where the std is not judged."""
+        """(std − exact) in standard errors, as a normal score; None if the std is not judged."""
         return score(self, "std").z
 
 
 class RunListener(Protocol):
-    """Told of a run as it goes, one call at a time."""
+    """The interface that receives the events of a run, one call at a time."""
 
     def compiling(self) -> AbstractContextManager[None]:
-        """Entered while kernels are compiled."""
+        """A context in which kernels are compiled."""
 
     def planned(self, segments: Sequence[Segment], target: Target | None) -> None:
-        """The pilot has run, and these segments are to be sampled."""
+        """Called after the pilot, with the segments to sample."""
 
     def begin(self, segment: Segment, finished: int) -> None:
-        """A segment begins, of which so many draws are finished already."""
+        """Called when a segment begins, of which an earlier process finished `finished` draws."""
 
     def done(self, segment: Segment, tree: MergeTree, draws: int) -> None:
-        """So many draws more are in the tree of the segment."""
+        """Called when `draws` more draws are in the merge tree of the segment."""
 
 
 class IgnoringListener:
@@ -83,14 +83,14 @@ class IgnoringListener:
 
 
 class Checkpointer:
-    """Keeps what is finished of a run for the next process; this one keeps nothing."""
+    """Saves finished nodes so that a later process can resume the run. The base class saves nothing."""
 
     def finished(self, segment: Segment) -> Sequence[Finished]:
-        """The nodes that an earlier process left."""
+        """The nodes that an earlier process saved."""
         return ()
 
     def keep(self, segment: Segment, tree: MergeTree) -> None:
-        """There is more in the tree of the segment than at the last call."""
+        """Called when more draws are in the merge tree of the segment."""
 
 
 NO_LISTENER, NO_CHECKPOINTS = IgnoringListener(), Checkpointer()
@@ -105,7 +105,7 @@ def run(
     estimator: Estimator = MC,
     listener: RunListener = NO_LISTENER,
 ) -> list[ResultRow]:
-    """Sample every case; lines in the order of the cases, whatever was sampled together."""
+    """Sample every case, and return the rows in the order of the cases."""
     with listener.compiling():
         grouped = groups(cases, estimator.kernel)
     planned = plan(cases, grouped, samples, seed, jobs, engine, estimator)
@@ -122,7 +122,7 @@ def plan(
     engine: Engine,
     estimator: Estimator = MC,
 ) -> list[Segment]:
-    """Pilot every group: that gives centres, and the draws of each case where `samples` is a target."""
+    """Run the pilot of every group, which gives the centres and, for a target, the draws of each case."""
     draws: dict[int, int] = {}
     for group in found:
 
@@ -141,7 +141,7 @@ def plan(
 def _aimed(
     group: Group, found: Accumulators, pilot: Callable[[int], Accumulators], target: Target, estimator: Estimator
 ) -> dict[int, int]:
-    """The draws of each case. Where no law says how errors fall, pilots grow until they see small ones."""
+    """The draws of each case. For estimators without a law for their errors, pilots grow until errors are small."""
     draws: dict[int, int] = {}
     n = PILOT_DRAWS
     while True:
@@ -166,7 +166,7 @@ def execute(
     listener: RunListener = NO_LISTENER,
     checkpointer: Checkpointer = NO_CHECKPOINTS,
 ) -> list[SegmentSnapshot]:
-    """Sample what is not finished of every segment."""
+    """Sample the unfinished blocks of every segment."""
     return [
         _sample_segment(segment, seed, jobs or available_cpus(), engine, listener, checkpointer) for segment in planned
     ]
@@ -213,7 +213,7 @@ def result_rows(
 def sample(
     group: Group, samples: int, seed: int, stream: int, jobs: int, engine: Engine, estimator: Estimator = MC
 ) -> MergeTree:
-    """The finished nodes of as many draws of one group."""
+    """Sample one group, and return its finished nodes."""
     blocks = estimator.blocks(group, samples)
     tree, task = MergeTree(blocks.stop_level), estimator.task(group, seed, stream, blocks)
     engine(task, iter(blocks), jobs or available_cpus(), lambda node, rows, _: tree.add(node, rows))
@@ -221,14 +221,14 @@ def sample(
 
 
 def centres(pilot: Accumulators) -> Accumulators:
-    """The centre of each row: the mean of the pilot run, or 0 where that is within five standard errors of 0.
+    """The centre of each row: the mean of the pilot run, or 0 if the mean is within five standard errors of 0.
 
-    The snap matters for rows with an atom at 0 (dropout), where E|v − c| has a kink at c = 0.
+    0 matters for rows with an atom at 0 (dropout), for which E|v − c| has a kink at c = 0.
     """
     found = [estimates(row) for row in pilot]
     return np.array([0.0 if abs(e.mean) <= 5.0 * e.mean_se else e.mean for e in found])
 
 
 def available_cpus() -> int:
-    """The processors this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,6 @@
 """A segment is a range of blocks sampled for a fixed set of cases.
 
-Cases that need more draws continue in a further segment of their group. Results do not depend on how cases are grouped.
+Cases that need more draws continue in another segment of their group. Results do not depend on how cases are grouped.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from gradstat.layer_types.case import Case
 
 @dataclass(frozen=True)
 class Segment:
-    """Blocks that all cases of a group need. `case_indices`: the positions of these cases in the run."""
+    """The blocks that all cases of a group need. `case_indices` are the indices of these cases in the run."""
 
     group: Group
     case_indices: tuple[int, ...]
@@ -34,15 +34,15 @@ class Segment:
         units = len(self.blocks) // self.blocks.blocks_per_unit
         if self.blocks.unit_draws and units < 2 * of:
             raise UsageError(
-                f"--shard {index}/{of}: of {units} {self.estimator.units}, a shard takes two or more for its errors; "
-                f"allowed: up to {units // 2} shards"
+                f"--shard {index}/{of}: of {units} {self.estimator.units}, a shard needs at least two for its errors; "
+                f"at most {units // 2} shards are allowed"
             )
         return replace(self, blocks=self.blocks.shard(index, of))
 
 
 @dataclass(frozen=True)
 class SegmentSnapshot:
-    """The finished nodes of a segment, as files hold them."""
+    """The finished nodes of a segment, in the form that files contain."""
 
     case_indices: tuple[int, ...]
     blocks: Blocks

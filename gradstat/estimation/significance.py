@@ -1,8 +1,8 @@
-"""The one rule by which a sample agrees with an exact value, and what a z-score may be. Needs no compiler.
+"""The rule for agreement of a sample with an exact value, and the bounds of z-scores. Does not import numba.
 
-`run`, `verify`, `merge`, `doctor`, HTML and plots ask this module and have no rule of their own. A statistic of a row
-agrees, disagrees, or is not judged, for one of these reasons: there is no exact value, the moments overflowed, there
-are fewer than 1,000 draws, too few draws make up the estimate (rare events, heavy tails).
+`run`, `verify`, `merge`, `doctor`, HTML and plots all use this rule. A statistic of a row agrees, disagrees, or is not
+judged, for one of these reasons: there is no exact value, the moments overflowed, there are fewer than 1,000 draws, or
+too few draws dominate the estimate (rare events, heavy tails).
 """
 
 import math
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from gradstat.estimation.run import ResultRow
     from gradstat.layer_types.record import Exact
 
-FAMILY_WISE = 1e-6  # chance of a false alarm over all z-scores that are judged together
-ROUNDING = 1e-12  # of a value's own scale; 10²⁴ draws would be needed for an error that small
-RESOLUTION = 2.0**-50  # of |mean|: deviations from it that are smaller are lost when values are rounded to float64
-FEWEST = 1000  # draws; of fewer, means are not normal and errors are not known well enough to judge by
-FEWEST_EVENTS = 30.0  # draws that make up the variance, in effect: n/kurtosis; of fewer, an error means too little
-LARGEST_SHARE = 1.0 / 15.0  # of one draw in Σ(v − mean)⁴, from which on a sample does not know its error
-ATOM = 0.9  # share of equal draws from which the other draws are called events
-SOURCE_BOUND = 4.0  # standard errors of a source's own simulation that chance explains
-JUDGED = ("mean", "std")  # the statistics that a result carries a z-score of
+FAMILY_WISE = 1e-6  # probability of any false alarm among all z-scores of a run
+ROUNDING = 1e-12  # relative to the scale of the value; so small an error needs 10²⁴ draws
+RESOLUTION = 2.0**-50  # relative to |mean|: float64 rounding hides smaller deviations
+FEWEST = 1000  # draws; with fewer, means are not normal enough and errors too uncertain for a z-score
+FEWEST_EVENTS = 30.0  # effective draws in the variance, n/kurtosis; with fewer, the error is too uncertain
+LARGEST_SHARE = 1.0 / 15.0  # of one draw in Σ(v − mean)⁴; above it, the sample's error is not usable
+ATOM = 0.9  # with a larger fraction of equal draws, the other draws count as events
+SOURCE_BOUND = 4.0  # standard errors of a source's simulation that chance explains
+JUDGED = ("mean", "std")  # the statistics that have a z-score in a result
 
 NO_EXACT_VALUE = "no exact value"
 NO_ERROR_BAR = "no error bar"
@@ -39,7 +39,7 @@ HEAVY_TAILS = "heavy tails"
 
 @dataclass(frozen=True)
 class Score:
-    """One statistic of one row beside its exact value: a z-score, or the reason why it is not judged."""
+    """The comparison of one statistic of a row with its exact value: a z-score, or the reason why there is none."""
 
     statistic: str
     z: float | None
@@ -48,7 +48,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A statistic of a row that is farther from its exact value than chance allows."""
+    """A statistic of a row whose distance from its exact value chance does not explain."""
 
     row: "ResultRow"
     statistic: str
@@ -66,7 +66,9 @@ def disagreements(rows: "Sequence[ResultRow]") -> list[Disagreement]:
 
 
 def contradictions(quantities: "Sequence[tuple[ResultRow, str]]", alpha: float | None = None) -> list[Disagreement]:
-    """Those of (row, statistic) that disagree with their exact values; right ones all agree with probability 1 − alpha.
+    """The pairs (row, statistic) that disagree with their exact values.
+
+    All correct ones agree with probability 1 − alpha.
 
     The default of alpha is FAMILY_WISE.
     """
@@ -76,10 +78,10 @@ def contradictions(quantities: "Sequence[tuple[ResultRow, str]]", alpha: float |
 
 
 def score(row: "ResultRow", statistic: str) -> Score:
-    """(estimate − exact) in standard errors, as a normal score; or why there is none.
+    """(estimate − exact) in standard errors, as a normal score; or the reason why there is none.
 
-    The error is the sampled one or the one that the exact moments give, whichever makes the score smaller: a sample
-    that missed the rare large values does not know its error, and one that has too many of them does.
+    The error is the sampled one or the one from the exact moments, whichever makes the score smaller: a sample without
+    the rare large values underestimates its error, and one with too many of them does not.
     """
     e, exact = row.estimates, row.exact
     expected = None if exact is None else exact_bases(exact)[statistic]
@@ -103,7 +105,7 @@ def score(row: "ResultRow", statistic: str) -> Score:
 
 
 def unjudged(e: "Estimates", exact: "Exact") -> str:
-    """Why no statistic of a row is judged; empty where all are."""
+    """The reason why no statistic of a row is judged; empty if they are judged."""
     if e.n < FEWEST:
         return TOO_FEW_DRAWS
     if events(e, exact) >= FEWEST_EVENTS:
@@ -113,10 +115,10 @@ def unjudged(e: "Estimates", exact: "Exact") -> str:
 
 
 def events(e: "Estimates", exact: "Exact") -> float:
-    """Draws that make up the variance, in effect: n/kurtosis, which is n·p for events of probability p.
+    """The effective number of draws in the variance: n/kurtosis, which is n·p for events of probability p.
 
-    Where the exact kurtosis is not known, the sample's, and 0 where one draw is too large a share of Σ(v − mean)⁴.
-    Where all draws are equal, n·MAD²/σ² (Cauchy and Schwarz: at most the draws expected to differ), or n.
+    Without an exact kurtosis, the sample's is used, and the result is 0 if one draw dominates Σ(v − mean)⁴.
+    If all draws are equal, n·MAD²/σ² (Cauchy and Schwarz: at most the draws expected to differ), or n.
     """
     if exact.kurtosis is not None:
         return e.n / max(exact.kurtosis, 1.0)
@@ -129,9 +131,9 @@ def events(e: "Estimates", exact: "Exact") -> float:
 
 
 def z_score(value: float, expected: float, error: float, std: float, degrees: float = math.inf) -> float:
-    """(value − expected)/error as a normal score, where the error has this number of degrees of freedom.
+    """(value − expected)/error as a normal score; `degrees` of freedom of the error.
 
-    0 where they differ by no more than rounding, which no standard error covers.
+    0 if they differ only by rounding, which no standard error covers.
     """
     difference = value - expected
     if abs(difference) <= ROUNDING * (abs(expected) + std):
@@ -145,10 +147,10 @@ def z_bound(tests: int, alpha: float | None = None) -> float:
 
 
 def beyond(z: float, bound: float) -> bool:
-    """True where chance does not explain a score; NaN is beyond every bound."""
+    """True if chance does not explain a score; NaN is beyond every bound."""
     return not abs(z) <= bound
 
 
 def bound_of(scores: Iterable[float | None]) -> float:
-    """The bound for the z-scores that are judged together; None where one is not judged."""
+    """The bound for z-scores that are judged together. Scores of None do not count."""
     return z_bound(sum(z is not None for z in scores))

@@ -1,18 +1,18 @@
-"""Student's t: what a difference in standard errors is worth when few numbers gave the standard error.
+"""Student's t-distribution, for differences whose standard errors come from few numbers.
 
-Plain Python: reading a result needs no compiler.
+Plain Python, so that reading a result does not import numba.
 """
 
 import math
 from statistics import NormalDist
 
-ENOUGH = 1e6  # degrees of freedom from which the normal distribution is as good
+ENOUGH = 1e6  # degrees of freedom above which the normal distribution is used
 TERMS = 400
 TINY = 1e-300
 
 
 def normal_score(ratio: float, degrees: float) -> float:
-    """The standard normal quantile at which a t-distributed ratio stands: the same probability beyond it."""
+    """The standard normal quantile with the same tail probability as a t-distributed ratio."""
     if degrees >= ENOUGH or not math.isfinite(ratio):
         return ratio
     tail = upper_tail(abs(ratio), degrees)
@@ -20,7 +20,7 @@ def normal_score(ratio: float, degrees: float) -> float:
 
 
 def quantile(probability: float, degrees: float) -> float:
-    """The t that a t-distributed ratio stays below with this probability, ½ to 1; bisected over θ, t = √ν·tan θ."""
+    """The quantile of the t-distribution for a probability from ½ to 1, by bisection over θ, t = √ν·tan θ."""
     low, high = 0.0, 0.5 * math.pi
     for _ in range(60):
         middle = 0.5 * (low + high)

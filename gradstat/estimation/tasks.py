@@ -17,7 +17,7 @@ from gradstat.numerics.moments import finish_rows
 
 Done = Callable[
     [Node, Accumulators, int], None
-]  # receives a node, its accumulators [row, WIDTH] and its number of draws
+]  # called with a node, its accumulators [row, WIDTH] and its number of draws
 
 
 class Finished(NamedTuple):
@@ -57,7 +57,7 @@ class Task:
         self._group, self.seed, self.stream = group, seed, stream
         self.specs = tuple(Spec.of(case) for case in group.cases)
         self.centres = tuple(group.centres.tolist())
-        self.stop_level = ROOT  # of its tree: nodes of this level are not merged
+        self.stop_level = ROOT  # of the merge tree: nodes at this level are not merged
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilt, (self.specs, self.seed, self.stream, self.centres)

@@ -2,8 +2,8 @@
 
 An engine receives a task, its blocks, and the number of blocks to sample at a time. It calls `done` for each finished
 node, one call at a time. Nodes may arrive in any order, and may cover several consecutive blocks (`Task.range`). The
-engine returns when all blocks are finished, and raises what stopped it; the nodes that it has passed to `done` stay
-valid.
+engine returns when all blocks are finished, and raises the error that stopped it; the nodes that it has passed to
+`done` stay valid.
 """
 
 import re
@@ -60,7 +60,7 @@ def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
 
 Opened = AbstractContextManager[
     tuple[Engine, int]
-]  # the engine while it is open, and the number of blocks that it samples at a time
+]  # yields the engine, and the number of blocks that it samples at a time
 
 
 @contextmanager
@@ -102,7 +102,7 @@ _ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[0-9]{1,5}")
 
 
 def engine_of(text: str, jobs: int) -> Opened:
-    """The engine `name` or `name:address`; UsageError with the closest name otherwise."""
+    """The engine `name` or `name:address`; UsageError with the closest name if there is none."""
     name, _, address = text.partition(":")
     if name not in ENGINES:
         raise UsageError(unknown("engine", name, ENGINES))

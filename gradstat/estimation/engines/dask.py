@@ -1,7 +1,7 @@
 """The Dask engine: ranges of blocks as tasks on a cluster, a bounded number of them at a time.
 
-A task is a few hundred bytes of names and numbers; its result is a few nodes of the tree of merges. What a worker loses
-is sampled again, with the same bytes. A lost scheduler ends the run, and its checkpoints hold what was finished.
+A task is a few hundred bytes of names and numbers; its result is a few nodes of the merge tree. The blocks of a lost
+worker are sampled again, with equal bytes. A lost scheduler ends the run, which can resume from its checkpoints.
 """
 
 import math
@@ -25,9 +25,9 @@ from gradstat.estimation.engines.ranges import Range, Ranges
 from gradstat.estimation.tasks import Done, Task
 from gradstat.layer_types.registration import is_registered
 
-IN_FLIGHT = 2  # ranges per thread of a worker: one at work, one in waiting
-LOOK_SECONDS = 1.0  # how often the workers are counted
-WARN_SECONDS = 15.0  # without workers, before that is said
+IN_FLIGHT = 2  # ranges per thread of a worker: one running, one waiting
+LOOK_SECONDS = 1.0  # between two counts of the workers
+WARN_SECONDS = 15.0  # without workers, before a warning
 
 OVER = ("finished", "error", "cancelled")
 
@@ -43,17 +43,17 @@ class DaskEngine:
         self._client = connect(address)
 
     def meet(self, workers: int) -> None:
-        """Wait for so many workers; UsageError where the gradstat of one is not ours."""
+        """Wait for this number of workers; UsageError if one has another gradstat."""
         self.count(workers)
         self._check_workers()
 
     def close(self) -> None:
-        """Leave the cluster, which forgets what was asked of it."""
+        """Disconnect from the cluster, which cancels the tasks."""
         with suppress(Exception):
             self._client.close(timeout=1)
 
     def __call__(self, task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
-        """Sample the blocks, as many ranges at a time as the cluster has room for, whatever `jobs` says."""
+        """Sample the blocks, IN_FLIGHT ranges per thread of the cluster at a time; `jobs` is ignored."""
         _check_that_it_travels(task)
         wire, ranges = pickle.dumps(task), Ranges(blocks)
         if ranges:
@@ -61,7 +61,7 @@ class DaskEngine:
             self._work(wire, ranges, done)
 
     def _work(self, wire: bytes, ranges: Ranges, done: Done) -> None:
-        """Keep the workers busy until no range is left."""
+        """Submit ranges until all are finished."""
         running: dict[Any, Range] = {}
         while True:
             while len(running) < IN_FLIGHT * self.count() and (own := ranges.take()):
@@ -75,11 +75,13 @@ class DaskEngine:
             for future, (nodes, seconds) in zip(whole, results, strict=True):
                 ranges.timed(running.pop(future), seconds)
                 for node, accumulators, draws in nodes:
-                    done(node, accumulators.copy(), draws)  # what came over the wire is not ours to merge into
+                    done(
+                        node, accumulators.copy(), draws
+                    )  # merging writes into the array, and a received one can be read-only
             self._check_success(ended)
 
     def _warm_up(self, wire: bytes, layers: str) -> None:
-        """Let one worker of each machine compile into that machine's cache before the others look there."""
+        """Let one worker per machine compile into the machine's cache before the others load from it."""
         if layers in self._warm:
             return
         self.count()
@@ -91,12 +93,12 @@ class DaskEngine:
         self._warm.add(layers)
 
     def _submit(self, function: Any, *arguments: Any, workers: list[str] | None = None) -> Any:
-        elsewhere = workers is not None  # where the wanted worker goes, another one will do
+        elsewhere = workers is not None  # if the chosen worker leaves, another one may run the task
         with self._asking():
             return self._client.submit(function, *arguments, pure=False, workers=workers, allow_other_workers=elsewhere)
 
     def _ended(self, running: Iterable[Any]) -> list[Any]:
-        """Those futures that are over; waits until there are some."""
+        """Wait until some futures are finished, and return them."""
         while True:
             ended = [future for future in running if future.status in OVER]
             if self._client.status != "running" or any(future.status == "cancelled" for future in ended):
@@ -107,7 +109,7 @@ class DaskEngine:
             time.sleep(0.005)
 
     def _check_success(self, futures: Iterable[Any]) -> None:
-        """Raise what the first of these futures that failed has raised on its worker."""
+        """Raise the error of the first of these futures that failed."""
         with self._asking():
             failed = [future.exception() for future in futures if future.status == "error"]
         if failed:
@@ -115,7 +117,7 @@ class DaskEngine:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """One error for a lost scheduler instead of the many exceptions that can follow from it."""
+        """Convert the various exceptions after the loss of the scheduler into one error."""
         try:
             yield
         except Exception as error:
@@ -130,7 +132,7 @@ class DaskEngine:
         )
 
     def _check_workers(self) -> None:
-        """UsageError where the gradstat of a worker is not ours."""
+        """Raise UsageError if a worker has another gradstat."""
         with self._asking():
             answers = self._client.run(identity, on_error="return")
         for address, answer in answers.items():
@@ -139,12 +141,12 @@ class DaskEngine:
             check(address, answer, self._identity)
 
     def _workers(self) -> dict[str, int]:
-        """The threads of each worker."""
+        """The number of threads of each worker."""
         with self._asking():
             return dict(self._client.nthreads())
 
     def count(self, fewest: int = 1) -> int:
-        """The threads of all workers, counted anew from time to time; waits while there are too few."""
+        """The threads of all workers, counted every LOOK_SECONDS; waits while there are too few."""
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return self._threads
         warn_at = time.monotonic() + WARN_SECONDS
@@ -159,7 +161,7 @@ class DaskEngine:
 
 @contextmanager
 def opened(address: str, jobs: int) -> Iterator[DaskEngine]:
-    """The engine on the cluster at this address, or on one of its own with `jobs` workers where it is empty."""
+    """Open the engine on the cluster at `address`, or on a local cluster of `jobs` workers if it is empty."""
     with ExitStack() as stack:
         stack.enter_context(without_logs())
         engine = DaskEngine(address or stack.enter_context(local_cluster(jobs)))
@@ -172,16 +174,16 @@ def _check_that_it_travels(task: Task) -> None:
     for spec in task.specs:
         if is_registered(spec.layer):
             raise UsageError(
-                f"layer {spec.layer!r} was registered from Python and is known in this process only: Dask workers "
+                f"layer {spec.layer!r} was registered from Python and exists only in this process: Dask workers "
                 "cannot sample it; write it as an expression, or sample with --engine threads"
             )
 
 
 def _explained(error: BaseException, address: str) -> BaseException:
-    """The error of a task, or what it means where nobody could know."""
+    """The error of a task, replaced by its meaning if Dask's message does not explain it."""
     if isinstance(error, distributed.KilledWorker):
         return GradstatError(
-            f"{address}: one worker after the other died over the same range of draws", "see their logs: memory?"
+            f"{address}: several workers ended during the same range of draws", "see their logs; they may lack memory"
         )
     if isinstance(error, ImportError | AttributeError):
         return UsageError(f"a Dask worker of {address} cannot load gradstat ({error})", ADVICE)

@@ -1,4 +1,4 @@
-"""Dask clusters to sample on: one on this machine, or one that runs already. Its logs are not for gradstat's users."""
+"""Dask clusters: one on this machine, or a running one. Dask's log messages are not shown."""
 
 import logging
 import os
@@ -14,12 +14,12 @@ import distributed
 from gradstat.errors import UsageError
 
 NO_LOGS = logging.CRITICAL + 1
-ANSWER_SECONDS = 10.0  # a scheduler that is there answers within milliseconds
+ANSWER_SECONDS = 10.0  # a running scheduler answers within milliseconds
 LIBRARIES = ("distributed", "tornado", "asyncio", "bokeh")
 
 
 class ClusterWarning(UserWarning):
-    """Something about a cluster that costs time and no draws."""
+    """A problem of a cluster that costs time but no draws."""
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def _local_cluster(workers: int) -> Iterator[str]:
             dashboard_address=None,
             # Without a dashboard the scheduler still serves HTTP: on a free port of this machine, not on 0.0.0.0:8787.
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            memory_limit=None,  # a share of the machine's memory would end workers that other programs crowd
+            memory_limit=None,  # with a limit, Dask would end workers when other programs need memory
             silence_logs=NO_LOGS,
             env={"NUMBA_NUM_THREADS": "1"},
         )
@@ -47,7 +47,7 @@ def _local_cluster(workers: int) -> Iterator[str]:
         cluster.scale(workers)
         yield str(cluster.scheduler_address)
     finally:
-        for nanny in list(cluster.workers.values()):  # a worker at work would end after its range
+        for nanny in list(cluster.workers.values()):  # otherwise a busy worker would end only after its range
             with suppress(OSError, TypeError):
                 os.kill(nanny.pid, signal.SIGKILL)
         cluster.close()
@@ -55,7 +55,7 @@ def _local_cluster(workers: int) -> Iterator[str]:
 
 @contextmanager
 def _without_current_folder() -> Iterator[None]:
-    """Processes that begin meanwhile do not import from the folder that they start in."""
+    """Processes started in the block do not import from their current folder."""
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
@@ -69,9 +69,9 @@ def _without_current_folder() -> Iterator[None]:
 
 @contextmanager
 def _ctrl_c_for_this_thread_alone() -> Iterator[None]:
-    """Threads and processes that begin meanwhile, and those that they begin, are not told of Ctrl-C.
+    """Threads and processes started in the block, and their children, do not receive Ctrl-C.
 
-    The shell sends it to the whole group of processes, and every worker would end with a traceback of its own.
+    The shell sends it to the whole process group, and every worker would print a traceback.
     """
     _start_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -82,9 +82,9 @@ def _ctrl_c_for_this_thread_alone() -> Iterator[None]:
 
 
 def _start_tracker() -> None:
-    """The process that tidies up behind processes; where it starts later, it unblocks SIGINT for those that follow.
+    """Start multiprocessing's resource tracker now: started later, it would unblock SIGINT for the processes after it.
 
-    What a process that was killed has left it tidies up as well, and need not tell the terminal.
+    It also removes the resources of killed processes, and its messages about them are not shown.
     """
     before = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
@@ -98,12 +98,12 @@ def _start_tracker() -> None:
 
 
 def connect(address: str) -> Any:
-    """A client of the scheduler at this address; UsageError where none answers."""
+    """A client of the scheduler at this address; UsageError if no scheduler answers."""
     own = distributed.Security().get_connection_args("client")
     if address.startswith("tls:") and own.get("ssl_context") is None:
         raise UsageError(f"{address} needs certificates; name them in Dask's configuration, under distributed.comm.tls")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what differs and matters is checked with a message of its own
+        warnings.simplefilter("ignore")  # identity.py checks the versions that matter
         try:
             return distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False, name="gradstat")
         except (OSError, ValueError) as error:
@@ -113,7 +113,7 @@ def connect(address: str) -> Any:
 
 @contextmanager
 def without_logs() -> Iterator[None]:
-    """While this lasts, what Dask and the libraries below it have to say is not printed."""
+    """Suppress the log messages of Dask and its libraries in the block."""
     names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LIBRARIES]
     loggers = [logging.getLogger(name) for name in {*names, *LIBRARIES}]
     levels = [logger.level for logger in loggers]

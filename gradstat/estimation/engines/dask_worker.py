@@ -1,7 +1,7 @@
-"""What a Dask worker does for gradstat: build kernels, sample ranges of blocks.
+"""The functions that run on Dask workers: they build kernels and sample ranges of blocks.
 
-Everything here is called by name on the worker and by nobody else. A task arrives as the bytes of its pickle and is
-opened only by a worker whose gradstat is the caller's.
+Dask calls these functions by name. A task arrives as the bytes of its pickle; a worker unpickles it only if it has the
+caller's gradstat.
 """
 
 import pickle
@@ -20,21 +20,24 @@ def prepare(wire: bytes, expected: Identity) -> None:
 
 
 def sample(wire: bytes, first: Block, last: Block, expected: Identity) -> tuple[list[Finished], float]:
-    """The nodes of the blocks from the first to the last, and the seconds that they took."""
+    """Sample the blocks from the first to the last. Returns their nodes and the duration in seconds."""
     task = _own(wire, expected)
     start = time.perf_counter()
     return task.range(list(between(first, last))), time.perf_counter() - start
 
 
 def between(first: Block, last: Block) -> Iterator[Block]:
-    """The blocks from the first to the last; all but the last are as long as the first."""
+    """The blocks from the first to the last; all except the last have the length of the first."""
     for number in range(first.number, last.number):
         yield Block(number, first.first + (number - first.number) * first.draws, first.draws)
     yield last
 
 
 def _own(wire: bytes, expected: Identity) -> Task:
-    """The task, opened once per process; a worker may have joined after everyone was asked, so it is asked again."""
+    """The task, unpickled once per process.
+
+    Checks the worker's version again: it may have joined after the initial check.
+    """
     from distributed import get_worker
 
     check(get_worker().address, identity(), expected)

@@ -1,6 +1,6 @@
-"""Which gradstat a process runs: what must agree between machines before one may sample for another.
+"""The identity of a gradstat process: versions that must be equal before one machine samples for another.
 
-Costs no kernel: a worker with another gradstat is to say so before it compiles anything.
+Imports no kernel, so a mismatch is reported before any compilation.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ ADVICE = "install the same gradstat, numba and llvmlite on every machine"
 
 
 def identity() -> dict[str, str]:
-    """All that the digits of a block depend on, the most telling first."""
+    """Everything that the digits of a block depend on, the most informative item first."""
     return {
         "gradstat": __version__,
         "stream version": str(STREAM_VERSION),
@@ -29,7 +29,7 @@ def identity() -> dict[str, str]:
 
 
 def check(address: str, found: Identity, expected: Identity) -> None:
-    """UsageError that names the worker and the first thing in which it differs."""
+    """Raise UsageError with the worker and the first item that differs."""
     for what, ours in expected.items():
         theirs = found.get(what, "unknown")
         if theirs != ours:

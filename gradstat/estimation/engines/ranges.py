@@ -1,29 +1,31 @@
-"""Ranges of blocks, each long enough to be worth a journey to another machine and short enough to lose."""
+"""Block ranges sized to take one to two seconds on a worker: long against the transfer, short enough to repeat."""
 
 import math
 from collections.abc import Iterator
 
 from gradstat.estimation.blocks import Block
 
-RANGE_SECONDS = 2.0  # a range takes between half of this and all of it
+RANGE_SECONDS = 2.0  # a range takes from half of this to all of it
 
 Range = tuple[Block, Block]  # its first and its last block
 
 
 class Ranges:
-    """The blocks that are still to do, cut along the tree of merges into ranges that take about equally long."""
+    """The remaining blocks, cut along the merge tree into ranges of about equal duration."""
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = iter(blocks)
         self._next = next(self._blocks, None)
-        self._level = 0  # a range lies within one node of this level; the first ones are single blocks, and are timed
+        self._level = (
+            0  # a range lies within one node of this level; the first ranges are single blocks, which are timed
+        )
 
     def __bool__(self) -> bool:
-        """True while there is one to take."""
+        """True if a range is left."""
         return self._next is not None
 
     def take(self) -> Range | None:
-        """The next range; None when all are taken."""
+        """The next range; None if none is left."""
         if self._next is None:
             return None
         first = last = self._next
@@ -33,7 +35,7 @@ class Ranges:
         return first, last
 
     def timed(self, own: Range, seconds: float) -> None:
-        """Cut the next ranges to the length that this one recommends."""
+        """Adapt the length of the next ranges to the duration of this one."""
         blocks = own[1].number - own[0].number + 1
         self._level = max(0, math.floor(math.log2(max(1.0, RANGE_SECONDS * blocks / max(seconds, 1e-6)))))
 
