@@ -43,7 +43,7 @@ MISTAKES = {
     "key in a layer": (RELU + "input = { sdt = 2 }", "layer 1: unknown key 'input.sdt'; did you mean 'input.std'?"),
     "second layer": (RELU + LEAKY + "negativ_slope = 1", "layer 2: leaky_relu: unknown key 'negativ_slope'; did you"),
     "layer key": (LEAKY + "sweeep = {}", "layer 1: leaky_relu: unknown key 'sweeep'; did you mean 'sweep'?"),
-    "no close parameter": (LEAKY + "qq = 1", "unknown key 'qq'; parameters: negative_slope; of every layer: name, exp"),
+    "no close parameter": (LEAKY + "qq = 1", "unknown key 'qq'; parameters: negative_slope; keys of every layer: n"),
     "layer name": ('[[layer]]\nname = "sigmiod"', "layer 1: unknown layer 'sigmiod'; did you mean 'sigmoid'?"),
     "layers": ('[[layers]]\nname = "relu"', "unknown key 'layers'; did you mean 'layer'?"),
     "word for a count": (
@@ -96,7 +96,7 @@ MISTAKES = {
     ),
     "swept twice": (
         LEAKY + "negative_slope = 1\nsweep = { negative_slope = [1] }",
-        "stands alone and in sweep; keep on",
+        "is given both alone and in s",
     ),
     "bad swept value": (
         LEAKY + 'sweep = { negative_slope = [1, "a"] }',

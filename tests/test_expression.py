@@ -655,7 +655,7 @@ def test_a_configuration_with_parameters_and_a_sweep() -> None:
     ("layer", "message"),
     [
         ({"expression": "x * beta"}, "unknown name 'beta'"),
-        ({"expression": "x", "beta": 1.0}, "the parameter 'beta' does not occur in it"),
+        ({"expression": "x", "beta": 1.0}, "the parameter 'beta' does not occur in the expression"),
         ({"expression": "x * beta", "beta": "1"}, "beta = '1' is not allowed; expected a finite number"),
         ({"expression": "x * beta", "beta": True}, "beta = True is not allowed"),
         ({"expression": "x * beta", "sweep": {"beta": [1.0, "a"]}}, "beta = 'a' is not allowed"),
@@ -769,7 +769,7 @@ def test_a_name_can_be_registered_again_but_not_taken() -> None:
     gradstat.activation(swoosh)
     gradstat.activation(gate, gate_slope, name="swoosh")
     assert find("swoosh").kernel({}) is not swoosh
-    with pytest.raises(UsageError, match="'relu' is a layer of gradstat already"):
+    with pytest.raises(UsageError, match="'relu' is already a layer of gradstat"):
         gradstat.activation(swoosh, name="relu")
 
 
@@ -792,7 +792,7 @@ def alone(x: Any) -> Any:
         ((branching,), "branching: not x → (y, dy/dx) on a NumPy array"),
         ((alone,), "alone: not x → (y, dy/dx)"),
         ((without_default,), "expected arguments (x, parameter=number, ...)"),
-        ((gate, alone), "the function takes 2 arguments; its derivative has to take as many"),
+        ((gate, alone), "the function takes 2 arguments; its derivative must take the same number"),
         ((np.cbrt,), "expected a plain Python function, found ufunc"),
     ],
 )

@@ -167,7 +167,7 @@ FOUND = {  # by hand, each of them once an internal error, or endless; command, 
     "many cases": (
         "run",
         f"[[layer]]\nname = 'dropout'\nsweep = {{ p = {[0.5] * 10001} }}\n",
-        "10,001 cases; allowed",
+        "10,001 cases; at most",
     ),
 }
 

@@ -213,7 +213,7 @@ def test_lp_pooling_refuses_what_would_be_nan(norm_type: float, mean: float, std
             (case,) = cases(config)
             assert case.params["norm_type"] == norm_type
         else:
-            with pytest.raises(UsageError, match=r"lp_pool2d: norm_type = .* negative x.*; allowed: 1 or an even .*$"):
+            with pytest.raises(UsageError, match=r"lp_pool2d: norm_type = .* negative x.*; expected 1 or an even .*$"):
                 cases(config)
 
 

@@ -343,7 +343,7 @@ def test_shards_merge_to_the_bytes_of_the_whole(of: int) -> None:
 
 
 def test_a_shard_with_less_than_two_randomizations_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"of 32 randomizations, .* allowed: up to 16 shards"):
+    with pytest.raises(UsageError, match=r"of 32 randomizations, .* at most 16 shards are allowed"):
         shard(1, 17)
 
 

@@ -1,12 +1,12 @@
 """The table of activations: piecewise linear ones, sigmoids, soft maxima, gates of x by x, and other smooth functions.
 
-One function each, x ↦ (y, dy/dx), its parameters being the arguments behind x.
+Each is one function x ↦ (y, dy/dx), whose arguments after x are the parameters.
 
-Adding one is adding one record here. At a kink the formula itself says which side it takes (PyTorch's).
+A new activation is one new function here. At a kink the formula takes the side that PyTorch takes.
 
-`where` computes both sides, so a formula must be finite on either. Hence the exponentials of −|x|, which never
-overflow: with e = e^−|x|, σ(x) is 1/(1 + e) or e/(1 + e), and σ′(x) = e/(1 + e)², to the last digits in both
-tails, where y·(1 − y) would lose them. Each formula computes e once for y and dy/dx.
+`where` computes both sides, so a formula must be finite on both. The exponentials are therefore those of −|x|, which
+never overflow: with e = e^−|x|, σ(x) is 1/(1 + e) or e/(1 + e), and σ′(x) = e/(1 + e)², accurate in both tails,
+where y·(1 − y) would lose digits. Each formula computes e once for y and dy/dx.
 """
 
 import math
@@ -142,7 +142,7 @@ def sigmoid(x: Value) -> Pair:
 
 @activation(formula="tanh x")
 def tanh(x: Value) -> Pair:
-    """With m = e^(2|x|) − 1: tanh |x| = m/(m + 2) and tanh′ = 4(m + 1)/(m + 2)², nothing cancels."""
+    """With m = e^(2|x|) − 1: tanh |x| = m/(m + 2) and tanh′ = 4(m + 1)/(m + 2)², without cancellation."""
     size = el.absolute(x)
     m = el.expm1(2.0 * el.minimum(size, 350.0))
     y = m / (m + 2.0)
@@ -218,7 +218,7 @@ def shifted_softplus(x: Value) -> Pair:
 
 
 def gelu_tanh(x: Value) -> Pair:
-    """x·σ(u) with u = √(8/π)·(x + 0.044715·x³), which is PyTorch's ½x·(1 + tanh ½u)."""
+    """x·σ(u) with u = √(8/π)·(x + 0.044715·x³), equal to PyTorch's ½x·(1 + tanh ½u)."""
     u = GELU_SCALE * x * (1.0 + GELU_CUBE * x * x)
     e = el.exp(-el.absolute(u))
     upper = 1.0 / (1.0 + e)
@@ -235,7 +235,7 @@ def gelu_quick(x: Value) -> Pair:
     return x * gate, gate + u * (e * upper * upper)
 
 
-# Hugging Face's ACT2FN and timm have a name for each of the formulas.
+# Hugging Face's ACT2FN and timm have one name per formula.
 TANH_GELU = ("gelu_tanh", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_new", "gelu_fast", "gelu_accurate")
 
 
@@ -272,7 +272,10 @@ def smooth_leaky_relu(x: Value, negative_slope: float = 0.2) -> Pair:
 
 @activation(formula="x·tanh(ln(1 + e^x))")
 def mish(x: Value) -> Pair:
-    """tanh(ln(1 + v)) = (v² + 2v)/(v² + 2v + 2) with v = e^x; above 0 both sides of the fraction are over v²."""
+    """tanh(ln(1 + v)) = (v² + 2v)/(v² + 2v + 2) with v = e^x.
+
+    For x > 0, numerator and denominator are divided by v².
+    """
     e = el.exp(-el.absolute(x))
     upper = el.where(x > 0.0, 1.0 + 2.0 * e, (e + 2.0) * e)
     lower = upper + el.where(x > 0.0, 2.0 * e * e, 2.0)
@@ -291,7 +294,7 @@ def serf(x: Value) -> Pair:
 
 @activation(formula="x·tanh(e^x)", torch="", source="TanhExp, arXiv:2003.09855", aliases=("tanhexp",))
 def telu(x: Value) -> Pair:
-    """tanh as in `activations`; from x = 5 on the gate is 1 to the last digit."""
+    """tanh as above; for x ≥ 5 the gate is 1 to the last digit."""
     v = el.exp(el.minimum(x, 5.0))
     m = el.expm1(2.0 * v)
     gate = m / (m + 2.0)

@@ -1,4 +1,4 @@
-"""Where branches meet: the sum, product, average or largest of k independent inputs, and the residual sum."""
+"""Layers that join branches: the sum, product, average or maximum of k independent inputs, and the residual sum."""
 
 import math
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def sum_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> 
 
 
 def product_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
-    """y = Πx, dxᵢ = dy·(product of those before i)·(product of those behind i)."""
+    """y = Πx, dxᵢ = dy·(product of the inputs before i)·(product of the inputs after i)."""
     k, lanes = x.shape
     behind = np.ones(lanes)
     y[:, :] = 1.0
@@ -61,7 +61,7 @@ def product_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any)
 
 
 def maxout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
-    """y = max x, dx = dy at the first of the largest, 0 elsewhere."""
+    """y = max x, dx = dy at the first maximum, 0 for other inputs."""
     k, lanes = x.shape
     winner = np.zeros(lanes)
     for lane in range(lanes):
@@ -77,7 +77,7 @@ def maxout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) 
 
 
 def sum_referee(weights: tuple[float, ...], row: Row, x: Input, dy: Upstream) -> Exact:
-    """y: μΣw and σ²Σw²; dx: the squares of the row's weights, averaged."""
+    """y: μΣw and σ²Σw²; dx: the mean square of the row's weights."""
     if row.direction == FORWARD:
         mean, var = x.mean * math.fsum(weights), x.std**2 * math.fsum(w * w for w in weights)
         return normal(mean, var) if x.is_normal else Exact(mean, var)
@@ -87,7 +87,7 @@ def sum_referee(weights: tuple[float, ...], row: Row, x: Input, dy: Upstream) ->
 
 
 def product_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """y: mean μᵏ and E[y²] = (μ² + σ²)ᵏ; dx: a product of the k − 1 others."""
+    """y: mean μᵏ and E[y²] = (μ² + σ²)ᵏ; dx: the product of the k − 1 other inputs."""
     k, size = params["k"], expectation(abs, x, (0.0,))
     if size is None:
         return None
@@ -110,7 +110,7 @@ def maxout_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | 
 
 
 def residual_weights(params: Params) -> tuple[float, float]:
-    """(1, τ), divided by √(1 + τ²) where normalized."""
+    """(1, τ), divided by √(1 + τ²) if normalized."""
     tau = float(params["tau"])
     scale = math.hypot(1.0, tau) if params["normalized"] else 1.0
     return 1.0 / scale, tau / scale

@@ -1,4 +1,4 @@
-"""A case: one layer with every parameter and assumption settled."""
+"""A case: one layer with all its parameters and assumptions."""
 
 import json
 import math
@@ -11,14 +11,14 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
 from gradstat.layer_types.record import Exact, Layer, Parameter, Params, Row, Shape
 
-EXPRESSION = "expression"  # the name of layers that are a formula, and of the parameter that holds it
-ALWAYS_NAMED = ("kernel_size", "p")  # parameters that people name even where they are the default
+EXPRESSION = "expression"  # the default name of a formula's layer, and the parameter with its text
+ALWAYS_NAMED = ("kernel_size", "p")  # parameters that labels show even at their defaults
 USUAL = (Input().label(), Upstream().label())
 
 
 @dataclass(frozen=True)
 class Case:
-    """One question: a layer, its parameters, and what is assumed of x and dy."""
+    """A layer, its parameters, and the assumptions about x and dy."""
 
     layer: Layer
     given: Params = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Case:
 
     @cached_property
     def params(self) -> dict[str, Any]:
-        """Every parameter, defaults too."""
+        """All parameters, including defaults."""
         return self.layer.resolve(self.given)
 
     @cached_property
@@ -37,28 +37,28 @@ class Case:
 
     @property
     def constants(self) -> tuple[float, ...]:
-        """The numbers that the kernel receives."""
+        """The constants that the kernel receives."""
         return self.layer.constants(self.params)
 
     def exact(self, row: Row) -> Exact | None:
-        """The referee's value of one row, or None where there is none, or none that a float can hold."""
+        """The exact value of one row; None if it is unknown or overflows a float."""
         try:
             exact = self.layer.referee(self.params, row, self.x, self.dy)
-        except ArithmeticError:  # a std of 1e200 or 1e-200 has no square
+        except ArithmeticError:  # the square of a std of 1e200 overflows, that of 1e-200 underflows
             return None
         return exact if exact and math.isfinite(exact.mean) and math.isfinite(exact.var) else None
 
     def check(self) -> None:
-        """UsageError for parameters that are impossible, and where x can be negative and the layer makes NaN of it."""
-        _ = self.shape  # settles the parameters and checks how they go together
+        """Raise UsageError for parameters that are not allowed, and for negative x if the layer makes NaN of it."""
+        _ = self.shape  # resolves the parameters and checks their combination
         reason = self.layer.negative_input_error(self.params)
         if reason and self.x.lowest < 0.0:
             uniform = f'input = {{ distribution = "uniform", mean = {2.0 * self.x.std:g}, std = {self.x.std:g} }}'
-            raise UsageError(f"{self.layer.name}: {reason}, or x that is never negative: {uniform}")
+            raise UsageError(f"{self.layer.name}: {reason}, or use x that is never negative: {uniform}")
 
     @property
     def params_json(self) -> str:
-        """The parameters as the result file spells them."""
+        """The parameters as JSON, as in the result file."""
         return json.dumps(self.params, sort_keys=True)
 
     @property
@@ -68,14 +68,14 @@ class Case:
 
     @property
     def layer_label(self) -> str:
-        """`leaky_relu(negative_slope=0.2)`: the same without assumptions."""
+        """`leaky_relu(negative_slope=0.2)`: layer and parameters without defaults."""
         return label_of(self.layer.name, self.params, self.layer.parameters)
 
 
 def label_of(name: str, params: Params, parameters: Sequence[Parameter] = ()) -> str:
-    """`max_pool2d(kernel_size=3)`: the layer of this name, with parameters that are not at the default of their record.
+    """`max_pool2d(kernel_size=3)`: a layer's name with the parameters that differ from their defaults.
 
-    An expression is its formula: `x * sigmoid(beta * x), beta=1.702`, after its name where it was given one.
+    The label of an expression is its formula, `x * sigmoid(beta * x), beta=1.702`, after its name if it has one.
     """
     usual = {parameter.name: parameter.default for parameter in parameters}
     words = [
@@ -90,6 +90,6 @@ def label_of(name: str, params: Params, parameters: Sequence[Parameter] = ()) ->
 
 
 def assumptions_label(x: str, dy: str, usual: tuple[str, str] = USUAL) -> str:
-    """`, x ~ normal(0, 2), dy ~ laplace(0, 1)`: what is assumed of x and dy where that is not `usual`."""
+    """`, x ~ normal(0, 2), dy ~ laplace(0, 1)`: the assumptions about x and dy that differ from `usual`."""
     told = [(name, text) for name, text, default in zip(("x", "dy"), (x, dy), usual, strict=True) if text != default]
     return "".join(f", {name} ~ {text}" for name, text in told)

@@ -1,4 +1,4 @@
-"""Elementwise layers: from one scalar formula x ↦ (y, dy/dx) to a record with a referee."""
+"""Elementwise layers: a scalar formula x ↦ (y, dy/dx) → a record with exact values."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,15 +37,15 @@ def activation(
     aliases: tuple[str, ...] = (),
     presets: Mapping[str, Params] | None = None,
 ) -> Callable[[Formula], Formula]:
-    """Decorator: put a scalar formula into the table of activations, under its own name.
+    """Decorator: add a scalar formula to the table of activations, under the name of the function.
 
-    kinks: where the formula or a derivative of it jumps, a tuple or a function of the parameters.
-    domains: what each parameter may be (a finite number where nothing is said).
-    constraint: what the parameters must satisfy among each other.
-    variants: (parameter, {word: formula}) where a word chooses the formula; None stands for the decorated one.
-    torch: PyTorch's name, where it is not `torch.nn.functional.` and the name; "" where PyTorch has none.
-    source: who defines it, where PyTorch does not.
-    presets: names that stand for this layer with the given parameters, as gelu_tanh.
+    kinks: the points where the formula or one of its derivatives jumps; a tuple or a function of the parameters.
+    domains: the allowed values of each parameter (default: finite numbers).
+    constraint: a condition on all parameters together.
+    variants: (parameter, {word: formula}) if a word chooses the formula; None is the decorated formula.
+    torch: PyTorch's name, if it is not `torch.nn.functional.` and the name; "" if PyTorch does not have the layer.
+    source: the publication that defines the layer, if PyTorch does not.
+    presets: names for this layer with given parameters, such as gelu_tanh.
     """
 
     def register(function: Formula) -> Formula:
@@ -82,7 +82,7 @@ def elementwise(
     aliases: tuple[str, ...],
     presets: Mapping[str, Params],
 ) -> Layer:
-    """The record of one scalar formula."""
+    """The record of a scalar formula."""
     numbers = parameters_of(function, domains)
     word, formulas = variants or ("", {})
     words = (Parameter(word, next(iter(formulas)), one_of(*formulas)),) if variants else ()

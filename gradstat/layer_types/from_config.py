@@ -1,4 +1,4 @@
-"""Configuration → cases: every layer, swept parameter and assumption settled and checked before anything is sampled."""
+"""Configuration → cases. All layers, swept parameters and assumptions are checked before anything is sampled."""
 
 import itertools
 import math
@@ -15,11 +15,11 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Layer, Params
 from gradstat.layer_types.registry import names, resolve
 
-MOST_CASES = 10_000  # of one layer; a megabyte of result
+MOST_CASES = 10_000  # of one layer: a megabyte of results
 
 
 def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
-    """Every case of a configuration, in its order; UsageError names each layer that is wrong."""
+    """Every case of a configuration, in its order; UsageError names each layer with a mistake."""
     found: list[Case] = []
     mistakes = Mistakes()
     for number, layer in enumerate(config.layer, 1):
@@ -30,7 +30,7 @@ def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
 
 
 def one_case(table: dict[str, Any], x: Mapping[str, Any] | None, dy: Mapping[str, Any] | None) -> Case:
-    """The case of one [[layer]] table under these assumptions; UsageError for what is wrong with it."""
+    """The case of one [[layer]] table under these assumptions; UsageError for a mistake in it."""
     assumed = {key: dict(value) for key, value in (("input", x), ("upstream", dy)) if value}
     try:
         config = RunConfig.model_validate({"layer": [table], **assumed})
@@ -64,9 +64,9 @@ def cases_of(layer: LayerConfig, config: RunConfig) -> Iterator[Case]:
 
 
 def record_of(layer: LayerConfig) -> tuple[Layer, Params]:
-    """The layer that a configuration names, with the parameters that the name implies.
+    """The layer of a [[layer]] table, and the parameters that its name implies.
 
-    Or the layer that it writes as an expression, whose parameters are its other keys.
+    For an expression, the parameters of the new layer are the other keys of the table.
     """
     if layer.expression is None:
         return resolve(layer.name)
@@ -79,7 +79,7 @@ def record_of(layer: LayerConfig) -> tuple[Layer, Params]:
 
 
 def check_keys(record: Layer, layer: LayerConfig) -> None:
-    """UsageError for a key that is neither a parameter nor a key of every layer, and for keys that contradict."""
+    """Raise UsageError for unknown keys, and for keys that contradict each other."""
     parameters = [parameter.name for parameter in record.parameters]
     allowed = f"parameters: {', '.join(parameters) or 'none'}"
     for key in layer.sweep:
@@ -88,28 +88,30 @@ def check_keys(record: Layer, layer: LayerConfig) -> None:
                 f"{record.name}: sweep has the unknown parameter '{key}'; {advice(key, parameters, allowed)}"
             )
         if key in layer.params:
-            raise UsageError(f"{record.name}: {key} stands alone and in sweep; keep one of the two")
+            raise UsageError(f"{record.name}: {key} is given both alone and in sweep; keep one of the two")
     for key in layer.params:
         if key not in parameters:
             common = list(LayerConfig.model_fields)
-            otherwise = f"{allowed}; of every layer: {', '.join(common)}"
+            otherwise = f"{allowed}; keys of every layer: {', '.join(common)}"
             raise UsageError(f"{record.name}: unknown key '{key}'; {advice(key, parameters + common, otherwise)}")
     if layer.sweep and layer.printed:
-        raise UsageError(f"{record.name}: printed numbers belong to one case; leave sweep out, or give each its layer")
+        raise UsageError(
+            f"{record.name}: printed numbers belong to one case; leave sweep out, or write one [[layer]] per case"
+        )
 
 
 def check_count(layer: LayerConfig) -> None:
-    """UsageError for sweeps that multiply to more cases than anyone would read."""
+    """Raise UsageError if the sweeps of a layer make more than MOST_CASES cases."""
     count = math.prod(map(len, layer.sweep.values()))
     if count > MOST_CASES:
-        raise UsageError(f"{quoted(layer.name)}: its sweep makes {count:,} cases; allowed: up to {MOST_CASES:,}")
+        raise UsageError(f"{quoted(layer.name)}: its sweep makes {count:,} cases; at most {MOST_CASES:,} are allowed")
 
 
 def input_of(config: InputConfig) -> Input:
-    """The assumption that a configuration describes."""
+    """The assumptions about x in a configuration."""
     return Input(**config.model_dump())
 
 
 def upstream_of(config: UpstreamConfig) -> Upstream:
-    """The assumption that a configuration describes."""
+    """The assumptions about dy in a configuration."""
     return Upstream(**config.model_dump())

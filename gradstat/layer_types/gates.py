@@ -1,7 +1,7 @@
 """Gated linear units: y = a·g(b), where the gate g of one half of the features multiplies the other half.
 
-Slot 0 is a (`value`), slot 1 is b (`gate`), in the order in which torch.nn.functional.glu takes its halves.
-The gates of the referee are written apart from those of the kernels, so that each checks the other.
+Slot 0 is a (`value`), slot 1 is b (`gate`), the order of the halves in torch.nn.functional.glu.
+The gates for exact values are implemented separately from those of the kernels, so that each checks the other.
 """
 
 import math
@@ -123,7 +123,7 @@ def gelu_gate(b: Value, params: Params) -> Pair:
 
 
 def exact(gate: Callable[[Value], Pair], row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Products of independent factors: y = a·g(b), da = dy·g(b), db = dy·a·g′(b); `all` averages the last two."""
+    """Products of independent factors: y = a·g(b), da = dy·g(b), db = dy·a·g′(b); `all` is the mean of the last two."""
     kinks = (0.0,)
     g, slope = moments(lambda b: gate(b)[0], x, kinks), moments(lambda b: gate(b)[1], x, kinks)
     size = expectation(abs, x, kinks)

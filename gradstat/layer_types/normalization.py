@@ -1,7 +1,7 @@
 """Layers over n independent inputs: softmax and its relatives, and the normalizations, without affine parameters.
 
-The normalizations are exact with eps = 0, PyTorch's own default being 1e-5; batch_norm is one feature over a batch of n
-in training mode, so it is layer_norm by another name for the same n numbers.
+The normalizations are exact with eps = 0; PyTorch's default is 1e-5. batch_norm is one feature over a batch of n in
+training mode, so it equals layer_norm of the same n numbers.
 """
 
 import math
@@ -104,7 +104,7 @@ def norm_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) ->
 
 
 def softmax_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """E[y] = 1/n; E[dx²] = (1 − c)·E[y²(1 − 2y + Σy²)], since equal dy cancel; the same for softmin by symmetry."""
+    """E[y] = 1/n; E[dx²] = (1 − c)·E[y²(1 − 2y + Σy²)], since equal dy cancel; softmin is equal by symmetry."""
     n = params["n"]
     known = ratios.softmax(n, x)
     if known is None:
@@ -146,9 +146,10 @@ def layer_norm_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exac
 
 
 def rms_norm_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """μ = 0: Σy² = n, and var[dx] = (n − 1)·E[1/Σx²] whatever the correlation of dy; (n − 1)/(n − 2)/σ² for normal x.
+    """μ = 0: Σy² = n, and var[dx] = (n − 1)·E[1/Σx²] for every correlation of dy; (n − 1)/(n − 2)/σ² for normal x.
 
-    The Jacobian is 1/r times a projector of rank n − 1, and x is symmetric under a change of sign of any coordinate.
+    The Jacobian is 1/r times a projector of rank n − 1, and the distribution of x does not change with the sign of a
+    coordinate.
     """
     n = params["n"]
     if params["eps"] > 0.0 or x.mean != 0.0:

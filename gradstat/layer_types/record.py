@@ -1,4 +1,4 @@
-"""The record of a layer: everything the rest of gradstat knows about it."""
+"""The record of a layer: everything that other modules need to know about it."""
 
 import inspect
 import reprlib
@@ -17,7 +17,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Domain:
-    """A set of allowed parameter values: a description, a test, and the words in it where it is made of words."""
+    """The allowed values of a parameter: a description, a predicate, and the words if the values are words."""
 
     description: str
     contains: Callable[[Any], bool]
@@ -32,7 +32,7 @@ ANYTHING = Domain("anything", lambda v: True)
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a layer, by PyTorch's name, with its default and what is allowed."""
+    """One parameter of a layer, with PyTorch's name, its default and its allowed values."""
 
     name: str
     default: Any
@@ -41,36 +41,36 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a result: a direction and the slots (positions within a draw) that it pools."""
+    """One row of a result: a direction, and the slots (positions within a draw) that it pools."""
 
     direction: str
     cell: str
     slots: tuple[int, ...]
-    windows: float | None = None  # over a strided map: the number of windows that cover the cell
+    windows: float | None = None  # of a strided map: the number of windows that cover the cell
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What one draw of a layer takes and returns: slots of x, dy and noise, and the rows made of y and dx."""
+    """The numbers of one draw of a layer: slots of x, dy and noise, and the rows of y and dx."""
 
     n_in: int = 1
     n_out: int = 1
     noise: int = 0
     noise_kind: str = "uniform"  # on (0, 1), or "normal": standard normal
     grid: tuple[int, ...] = ()  # x is a dense map of these sizes, last dimension fastest, after any channels;
-    # neighbours on it are correlated where the assumptions say so
+    # neighbours on it have the correlation of the assumptions
     rows: tuple[Row, ...] = (Row(FORWARD, ALL, (0,)), Row(BACKWARD, ALL, (0,)))
 
     @classmethod
     def pooled(cls, n_in: int, n_out: int, noise: int = 0, noise_kind: str = "uniform") -> "Shape":
-        """All outputs in one forward row, all inputs in one backward row."""
+        """One forward row of all outputs, one backward row of all inputs."""
         rows = (Row(FORWARD, ALL, tuple(range(n_out))), Row(BACKWARD, ALL, tuple(range(n_in))))
         return cls(n_in, n_out, noise, noise_kind, rows=rows)
 
 
 @dataclass(frozen=True)
 class Exact:
-    """Deterministic values of one row: mean and variance; E|v|, E|v − E[v]|, kurtosis and skewness where known."""
+    """Deterministic values of one row: mean and variance; E|v|, E|v − E[v]|, kurtosis and skewness if known."""
 
     mean: float
     var: float
@@ -81,23 +81,23 @@ class Exact:
 
 
 class Referee(Protocol):
-    """The exact values of a row, or None where no closed form or quadrature is known."""
+    """The exact values of a row; None without a closed form or quadrature."""
 
     def __call__(self, params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None: ...
 
 
 def no_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Nothing exact is known."""
+    """The referee of a layer without exact values."""
     return None
 
 
 def unit_shape(params: Params) -> Shape:
-    """One x, one dy, no noise."""
+    """The shape of a layer with one x, one dy and no noise."""
     return Shape()
 
 
 def all_values(params: Params) -> tuple[float, ...]:
-    """Every parameter as a number, in the order of the record."""
+    """All parameters as numbers, in the order of the record."""
     return tuple(float(value) for value in params.values())
 
 
@@ -118,19 +118,19 @@ class Layer:
     referee: Referee = no_referee
     referee_words: str = "none"
     parameters: tuple[Parameter, ...] = ()
-    constraint: Domain = ANYTHING  # what all parameters must satisfy among each other, as a mapping
+    constraint: Domain = ANYTHING  # condition on all parameters together, as a mapping
     aliases: tuple[str, ...] = ()
-    presets: Mapping[str, Params] = field(default_factory=dict, hash=False)  # name → the parameters that it stands for
+    presets: Mapping[str, Params] = field(default_factory=dict, hash=False)  # name → the parameters that it implies
     shape: Callable[[Params], Shape] = unit_shape
     constants: Callable[[Params], tuple[float, ...]] = all_values
     kinks: Callable[[Params], tuple[float, ...]] = field(default=lambda params: ())
     negative_input_error: Callable[[Params], str] = field(
         default=lambda params: ""
-    )  # why x must not be negative; "": it may
-    source: str = ""  # who defines it, where PyTorch does not
+    )  # the reason why x must not be negative; "" if it may be
+    source: str = ""  # the publication that defines it, if PyTorch does not
 
     def resolve(self, given: Params) -> dict[str, Any]:
-        """Every parameter with its value, defaults filled in; UsageError for an unknown or impossible one."""
+        """All parameters with their values, including defaults; UsageError for unknown names and values not allowed."""
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given:
             if name not in known:
@@ -150,7 +150,7 @@ class Layer:
 
 
 def parameters_of(function: Callable[..., Any], domains: Mapping[str, Domain]) -> tuple[Parameter, ...]:
-    """The parameters of a scalar formula: every argument behind x, with its default."""
+    """The parameters of a scalar formula: its arguments after x, with their defaults."""
     arguments = list(inspect.signature(function).parameters.values())[1:]
     return tuple(Parameter(a.name, a.default, domains.get(a.name, REAL)) for a in arguments)
 
@@ -170,7 +170,7 @@ FLAG = Domain("true or false", lambda v: isinstance(v, bool))
 
 
 def whole(low: int, high: int) -> Domain:
-    """A whole number between these two, both allowed."""
+    """A whole number from `low` to `high`."""
     return Domain(
         f"a whole number from {low} to {high}",
         lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
@@ -178,5 +178,5 @@ def whole(low: int, high: int) -> Domain:
 
 
 def one_of(*choices: str) -> Domain:
-    """One of these words."""
+    """A domain of words."""
     return Domain(" or ".join(f'"{choice}"' for choice in choices), lambda v: v in choices, choices)

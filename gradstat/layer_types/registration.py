@@ -1,4 +1,4 @@
-"""`gradstat.activation`: a layer of one's own from Python functions, into the table of layers for this process."""
+"""`gradstat.activation`: registers a layer defined by Python functions, for this process."""
 
 import inspect
 import re
@@ -29,10 +29,10 @@ def activation(
 ) -> Callable[..., Any]:
     """Register x ↦ (y, dy/dx), or the pair x ↦ y and x ↦ dy/dx; also a decorator, with or without arguments.
 
-    Arguments behind x are the layer's parameters and need numbers as defaults. The functions are compiled by numba
-    and run on NumPy arrays by the referee: write `el.where`, `el.exp`, … (`from gradstat.numerics import elementary
-    as el`), not `if`. `kinks` are the places where y or dy/dx jump, or a function of the parameters that gives them.
-    The name is the function's own unless it is given. Registering a name again replaces the layer.
+    Arguments after x are the layer's parameters and need numbers as defaults. numba compiles the functions, and exact
+    values call them on NumPy arrays: write `el.where`, `el.exp`, … (`from gradstat.numerics import elementary as el`),
+    not `if`. `kinks` are the points where y or dy/dx jump, or a function of the parameters that returns them. The
+    default name is that of the function. Registering a name again replaces the layer.
     """
 
     def register(function: Formula) -> Formula:
@@ -66,9 +66,9 @@ def is_registered(name: str) -> bool:
 
 
 def pair(value: Formula, slope: Formula) -> Formula:
-    """The function x ↦ (value, slope) with the arguments of `value`, from source of our own: numba reads no *args.
+    """The function x ↦ (value, slope) with the arguments of `value`, from generated source: numba cannot compile *args.
 
-    `parts` tells the compiler what it calls.
+    `parts` are the functions that it calls.
     """
     names = list(inspect.signature(value).parameters)
     arguments = ", ".join(names)
@@ -86,11 +86,11 @@ def _check_name(name: str) -> None:
         raise UsageError(f"a layer cannot be named {name!a}: letters, digits and _ are allowed; give name=")
     taken = names().keys() - _own
     if name in taken:
-        raise UsageError(f"{name!r} is a layer of gradstat already; choose another name")
+        raise UsageError(f"{name!r} is already a layer of gradstat; choose another name")
 
 
 def _check_arguments(name: str, value: Formula, slope: Formula | None) -> None:
-    """Plain functions: x by position, then parameters with a number as default; the slope takes as many."""
+    """Raise UsageError unless the functions take x and then parameters with numbers as defaults, equally many each."""
     for function in (value, slope or value):
         if not inspect.isfunction(function):
             raise UsageError(f"{name}: expected a plain Python function, found {type(function).__name__}")
@@ -99,11 +99,13 @@ def _check_arguments(name: str, value: Formula, slope: Formula | None) -> None:
     if not arguments or not plain or not all(REAL.contains(a.default) for a in arguments[1:]):
         raise UsageError(f"{name}: expected arguments (x, parameter=number, ...), found {inspect.signature(value)}")
     if slope is not None and len(inspect.signature(slope).parameters) != len(arguments):
-        raise UsageError(f"{name}: the function takes {len(arguments)} arguments; its derivative has to take as many")
+        raise UsageError(
+            f"{name}: the function takes {len(arguments)} arguments; its derivative must take the same number"
+        )
 
 
 def _check_values(name: str, function: Formula) -> None:
-    """UsageError where the function does not map an array of x to two arrays."""
+    """Raise UsageError if the function does not map an array of x to two arrays."""
     x = np.linspace(-2.0, 2.0, 9)
     try:
         with np.errstate(all="ignore"):

@@ -21,20 +21,20 @@ LAYERS: dict[str, Layer] = ACTIVATIONS | {
     layer.name: layer for layer in (*POOLING, *GATES, *VECTORS, *BRANCHES, *STOCHASTIC, LINEAR, *CONVOLUTIONS)
 }
 NO_PARAMETERS: Params = {}
-_MODULE = re.compile(r"^(torch\.)?(nn\.)?(functional\.|F\.)?")  # of PyTorch, as people import it
+_MODULE = re.compile(r"^(torch\.)?(nn\.)?(functional\.|F\.)?")  # prefixes of PyTorch's modules
 
 
 def names() -> dict[str, tuple[Layer, Params]]:
-    """Every name, alias and preset, with its layer and the parameters that it stands for."""
+    """Every name, alias and preset → its layer and the parameters that it implies."""
     known = {alias: (layer, NO_PARAMETERS) for layer in LAYERS.values() for alias in layer.aliases}
     known |= {name: (layer, params) for layer in LAYERS.values() for name, params in layer.presets.items()}
     return known | {name: (layer, NO_PARAMETERS) for name, layer in LAYERS.items()}
 
 
 def resolve(name: str) -> tuple[Layer, Params]:
-    """The layer of a name and the parameters that the name implies; UsageError with the closest name otherwise.
+    """The layer of a name and the parameters that the name implies; UsageError with the closest name if it is unknown.
 
-    `gelu`, `GELU`, `torch.nn.GELU` and `F.gelu` are one layer, `gelu_tanh` the same with `approximate = "tanh"`.
+    `gelu`, `GELU`, `torch.nn.GELU` and `F.gelu` are the same layer; `gelu_tanh` implies `approximate = "tanh"`.
     """
     known = names()
     entry = _entry(name, known)
@@ -49,7 +49,7 @@ def spelling(name: str) -> str:
 
 
 def is_name(name: str) -> bool:
-    """True for every name of a layer, as `resolve` knows them."""
+    """True for every name that `resolve` accepts."""
     return _entry(name, names()) is not None
 
 
@@ -62,7 +62,7 @@ def _entry(name: str, known: Mapping[str, tuple[Layer, Params]]) -> tuple[Layer,
 
 
 def find(name: str) -> Layer:
-    """The layer of a name, without the parameters that the name may imply; UsageError as `resolve`."""
+    """The layer of a name, without the parameters that the name may imply; UsageError if it is unknown."""
     return resolve(name)[0]
 
 

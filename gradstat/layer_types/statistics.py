@@ -1,4 +1,4 @@
-"""The statistics by their names: one base quantity each, a function of it, and how an error passes through."""
+"""The table of statistics: each is a function of one base quantity, with the slope that propagates its error."""
 
 import math
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from gradstat.layer_types.record import Exact
 
 Function = Callable[[float], float]
 
-REFEREE = 1e-13  # what quadrature promises; closed forms do better
+REFEREE = 1e-13  # relative error of quadrature; closed forms are more accurate
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """f(base), where base is a quantity that is sampled with a standard error."""
+    """f(base); base is a quantity that is sampled with a standard error."""
 
     description: str
     base: str
@@ -45,13 +45,13 @@ STATISTICS = {
 
 
 def exact_value(name: str, exact: Exact) -> float | None:
-    """The statistic of an exact row; None where its base is not known exactly."""
+    """The statistic of an exact row; None if its base is not known exactly."""
     base = exact_bases(exact)[STATISTICS[name].base]
     return None if base is None else STATISTICS[name].f(base)
 
 
 def exact_bases(exact: Exact) -> dict[str, float | None]:
-    """Every base quantity of an exact row; None where it is not known."""
+    """Every base quantity of an exact row; None if it is not known."""
     return {
         "mean": exact.mean,
         "std": math.sqrt(exact.var),
@@ -65,7 +65,7 @@ def exact_bases(exact: Exact) -> dict[str, float | None]:
 
 
 def exact_bound(name: str, exact: Exact) -> float:
-    """How far the statistic of an exact row may be off: 10⁻¹³ of |mean| + std, passed on by the slope."""
+    """The error bound of a statistic of an exact row: |slope| · 10⁻¹³ · (|mean| + std)."""
     statistic, size = STATISTICS[name], abs(exact.mean) + math.sqrt(exact.var)
     base = exact_bases(exact)[statistic.base] or 0.0
     own = {"second_moment": 2.0 * size * size, "skewness": 10.0 * (1.0 + abs(base)), "kurtosis": 10.0 * base}
@@ -73,7 +73,7 @@ def exact_bound(name: str, exact: Exact) -> float:
 
 
 def unit_error(name: str, exact: Exact) -> float | None:
-    """Standard deviation of the estimate from a single draw of one slot, by the delta method; None where not known."""
+    """Standard deviation of the estimate from a single draw of one slot, by the delta method; None if unknown."""
     statistic, mean, std = STATISTICS[name], exact.mean, math.sqrt(exact.var)
     variances = {"mean": exact.var}
     if exact.abs_mean is not None:

@@ -1,8 +1,8 @@
 """Layers that draw noise: the dropout family and rrelu.
 
-Dropout: each input, or all of a channel or sample together, is kept with probability 1 − p. What is kept
-becomes c·x + d, what is dropped becomes e. Plain and inverted dropout differ in c; alpha_dropout also
-shifts, so that SELU's activations keep their mean and variance.
+Dropout: each input, or all inputs of a channel or sample together, are kept with probability 1 − p. A kept input
+becomes c·x + d, a dropped one e. Plain and inverted dropout differ in c; alpha_dropout also shifts, so that SELU's
+activations keep their mean and variance.
 """
 
 import math
@@ -56,7 +56,7 @@ def dropout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any)
 
 
 def alpha_dropout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
-    """y = scale·x + shift where u ≥ p, else `dropped`, one u for all slots."""
+    """y = scale·x + shift if u ≥ p, else `dropped`, one u for all slots."""
     p, scale, shift, dropped = constants[0], constants[1], constants[2], constants[3]
     for slot in range(x.shape[0]):
         for lane in range(x.shape[1]):
@@ -66,7 +66,7 @@ def alpha_dropout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx
 
 
 def plain_mask(params: Params) -> Mask:
-    """Scale 1/(1 − p), or 1 where not inverted; with p = 1, y = 0."""
+    """Scale 1/(1 − p), or 1 if not inverted; with p = 1, y = 0."""
     p = float(params["p"])
     if p == 1.0:
         return Mask(p, 0.0)
@@ -74,14 +74,14 @@ def plain_mask(params: Params) -> Mask:
 
 
 def alpha_mask(params: Params) -> Mask:
-    """a(x + αp) or −aα(1 − p), a = 1/√((1 + α²p)(1 − p)): mean 0 and variance 1 stay."""
+    """a(x + αp) or −aα(1 − p), a = 1/√((1 + α²p)(1 − p)): keeps mean 0 and variance 1."""
     p = float(params["p"])
     a = 1.0 / math.sqrt((ALPHA * ALPHA * p + 1.0) * (1.0 - p))
     return Mask(p, a, a * ALPHA * p, -a * ALPHA * (1.0 - p))
 
 
 def exact(mask: Mask, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """A mixture of two: variance (1 − p)(c²σ² + p(cμ + d − e)²), and (1 − p)c² for dx."""
+    """A mixture of kept and dropped: variance (1 − p)(c²σ² + p(cμ + d − e)²), and (1 − p)c² for dx."""
     keep = 1.0 - mask.p
     if keep == 0.0:
         return Exact(0.0, 0.0, 0.0, 0.0)
@@ -115,7 +115,7 @@ def family(
     what: str = "",
     aliases: tuple[str, ...] = (),
 ) -> Layer:
-    """The record of one member; with a `size`, that many values share one mask and are pooled."""
+    """The record of one dropout layer; with a `size`, `size` values share one mask and are pooled."""
     alpha = mask is alpha_mask
     parameters = [Parameter("p", 0.5, PROBABILITY if alpha else DROP_PROBABILITY)]
     if not alpha:
@@ -182,7 +182,7 @@ def rrelu_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -
 
 
 def rrelu_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Given x ≤ 0, y is uniform between lower·x and upper·x; quadrature over x does the rest."""
+    """Given x ≤ 0, y is uniform between lower·x and upper·x; the expectation over x by quadrature."""
     lower, upper = slopes(params)
     slope, square = 0.5 * (lower + upper), (lower**2 + lower * upper + upper**2) / 3.0
     if row.direction != FORWARD:
@@ -200,7 +200,7 @@ def rrelu_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | N
 
 
 def distance(lower: float, upper: float, centre: float, x: Input) -> float | None:
-    """E|y − centre|, split where y or an end of its range meets the centre."""
+    """E|y − centre|, split where y or an end of its range equals the centre."""
     kinks = (0.0, centre, *(centre / slope for slope in (lower, upper) if slope != 0.0))
 
     def given(v: Array) -> Array:
@@ -210,7 +210,10 @@ def distance(lower: float, upper: float, centre: float, x: Input) -> float | Non
 
 
 def mean_distance(a: Any, b: Any, centre: float) -> Any:
-    """E|U − c|, U uniform between a and b: the mean of |ends − c| without c between them, else (p² + q²)/(2(p + q))."""
+    """E|U − c|, U uniform between a and b.
+
+    |(a + b)/2 − c| if c is outside, otherwise (p² + q²)/(2(p + q)), p and q the distances to the ends.
+    """
     p, q = np.subtract(a, centre), np.subtract(b, centre)
     inside = p * q < 0.0
     width = np.where(inside, np.abs(p - q), 1.0)
@@ -218,7 +221,7 @@ def mean_distance(a: Any, b: Any, centre: float) -> Any:
 
 
 def slopes(params: Params) -> tuple[float, float]:
-    """The range of the slope; outside training its middle alone."""
+    """The range of the slope; outside training, only its middle."""
     lower, upper = float(params["lower"]), float(params["upper"])
     middle = 0.5 * (lower + upper)
     return (lower, upper) if params["training"] else (middle, middle)

@@ -1,8 +1,8 @@
-"""Layers written as text: `x * sigmoid(1.702 * x)` → a record like every other.
+"""Layers written as text: `x * sigmoid(1.702 * x)` → a record like that of any layer.
 
     text ── grammar ──> tape ── derivative ──> program ── emit ──> kernel
-                                                  └───── domain ──> kinks, and where it is not finite
+                                                  └───── domain ──> kinks, and x without finite values
 
-The text is parsed, never evaluated. A tape is a list of steps; what is computed twice is one step, so neither the
-text nor its derivative can blow up. Only a tape becomes Python, with names and numbers of our own making.
+The text is parsed, never evaluated. A tape is a list of steps in which equal computations are one step, so the size of
+the derivative is limited. Python code is generated from the tape, with generated names; it contains no user text.
 """

@@ -1,7 +1,7 @@
-"""The derivative of a tape by x, forward along its steps: each adds a few, so it is never more than some times as long.
+"""The derivative of a tape by x, in forward mode: each step adds a few steps, so the length grows by a bounded factor.
 
 Conventions where there is no derivative: sign(0) = 0 is the slope of |u| at 0; where, min and max take the slope of
-the side they take, min(a, b) being where(a < b, a, b) and max(a, b) where(a > b, a, b); sign has slope 0.
+the chosen argument, min(a, b) being where(a < b, a, b) and max(a, b) where(a > b, a, b); sign has slope 0.
 """
 
 import math
@@ -14,12 +14,12 @@ from gradstat.layer_types.expression.functions import power
 from gradstat.layer_types.expression.grammar import parse
 from gradstat.layer_types.expression.tape import NUMBER, PARAMETER, Tape, X, quoted
 
-LARGEST_PROGRAM = 5000  # never reached from a text within its limits
+LARGEST_PROGRAM = 5000  # not reached by a text within the limits
 
 
 @dataclass(frozen=True)
 class Program:
-    """A tape with y and dy/dx on it, and the parameters that have to be settled before it is compiled."""
+    """A tape with y and dy/dx, and the parameters whose values must be known before it is compiled."""
 
     tape: Tape
     value: int
@@ -28,7 +28,7 @@ class Program:
 
 
 def program(text: str, names: Collection[str] = (), settled: Mapping[str, float] | None = None) -> Program:
-    """Parse and differentiate; UsageError says what is wrong."""
+    """Parse and differentiate an expression; UsageError for a mistake in it."""
     return _program(text, tuple(names), tuple((settled or {}).items()))
 
 

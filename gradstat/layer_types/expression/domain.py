@@ -1,4 +1,4 @@
-"""Where a program has kinks, and whether it is finite wherever x can be."""
+"""The kinks of a program, and a check that it is finite for every x that can be drawn."""
 
 from collections.abc import Mapping
 
@@ -11,13 +11,13 @@ from gradstat.layer_types.exact.distributions import Array
 from gradstat.layer_types.expression.derivative import Program
 from gradstat.layer_types.expression.tape import NUMBER, PARAMETER, X, quoted
 
-LARGEST_ANGLE = 1e5  # kernels compute sin and cos within
+LARGEST_ANGLE = 1e5  # sin and cos of kernels are accurate up to this angle
 SWITCHES = ("abs", "sign", "min", "max", *COMPARISONS)
 BISECTIONS = 100
 
 
 def check_finite(program: Program, parameters: Mapping[str, float], x: Input) -> None:
-    """UsageError where y or dy/dx is not a finite number for an x that can be drawn: which part, and at which x."""
+    """Raise UsageError, with the part and x, if y or dy/dx is not finite for an x that can be drawn."""
     points = _points(x, x.law.drawn)
     values = [np.broadcast_to(value, points.shape) for value in program.tape.values(points, parameters)]
     for root, what in ((program.value, ""), (program.slope, "the derivative of ")):
@@ -39,7 +39,7 @@ def check_finite(program: Program, parameters: Mapping[str, float], x: Input) ->
 
 
 def kinks(program: Program, parameters: Mapping[str, float], x: Input) -> tuple[float, ...]:
-    """Where a comparison, |u|, sign, min or max of the program changes sides, found by bisection."""
+    """The x at which a comparison, |u|, sign, min or max changes sides, by bisection."""
     tape = program.tape
     live = (tape.steps[index] for index in tape.reached(program.value, program.slope))
     switches = sorted({step.arguments for step in live if step.operation in SWITCHES})
@@ -68,7 +68,7 @@ def kinks(program: Program, parameters: Mapping[str, float], x: Input) -> tuple[
 
 
 def _points(x: Input, reach: float) -> Array:
-    """Points within the reach of x: dense about its mean, about 0 at unit scale, and ever finer towards both."""
+    """Points within the reach of x: dense around its mean and around 0, and increasingly fine towards both."""
     steps = np.linspace(-min(reach, 12.0), min(reach, 12.0), 4801)
     far = np.geomspace(min(reach, 12.0), reach, 100)
     fine = np.geomspace(1e-9, 1e3, 400)
@@ -88,7 +88,7 @@ def _place(at: float, x: Input) -> str:
 
 
 def _culprit(program: Program, values: list[Array], root: int, at: int) -> int:
-    """The first step on the way to `root` that is not finite though all it is made of is."""
+    """The first step of `root` that is not finite although its arguments are."""
     steps = program.tape.steps
     while True:
         step = steps[root]

@@ -1,6 +1,6 @@
 """Program → a plain Python function (x, p0, p1, …) → (y, dy/dx), one line per step, which numba can compile.
 
-What is executed is written here from steps and numbers; no character of the user's text is in it.
+The code is generated from steps and numbers; it contains no character of the user's text.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from gradstat.layer_types.expression.tape import NUMBER, OPERATIONS, PARAMETER, 
 
 
 def function_of(program: Program, names: Sequence[str]) -> Callable[..., Any]:
-    """The function of a program; its arguments behind x are the parameters in the order of `names`."""
+    """The function of a program; its arguments after x are the parameters in the order of `names`."""
     return made("f", source(program, names))
 
 
@@ -39,7 +39,10 @@ def source(program: Program, names: Sequence[str]) -> str:
 
 
 def made(prefix: str, body: str) -> Callable[..., Any]:
-    """The function with this body, in the module `generated` under the hash of it; made once per process."""
+    """The function with this body, in the module `generated`, named by the hash of the body.
+
+    Created once per process.
+    """
     name = f"{prefix}_{hashlib.sha256(body.encode()).hexdigest()[:32]}"
     if not hasattr(generated, name):
         exec(compile(f"def {name}{body}", "<gradstat expression>", "exec"), vars(generated))

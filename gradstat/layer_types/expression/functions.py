@@ -1,4 +1,4 @@
-"""What an expression can call, and how a power is computed."""
+"""The functions that an expression can call, and the computation of powers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ LARGEST_WHOLE_EXPONENT = 64
 
 @dataclass(frozen=True)
 class Function:
-    """How many arguments it takes, and the steps that compute it."""
+    """A function: its number of arguments, and the steps that compute it."""
 
     arity: int
     build: Callable[..., int]
@@ -25,7 +25,7 @@ def relu(tape: Tape, u: int) -> int:
 
 
 def softplus(tape: Tape, u: int) -> int:
-    """ln(1 + eᵘ) = max(u, 0) + ln(1 + e^−|u|), whose slope is σ(u), without the kinks of its halves."""
+    """ln(1 + eᵘ) = max(u, 0) + ln(1 + e^−|u|), whose slope is σ(u), without the kinks of the two terms."""
     decay = tape.step("exp", tape.step("negative", tape.step("abs", u)))
     value = tape.step("+", relu(tape, u), tape.step("log1p", decay))
     tape.slopes[value] = (u, tape.step("sigmoid", u))

@@ -1,7 +1,7 @@
-"""Functions made from expressions, put here by `emit`, each named by the hash of its source.
+"""Functions generated from expressions by `emit`, each named by the hash of its source.
 
-numba's disk cache knows a plain function by module and name; so a name that is a hash finds its own kernel in the
-next process, and never another's.
+numba's disk cache identifies a plain function by module and name. With a hash as name, the next process loads the
+kernel of the same source and no other.
 """
 
 from gradstat.numerics import elementary as el  # noqa: F401  (what the functions call)

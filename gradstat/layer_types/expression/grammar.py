@@ -1,4 +1,4 @@
-"""Text → tape: the syntax tree of an expression, of which only what is listed here has a meaning.
+"""Text → tape: the steps of the syntax tree of an expression. Only this grammar is accepted:
 
 sum        numbers, x, parameters, pi, e; + - * / ** and parentheses, as in Python; function(sum, ...)
 where      where(sum < sum, sum, sum), with < <= > >= == or !=
@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class Parsed:
-    """The tape of a text, the step that is its value, and the parameters that stand in exponents."""
+    """The tape of a text, the step with its value, and the parameters that occur in exponents."""
 
     tape: Tape
     value: int
@@ -34,21 +34,21 @@ class Parsed:
 
 
 def parse(text: str, names: Collection[str] = (), settled: Mapping[str, float] | None = None) -> Parsed:
-    """The tape of `text` with the parameters `names`, of which the settled ones are numbers; UsageError otherwise."""
+    """The tape of `text` with the parameters `names`, where those in `settled` are numbers; UsageError for mistakes."""
     with within(f"expression {quoted(text)}"):
         check_names(names)
         if not text.strip(" \t\r\n"):
-            raise UsageError('it is empty; for example "x * sigmoid(1.702 * x)"')
+            raise UsageError('the expression is empty; expected a formula, e.g. "x * sigmoid(1.702 * x)"')
         return _Builder(arithmetic.parse(text, LONGEST), names, settled or {}).parsed()
 
 
 def check_names(names: Collection[str]) -> None:
-    """UsageError for a parameter that cannot be written in an expression."""
+    """Raise UsageError for a parameter that cannot be named in an expression."""
     for name in names:
         if NAME.fullmatch(name) is None:
             raise UsageError(f"a parameter cannot be named {quoted(name)}; letters, digits and _ are allowed")
         if name in RESERVED:
-            raise UsageError(f"a parameter cannot be named {name!r}, which has a meaning of its own")
+            raise UsageError(f"a parameter cannot be named {name!r}, which already has a meaning in expressions")
 
 
 class _Builder:
@@ -64,7 +64,7 @@ class _Builder:
         value = self.value(self.source.tree)
         for name in self.names:
             if name not in self.used:
-                raise UsageError(f"the parameter {name!r} does not occur in it")
+                raise UsageError(f"the parameter {name!r} does not occur in the expression")
         return Parsed(self.tape, value, frozenset(self.exponents))
 
     def value(self, node: ast.expr, depth: int = 1) -> int:
@@ -87,7 +87,7 @@ class _Builder:
         return self.tape.number(float(token.text)) if token.kind == "number" else self.name(token, node)
 
     def binary(self, node: ast.expr, depth: int) -> int:
-        """Operations on what is to their left, in a loop: a sum of hundreds of terms nests as deeply."""
+        """Left-associative operations, in a loop: a sum of hundreds of terms is nested hundreds of levels deep."""
         chain: list[ast.BinOp] = []
         while isinstance(node, ast.BinOp):
             chain.append(node)
@@ -121,7 +121,7 @@ class _Builder:
     def call(self, node: ast.Call, depth: int) -> int:
         token = self.source.token(node)
         if token.text not in FUNCTIONS:
-            _ = self.name(token, node)  # an unknown name is told as such
+            _ = self.name(token, node)  # raises UsageError for an unknown name
             self.source.refuse(node.lineno, OPERATOR)
         function, count = FUNCTIONS[token.text], len(node.args)
         if count != function.arity:
@@ -150,7 +150,7 @@ class _Builder:
         raise at(sign, f"{words}; found {sign.text!r}")
 
     def mark(self, node: ast.expr) -> None:
-        """What is added to the tape from now on comes from this node."""
+        """Attribute the steps added from now on to this node."""
         self.tape.text = self.source.source(node)
 
     def unknown_name(self, token: Token) -> UsageError:

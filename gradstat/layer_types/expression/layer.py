@@ -1,4 +1,4 @@
-"""From an expression to the record of a layer."""
+"""An expression → the record of a layer."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = EXPRESSIO
     exponents = program(text, names).exponents
 
     def compiled(params: Params) -> Program:
-        """The program with the parameters in exponents settled: x ** 2 is a product, x ** 2.5 is not."""
+        """The program with the values of parameters in exponents: x ** 2 is a product, x ** 2.5 is not."""
         return program(text, names, {n: float(params[n]) for n in names if n in exponents})
 
     def constants(params: Params) -> tuple[float, ...]:
@@ -57,7 +57,7 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = EXPRESSIO
 
 
 def check(layer: Layer, params: Params, x: Input) -> None:
-    """UsageError where the expression is not finite for these parameters and an x that can be drawn."""
+    """Raise UsageError if the expression is not finite for these parameters and an x that can be drawn."""
     names = [parameter.name for parameter in layer.parameters[1:]]
     text = str(params[EXPRESSION])
     numbers = {n: float(params[n]) for n in names}

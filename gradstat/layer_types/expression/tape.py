@@ -1,4 +1,4 @@
-"""The tape: an expression as a list of steps, each on earlier ones; equal steps are one, numbers are folded."""
+"""The tape: an expression as a list of steps that use earlier steps. Equal steps are merged, constants are folded."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ LARGEST_STEPS = 200
 
 @dataclass(frozen=True)
 class Operation:
-    """How a step is written in a kernel, and how it is computed outside of one."""
+    """An operation: its code in a kernel, and its function for NumPy."""
 
     source: str
     value: Callable[..., Any]
@@ -32,7 +32,7 @@ def _called(name: str, arity: int = 1) -> Operation:
 
 
 def _power(x: Any, p: Any) -> Any:
-    """x^p as kernels compute it: NaN for x < 0, where NumPy knows the whole exponents."""
+    """x^p as in kernels: NaN for x < 0, also for whole exponents, unlike NumPy."""
     return np.power(np.where(np.less(x, 0.0), np.nan, x), p)[()]
 
 
@@ -57,7 +57,7 @@ OPERATIONS: dict[str, Operation] = {
 
 @dataclass(frozen=True)
 class Step:
-    """One value: x, a number, a parameter, or an operation on earlier steps; and the text it comes from."""
+    """One value: x, a number, a parameter, or an operation on earlier steps; with the text that it comes from."""
 
     operation: str
     arguments: tuple[int, ...] = ()
@@ -67,12 +67,12 @@ class Step:
 
 @dataclass
 class Tape:
-    """Steps in the order of their computation."""
+    """Steps in the order of computation."""
 
-    text: str = ""  # what the steps being added come from
+    text: str = ""  # the text that new steps come from
     limit: int = LARGEST_STEPS
     steps: list[Step] = field(default_factory=list)
-    slopes: dict[int, tuple[int, int]] = field(default_factory=dict)  # step → (u, s) where its derivative is s·u′
+    slopes: dict[int, tuple[int, int]] = field(default_factory=dict)  # step → (u, s) if its derivative is s·u′
     _known: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def step(self, operation: str, *arguments: int) -> int:
@@ -85,7 +85,7 @@ class Tape:
             return self.number(float(OPERATIONS[operation].value(*map(np.float64, known))))
 
     def number(self, value: float) -> int:
-        """The index of a number; UsageError where it is not finite."""
+        """The index of a number; UsageError if it is not finite."""
         if not np.isfinite(value):
             raise UsageError(f"{quoted(self.text)} is {value}, not a finite number")
         return self._index(NUMBER, payload=float(value))
@@ -99,12 +99,12 @@ class Tape:
         return self._index(PARAMETER, payload=name)
 
     def number_at(self, index: int) -> float | None:
-        """The number at this index; None where something else stands."""
+        """The number at this index; None if the step is not a number."""
         step = self.steps[index]
         return float(step.payload) if step.operation == NUMBER else None
 
     def reached(self, *roots: int) -> list[int]:
-        """The steps that these depend on, themselves included, in order."""
+        """The steps that these steps depend on, including themselves, in order."""
         live = set(roots)
         for index in range(max(roots), -1, -1):
             if index in live:
@@ -112,7 +112,7 @@ class Tape:
         return sorted(live)
 
     def values(self, x: Any, parameters: Mapping[str, float]) -> list[Any]:
-        """Every step at these x."""
+        """The values of all steps at these x."""
         found: list[Any] = []
         with np.errstate(all="ignore"):
             for step in self.steps:

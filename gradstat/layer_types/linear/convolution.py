@@ -1,17 +1,17 @@
 """Convolution and transposed convolution in 1, 2 and 3 dimensions, on the smallest patch of a map without border.
 
-Weights are drawn anew in every draw, in PyTorch's layout: [out, in/groups, taps], and [in, out/groups, taps] for the
+Every draw has new weights, in PyTorch's layout: [out, in/groups, taps], and [in, out/groups, taps] for the
 transposed one. Normalized means divided by the ℓ2 norm of a set of weights:
 
-* `fan_in`: the sets are what joins one output channel to its inputs, in/groups × taps weights;
-* `fan_out`: what joins one input channel to its outputs, out/groups × taps weights;
-* with `per_tap` the same for each tap alone (in/groups or out/groups weights), and each tap is then multiplied by post
-  III's factor, 1 over the number of windows that cover the input it reads (of inputs that reach the output, for the
-  transposed one), or by the root of that.
+* `fan_in`: the sets are the weights of one output channel, in/groups × taps weights;
+* `fan_out`: the weights of one input channel, out/groups × taps weights;
+* with `per_tap`, the same for each tap (in/groups or out/groups weights); each tap is then multiplied by the factor of
+  post III, 1/(number of windows that cover the input it reads), or by the square root of it. For the transposed one
+  it is the number of inputs that reach the output.
 
-Reading of post III: a flat kernel times 1/windows lets every input receive the mean of the dy of its windows, so that
-σ[dx] is the same in every cell when all dy are shared, as the post sums them. With independent dy variances add, and
-the root is what makes every cell alike.
+Interpretation of post III: with a flat kernel times 1/windows, every input receives the mean of the dy of its windows,
+so σ[dx] is the same in every cell if all dy are equal, which the post assumes. With independent dy, variances add, and
+the square root makes σ[dx] the same in every cell.
 """
 
 import math
@@ -28,7 +28,7 @@ from gradstat.layer_types.windows.pooling import PER_TAP, steps, tap_divisors
 
 
 class Convolution:
-    """A convolution with its parameters settled: channels, taps and the patch of its map."""
+    """A convolution with given parameters: channels, taps and the patch of its map."""
 
     def __init__(self, dims: int, params: Params, transposed: bool) -> None:
         self.params, self.dims, self.transposed = params, dims, transposed
@@ -41,8 +41,8 @@ class Convolution:
         self.taps = math.prod(kernel)
         self.weights = self.n_in * self.n_out // self.groups * self.taps
         if self.weights > LARGEST:
-            raise UsageError(f"{self.weights} weights in one draw; allowed: up to {LARGEST}")
-        every = (transposed,) * dims  # the coarse map of a transposed convolution is x: it must have no gaps
+            raise UsageError(f"{self.weights} weights in one draw; at most {LARGEST} are allowed")
+        every = (transposed,) * dims  # the coarse map of a transposed convolution is x, which must not have gaps
         self.axes: Axes = tuple(map(geometry.unbounded, kernel, stride, dilation, every))
         geometry.check_room(self.axes, self.n_in * self.n_out // self.groups)
         self.fine = math.prod(geometry.grid(self.axes))
@@ -68,7 +68,10 @@ class Convolution:
         )
 
     def connections(self) -> Connections:
-        """Every output of a window joined to every input of its group that the window reads, and back if transposed."""
+        """The connections of every output to every input of its group in its window.
+
+        Reversed for the transposed one.
+        """
         windows = geometry.windows_of(self.axes)
         edges = [
             (*self.slots(out, in_, window, slot), self.weight(out, in_, tap))
@@ -81,7 +84,7 @@ class Convolution:
         return Connections(shape.n_out, edges, self.factors(), self.norm_groups(), shape.grid)
 
     def norm_groups(self) -> list[int] | None:
-        """Of every weight the set it is normalized in: its output or input channel, and its tap where `per_tap`."""
+        """The set of every weight for normalization: its output or input channel, and its tap if `per_tap`."""
         if self.params["normalize"] == "none":
             return None
         sets = [0] * self.weights
@@ -91,7 +94,7 @@ class Convolution:
         return sets
 
     def factors(self) -> list[float]:
-        """Of every weight the factor of its tap."""
+        """The factor of every weight, which is that of its tap."""
         if not self.params["per_tap"]:
             return [1.0] * self.weights
         divisors, factors = tap_divisors(self.dims, self.params), [1.0] * self.weights
@@ -119,7 +122,7 @@ class Convolution:
         return out * self.coarse + window, in_ * self.fine + slot
 
     def weight(self, out: int, in_: int, tap: int) -> int:
-        """The number of a weight in PyTorch's layout."""
+        """The index of a weight in PyTorch's layout."""
         ins, outs = self.n_in // self.groups, self.n_out // self.groups
         if self.transposed:
             return (in_ * outs + out % outs) * self.taps + tap
@@ -156,7 +159,9 @@ def convolution(dims: int, transposed: bool) -> Layer:
         referee=referee,
         referee_words="closed form",
         parameters=(
-            Parameter("in_channels", 2 if dims < 3 else 1, whole(1, LARGEST)),  # by default a draw is to stay cheap
+            Parameter(
+                "in_channels", 2 if dims < 3 else 1, whole(1, LARGEST)
+            ),  # few channels by default, so that a draw is cheap
             Parameter("out_channels", 2 if dims < 3 else 1, whole(1, LARGEST)),
             Parameter("kernel_size", 2, sizes(dims)),
             Parameter("stride", 1, sizes(dims)),

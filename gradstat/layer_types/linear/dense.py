@@ -1,9 +1,9 @@
-"""Inner product y = Wx, dx = Wᵀdy: W[out, in] is drawn anew in every draw, then normalized.
+"""Inner product y = Wx, dx = Wᵀdy: W[out, in] is new in every draw, and normalized.
 
 `fan_in` divides each output's row by its ℓ2 norm, `fan_out` each input's column (the articles' "rows on the unit ball",
-for the forward and the backward pass). Weights are `gaussian`, `flat` (all alike) or `orthogonal`: orthonormal rows, or
-columns where there are more outputs than inputs, the whole scaled so that fan_in makes the mean square norm of a row
-1, and fan_out that of a column; `none` leaves the basis as it is.
+for the forward and the backward pass). Weights are `gaussian`, `flat` (all equal) or `orthogonal`: orthonormal rows, or
+columns if there are more outputs than inputs, multiplied by a scale: with fan_in the mean square norm of a row is 1,
+with fan_out that of a column; `none` does not scale.
 """
 
 import math
@@ -22,7 +22,7 @@ from gradstat.layer_types.windows.kernels import average_kernel
 def orthogonal_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
     """y = Wx and dx = Wᵀdy, W = scale · the modified Gram-Schmidt basis of normal vectors (uniform over all bases).
 
-    The vectors are the rows of W, or its columns where those are shorter in number.
+    The vectors are the rows of W, or its columns if there are fewer columns.
     """
     scale, n_out, (n_in, lanes) = constants[0], dy.shape[0], x.shape
     vectors, members = min(n_in, n_out), max(n_in, n_out)
@@ -64,22 +64,22 @@ KERNELS = {"gaussian": weights_kernel, "orthogonal": orthogonal_kernel, "flat": 
 
 
 def scale_of(params: Params) -> float:
-    """What an orthonormal basis is multiplied by: the mean square norm of the rows or columns becomes 1."""
+    """The scale of an orthonormal basis for which the mean square norm of the rows or columns is 1."""
     n_in, n_out = params["in_features"], params["out_features"]
     vectors = {"fan_in": n_out, "fan_out": n_in, "none": min(n_in, n_out)}[params["normalize"]]
-    return math.sqrt(vectors / min(n_in, n_out))  # the squares of all weights sum up to the number of basis vectors
+    return math.sqrt(vectors / min(n_in, n_out))  # the sum of squares of all weights is the number of basis vectors
 
 
 def features(params: Params) -> tuple[int, int]:
-    """Inputs and outputs; UsageError where one draw would need too many weights."""
+    """The numbers of inputs and outputs; UsageError if a draw needs too many weights."""
     n_in, n_out = params["in_features"], params["out_features"]
     if n_in * n_out > LARGEST:
-        raise UsageError(f"linear: {n_in} x {n_out} weights in one draw; allowed: up to {LARGEST}")
+        raise UsageError(f"linear: {n_in} x {n_out} weights in one draw; at most {LARGEST} are allowed")
     return n_in, n_out
 
 
 def connections(params: Params) -> Connections:
-    """Every input is joined to every output."""
+    """The connections of every input to every output."""
     n_in, n_out = features(params)
     edges = [(out, in_, out * n_in + in_) for out in range(n_out) for in_ in range(n_in)]
     sets = {"fan_in": [out for out, _, _ in edges], "fan_out": [in_ for _, in_, _ in edges], "none": None}
@@ -87,7 +87,7 @@ def connections(params: Params) -> Connections:
 
 
 def constants(params: Params) -> tuple[float, ...]:
-    """The scale of an orthogonal matrix, the connections of any other."""
+    """The constants of the kernel: the scale of an orthogonal matrix, otherwise the connections."""
     if params["weight"] == "orthogonal":
         return (scale_of(params),)
     own = connections(params)
@@ -95,7 +95,7 @@ def constants(params: Params) -> tuple[float, ...]:
 
 
 def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Orthogonal: variance = number of terms · E[w²] · E[u²]; others as any connections."""
+    """Exact values. Orthogonal: variance = number of terms · E[w²] · E[u²]; otherwise those of the connections."""
     if params["weight"] != "orthogonal":
         own = connections(params)
         return own.flat_referee(row, x, dy) if params["weight"] == "flat" else own.referee(row, x, dy)
@@ -110,7 +110,7 @@ def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
 
 
 def shape(params: Params) -> Shape:
-    """in_features inputs, out_features outputs and their weights."""
+    """The shape of a draw: in_features inputs, out_features outputs and their weights."""
     n_in, n_out = features(params)
     noise = 0 if params["weight"] == "flat" else n_in * n_out
     return Shape.pooled(n_in, n_out, noise=noise, noise_kind="normal")

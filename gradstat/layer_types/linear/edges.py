@@ -1,7 +1,7 @@
-"""Linear maps as lists of connections: y = Wx, dx = Wᵀdy, W drawn anew in every draw and then normalized, or flat.
+"""Linear maps as lists of connections: y = Wx, dx = Wᵀdy, with W new in every draw and normalized, or flat.
 
-Weights are standard normal noise in PyTorch's order. A set of them is normalized by dividing it by its ℓ2 norm. Flat
-weights are all 1 before that.
+Weights are standard normal noise in PyTorch's order. Normalization divides a set of weights by its ℓ2 norm. Flat
+weights are all 1 before normalization.
 """
 
 import math
@@ -19,7 +19,7 @@ from gradstat.layer_types.record import FORWARD, Exact, Row
 from gradstat.layer_types.windows.kernels import window_table
 
 NORMALIZE = ("fan_in", "fan_out", "none")
-LARGEST = 4096  # weights of one draw: 1024 lanes of them take 32 MB
+LARGEST = 4096  # weights of one draw: 1024 lanes take 32 MB
 
 
 def weights_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
@@ -60,13 +60,13 @@ def weights_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any)
 
 @dataclass(frozen=True)
 class Connections:
-    """A linear map: which weight joins which output to which input, and what the weights are normalized over."""
+    """A linear map: the output, input and weight of every connection, and the sets for normalization."""
 
     n_out: int
     edges: Sequence[tuple[int, int, int]]  # output slot, input slot, weight
-    factors: Sequence[float]  # of every weight, after it is normalized
-    norm_groups: Sequence[int] | None  # of every weight: the set that is divided by its norm; None: as drawn
-    grid: tuple[int, ...] = ()  # the map of the inputs, where they have one
+    factors: Sequence[float]  # of every weight, applied after normalization
+    norm_groups: Sequence[int] | None  # of every weight: its set for normalization; None: not normalized
+    grid: tuple[int, ...] = ()  # the map of the inputs, if they have one
 
     @cached_property
     def group_sizes(self) -> Counter[int]:
@@ -74,18 +74,18 @@ class Connections:
         return Counter(self.norm_groups or ())
 
     def flat(self, weight: int) -> float:
-        """A weight where all are alike: factor / √(weights of the group)."""
+        """The value of a flat weight: factor / √(weights of the group)."""
         return self.factors[weight] / math.sqrt(self.group_sizes[self.norm_groups[weight]] if self.norm_groups else 1)
 
     def constants(self) -> tuple[float, ...]:
-        """What `weights_kernel` receives."""
+        """The constants for `weights_kernel`."""
         edges = [number for connection in self.edges for number in connection]
         sets = [0] * len(self.factors) if self.norm_groups is None else self.norm_groups
         counts = (len(sets), len(self.group_sizes), len(self.edges))
         return tuple(map(float, (*counts, *sets, *self.factors, *edges)))
 
     def flat_constants(self) -> tuple[float, ...]:
-        """What `average_kernel` receives where all weights are alike."""
+        """The constants for `average_kernel`, for flat weights."""
         windows: list[list[tuple[int, float]]] = [[] for _ in range(self.n_out)]
         for out, in_, weight in self.edges:
             windows[out].append((in_, 1.0 / self.flat(weight)))
@@ -94,7 +94,7 @@ class Connections:
         )
 
     def terms(self, row: Row) -> list[list[tuple[int, int]]]:
-        """Of every slot of a row: (slot on the other side, weight)."""
+        """The terms of every slot of a row: (slot on the other side, weight)."""
         found = defaultdict(list)
         for out, in_, weight in self.edges:
             here, there = (out, in_) if row.direction == FORWARD else (in_, out)
@@ -102,14 +102,14 @@ class Connections:
         return [found[slot] for slot in row.slots]
 
     def flat_referee(self, row: Row, x: Input, dy: Upstream) -> Exact | None:
-        """A fixed linear map."""
+        """Exact values of a fixed linear map."""
         slots: list[Terms] = [[(at, self.flat(weight)) for at, weight in own] for own in self.terms(row)]
         return of_inputs(slots, x, self.grid) if row.direction == FORWARD else of_upstream(slots, dy)
 
     def referee(self, row: Row, x: Input, dy: Upstream) -> Exact:
-        """Zero mean, variance Σ E[w²]·E[u²], whatever the correlations: the signs of the weights are independent.
+        """Zero mean, variance Σ E[w²]·E[u²], for all correlations: the signs of the weights are independent.
 
-        Normal where whole sets meet independent normal values of zero mean: their weights then have a fixed norm.
+        Normal if complete sets multiply independent normal values of zero mean: their weights have a fixed norm.
         """
         forward = row.direction == FORWARD
         parts = [(0.0, self._variance(own) * (second_moment(x) if forward else 1.0)) for own in self.terms(row)]
@@ -125,7 +125,7 @@ class Connections:
         return math.fsum(factors[w] ** 2 / (self.group_sizes[sets[w]] if sets else 1) for _, w in terms)
 
     def _whole(self, terms: list[tuple[int, int]]) -> bool:
-        """True where every set is here with all its weights, and with one factor."""
+        """True if every set occurs with all its weights and one factor."""
         if self.norm_groups is None:
             return False
         found = Counter(self.norm_groups[weight] for _, weight in terms)

@@ -1,7 +1,7 @@
-"""Where windows lie: the positions that each window reads, along one dimension and over the product of dimensions.
+"""The geometry of windows: the positions that each window reads, in one dimension and in the product of dimensions.
 
-An unbounded map is the smallest patch that shows one cell, `stride` positions that repeat for ever, to every window
-that covers it. The cell begins where a window begins. A finite map is simulated whole.
+An unbounded map has a repeating cell of `stride` positions. It is simulated by the smallest patch that contains all
+windows that cover one cell. The cell begins at the first position of a window. A finite map is simulated completely.
 """
 
 import itertools
@@ -13,19 +13,19 @@ from typing import Any
 from gradstat.errors import UsageError
 from gradstat.layer_types.record import ALL, Domain, Row
 
-MOST_SLOTS = 4096  # inputs or outputs of one draw: 1024 lanes of them take 32 MB
+MOST_SLOTS = 4096  # inputs or outputs of one draw: 1024 lanes take 32 MB
 MOST_TAPS = 2**17  # pairs (window, input) of one draw
-MOST_CELLS = 64  # rows of single cells; above it only the row that pools them
+MOST_CELLS = 64  # rows of single cells; with more cells, only the pooled row is reported
 PADDING = -1
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One dimension: its positions, what each window reads of them, and the positions that are reported."""
+    """One dimension: its positions, the positions that each window reads, and the positions that are reported."""
 
     length: int
-    windows: tuple[tuple[int, ...], ...]  # the position that each tap of a window reads; PADDING where there is none
-    spans: tuple[int, ...]  # positions of each window for an average that counts padding
+    windows: tuple[tuple[int, ...], ...]  # the position that each tap of a window reads, or PADDING
+    spans: tuple[int, ...]  # size of each window in an average that counts padding
     cell: range
 
     @property
@@ -38,9 +38,9 @@ Axes = Sequence[Axis]
 
 
 def unbounded(kernel: int, stride: int, dilation: int, every: bool = False) -> Axis:
-    """The patch around one cell: ⌈extent/stride⌉ windows, the cell where the last of them begins.
+    """The patch around one cell: ⌈extent/stride⌉ windows; the cell begins at the last window.
 
-    With dilation some of these windows step over the cell: they are left out, unless `every` is asked for.
+    With dilation some of these windows do not read the cell; they are left out unless `every` is set.
     """
     extent = (kernel - 1) * dilation + 1
     start = (extent - 1) // stride * stride
@@ -51,7 +51,7 @@ def unbounded(kernel: int, stride: int, dilation: int, every: bool = False) -> A
 
 
 def bounded(size: int, kernel: int, stride: int, dilation: int, padding: int, ceil_mode: bool) -> Axis:
-    """A finite map as PyTorch lays its windows; with ceil_mode a last one may begin inside and end outside."""
+    """A finite map with PyTorch's windows; with ceil_mode the last window may end outside."""
     extent = (kernel - 1) * dilation + 1
     if 2 * padding > extent:
         raise UsageError(f"padding = {padding} is more than half of a window of {extent}")
@@ -59,15 +59,13 @@ def bounded(size: int, kernel: int, stride: int, dilation: int, padding: int, ce
     if ceil_mode and (count - 1) * stride >= size + padding:
         count -= 1
     if count < 1:
-        raise UsageError(f"size = {size} with padding = {padding} has no room for a window of {extent}")
+        raise UsageError(f"size = {size} with padding = {padding} is too small for a window of {extent}")
     starts = range(-padding, count * stride - padding, stride)
     windows = tuple(
         tuple(at if 0 <= at < size else PADDING for at in range(start, start + extent, dilation)) for start in starts
     )
     if any(set(taps) == {PADDING} for taps in windows):
-        raise UsageError(
-            f"size = {size}, dilation = {dilation}, padding = {padding}: a window sees nothing but padding"
-        )
+        raise UsageError(f"size = {size}, dilation = {dilation}, padding = {padding}: a window contains only padding")
     return Axis(size, windows, tuple(min(kernel, size + padding - start) for start in starts), range(size))
 
 
@@ -83,7 +81,7 @@ def grid(axes: Axes) -> tuple[int, ...]:
 
 
 def windows_of(axes: Axes) -> list[list[tuple[int, int]]]:
-    """Of every window the (tap, slot) pairs that are not padding, in scan order, the last dimension fastest."""
+    """The (tap, slot) pairs of every window that are not padding, in scan order, the last dimension fastest."""
     return [list(_taps(taps, grid(axes))) for taps in itertools.product(*(axis.windows for axis in axes))]
 
 
@@ -94,7 +92,7 @@ def _taps(of_axes: tuple[tuple[int, ...], ...], sizes: tuple[int, ...]) -> Itera
 
 
 def slot_of(position: Sequence[int], sizes: Sequence[int]) -> int:
-    """The number of a position, the last dimension fastest."""
+    """The index of a position, the last dimension fastest."""
     slot = 0
     for at, size in zip(position, sizes, strict=True):
         slot = slot * size + at
@@ -102,7 +100,7 @@ def slot_of(position: Sequence[int], sizes: Sequence[int]) -> int:
 
 
 def tap_windows(kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> list[int]:
-    """For every tap the number of windows that cover the input it reads (post III's factors are 1 over these)."""
+    """The number of windows that cover the input that each tap reads (the reciprocals of post III's factors)."""
     lines = []
     for k, s, d in zip(kernel, stride, dilation, strict=True):
         residues = [tap * d % s for tap in range(k)]
@@ -111,18 +109,18 @@ def tap_windows(kernel: Sequence[int], stride: Sequence[int], dilation: Sequence
 
 
 def check_room(axes: Axes, channels: int = 1) -> None:
-    """UsageError where one draw would need too many inputs or too many taps."""
+    """Raise UsageError if a draw needs too many inputs or taps."""
     slots = channels * math.prod(grid(axes))
     taps = channels * math.prod(sum(map(len, axis.windows)) for axis in axes)
     if slots > MOST_SLOTS or taps > MOST_TAPS:
         raise UsageError(
-            f"{slots} inputs in {taps} places of windows in one draw; allowed: up to {MOST_SLOTS} in {MOST_TAPS}",
-            "take a smaller window or map, or a larger stride",
+            f"a draw has {slots} inputs and {taps} taps; at most {MOST_SLOTS} and {MOST_TAPS} are allowed",
+            "use a smaller window or map, or a larger stride",
         )
 
 
 def rows_of_positions(direction: str, axes: Axes, channels: int = 1) -> tuple[Row, ...]:
-    """The cell pooled, then each of its positions; where one window reads everything once, they are all alike."""
+    """The pooled cell, then each of its positions, unless one window reads every input: then all are equal."""
     sizes, counts = grid(axes), [axis.counts for axis in axes]
     cells = list(itertools.product(*(axis.cell for axis in axes)))
     covering = [math.prod(line[at] for line, at in zip(counts, cell, strict=True)) for cell in cells]
@@ -138,7 +136,7 @@ def rows_of_positions(direction: str, axes: Axes, channels: int = 1) -> tuple[Ro
 
 
 def rows_of_windows(direction: str, axes: Axes, finite: bool, channels: int = 1) -> tuple[Row, ...]:
-    """All windows pooled; on a finite map then each of them, since those at the border see less."""
+    """All windows pooled; on a finite map also each window, since those at the border read fewer inputs."""
     sizes = [len(axis.windows) for axis in axes]
     windows = list(itertools.product(*map(range, sizes)))
     rows = [Row(direction, ALL, tuple(range(channels * len(windows))))]
@@ -160,12 +158,12 @@ def label(position: Sequence[int], origin: Sequence[int]) -> str:
 
 
 def each(value: int | list[int], dims: int) -> tuple[int, ...]:
-    """PyTorch's shorthand: one number stands for every dimension."""
+    """PyTorch's shorthand: one number for all dimensions."""
     return (value,) * dims if isinstance(value, int) else tuple(value)
 
 
 def sizes(dims: int, low: int = 1, optional: bool = False) -> Domain:
-    """A whole number from `low` to 64, or one per dimension; None too where it may be left out."""
+    """A whole number from `low` to 64, or one per dimension; also None if it is optional."""
     words = f"a whole number from {low} to 64" + ("" if dims == 1 else f", or a list of {dims}")
 
     def contains(value: Any) -> bool:

@@ -1,7 +1,7 @@
-"""Kernels of windows: the largest, a weighted sum, the Euclidean length or the p-norm of what a window reads.
+"""Kernels of windows: the maximum, a weighted sum, the Euclidean length or the p-norm of the inputs of a window.
 
-A kernel finds the windows in its constants: their number W, where the inputs of each begin and where the last ends
-(W + 1 places in the constants), then the input slots of every window in scan order, then numbers of its own.
+The constants of a kernel describe its windows: their number W, then W + 1 offsets into the constants (the beginning of
+each window's inputs and the end of the last), then the input slots of every window in scan order, then its numbers.
 """
 
 import math
@@ -14,7 +14,7 @@ from gradstat.numerics import elementary as el
 
 
 def window_table(windows: Sequence[Sequence[int]], numbers: Sequence[float] = ()) -> tuple[float, ...]:
-    """The constants of a kernel: W, W + 1 places, the slots, and the kernel's own numbers."""
+    """The constants of a kernel: W, W + 1 offsets, the slots, and the kernel's numbers."""
     places = [len(windows) + 2]
     for slots in windows:
         places.append(places[-1] + len(slots))
@@ -22,7 +22,7 @@ def window_table(windows: Sequence[Sequence[int]], numbers: Sequence[float] = ()
 
 
 def max_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
-    """y = max x; dx = Σ dy over the windows of which x is the first of the largest (as PyTorch breaks ties)."""
+    """y = max x; dx = Σ dy over the windows of which x is the first maximum (as in PyTorch)."""
     lanes = x.shape[1]
     winner = np.empty(lanes)
     dx[:, :] = 0.0
@@ -81,7 +81,9 @@ def length_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) 
 
 
 def power_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
-    """y = S^(1/p), S = a·Σxᵖ; dx = Σ a·xᵖ⁻¹·S^(1/p − 1)·dy, 0 from a window where S = 0; NaN where PyTorch's is.
+    """y = S^(1/p), S = a·Σxᵖ.
+
+    Dx = Σ a·xᵖ⁻¹·S^(1/p − 1)·dy, 0 from a window where S = 0; NaN in the cases in which PyTorch's is.
 
     The a of every window and p follow the slots. Powers of negative numbers: |x|ᵖ with the sign of (−1)ᵖ.
     """

@@ -1,6 +1,6 @@
-"""Pooling in 1, 2 and 3 dimensions: the largest, the average or the p-norm of the inputs that a window reads.
+"""Pooling in 1, 2 and 3 dimensions: the maximum, the average or the p-norm of the inputs of a window.
 
-Where there is no `size`, the map has no border and its smallest telling patch is simulated (see `geometry`).
+Without `size`, the map has no border, and the smallest patch around one cell is simulated (see `geometry`).
 """
 
 import itertools
@@ -37,7 +37,7 @@ Weights = list[list[tuple[int, float]]]  # of every window: (input slot, divisor
 
 
 def axes_of(dims: int, params: Params) -> Axes:
-    """The dimensions of a map of windows, finite where `size` is given."""
+    """The dimensions of a map of windows, finite if `size` is given."""
     kernel, stride, dilation = steps(dims, params)
     padding = geometry.each(params.get("padding", 0), dims)
     if params["size"] is not None:
@@ -45,7 +45,7 @@ def axes_of(dims: int, params: Params) -> Axes:
         rounding = (params["ceil_mode"],) * dims
         axes = tuple(map(geometry.bounded, lengths_, kernel, stride, dilation, padding, rounding))
     elif any(padding) or params["ceil_mode"]:
-        raise UsageError("padding and ceil_mode need a map that ends somewhere", "give its size")
+        raise UsageError("padding and ceil_mode need a finite map", "give its size")
     else:
         axes = tuple(map(geometry.unbounded, kernel, stride, dilation))
     geometry.check_room(axes)
@@ -53,14 +53,14 @@ def axes_of(dims: int, params: Params) -> Axes:
 
 
 def steps(dims: int, params: Params) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Kernel size, stride (the kernel size where left out) and dilation of every dimension."""
+    """Kernel size, stride (default: the kernel size) and dilation of every dimension."""
     kernel = geometry.each(params["kernel_size"], dims)
     stride = kernel if params["stride"] is None else geometry.each(params["stride"], dims)
     return kernel, stride, geometry.each(params.get("dilation", 1), dims)
 
 
 def adaptive_axes(dims: int, params: Params) -> Axes:
-    """The dimensions of a finite map whose windows follow from the size of the output."""
+    """The dimensions of a finite map whose windows are given by the size of the output."""
     axes = tuple(
         map(geometry.adaptive, geometry.each(params["size"], dims), geometry.each(params["output_size"], dims))
     )
@@ -89,7 +89,7 @@ def spans_of(axes: Axes) -> list[int]:
 
 
 def divisors(dims: int, axes: Axes, params: Params) -> Weights:
-    """What each input of each average is divided by: the size of the window, times the factor of the tap."""
+    """The divisor of each input of each average: the size of the window times the divisor of the tap."""
     windows, spans = geometry.windows_of(axes), spans_of(axes)
     if not params.get("count_include_pad", True):
         spans = [len(taps) for taps in windows]
@@ -101,13 +101,19 @@ def divisors(dims: int, axes: Axes, params: Params) -> Weights:
 
 
 def tap_divisors(dims: int, params: Params) -> list[float]:
-    """Of every tap the number of windows over the input it reads, or its root: 1 over the factor of `per_tap`."""
+    """The divisor of every tap.
+
+    The number of windows over the input that it reads, or its square root (see `per_tap`).
+    """
     counts = geometry.tap_windows(*steps(dims, params))
     return [math.sqrt(count) if params["per_tap"] == "root" else float(count) for count in counts]
 
 
 def max_referee(axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Order statistics, for independent x: the largest of each window; the windows that each input wins."""
+    """Order statistics, for independent x.
+
+    Y is the maximum of a window, dx the sum of dy over windows that x is maximum of.
+    """
     windows = slots_of(axes)
     if x.correlation:
         return pass_through_referee([1.0] * len(windows), axes, row, dy)
@@ -131,7 +137,7 @@ def weighted_referee(weights: Weights, axes: Axes, row: Row, x: Input, dy: Upstr
 
 
 def pass_through_referee(scales: list[float], axes: Axes, row: Row, dy: Upstream) -> Exact | None:
-    """Layers that hand the whole of each dy on, Σ (∂y/∂x)² = a over a window, whatever x is: only the pooled row.
+    """Pooled row only. Layers whose squared partial derivatives sum to a constant a over each window.
 
     With independent dy its variance is Σa/positions; on a map without border one window belongs to each cell.
     """
@@ -142,7 +148,7 @@ def pass_through_referee(scales: list[float], axes: Axes, row: Row, dy: Upstream
 
 
 def norm_scales(axes: Axes) -> list[float]:
-    """PyTorch's lp_pool is (size·mean xᵖ)^(1/p): 1, and more for a window that ceil_mode cuts off."""
+    """PyTorch's lp_pool is (size·mean xᵖ)^(1/p): a = 1, and more for a window cut off by ceil_mode."""
     full = math.prod(len(axis.windows[0]) for axis in axes)
     return [full / span for span in spans_of(axes)]
 
@@ -173,15 +179,15 @@ def norm_referee(params: Params, axes: Axes, row: Row, x: Input, dy: Upstream) -
 
 
 def norm_negative_input_error(params: Params) -> str:
-    """Only 1 and even powers are defined for every sum of powers of negative numbers."""
+    """The reason why x must not be negative: only p = 1 and even p are defined for negative sums of powers."""
     p = params["norm_type"]
     if p == 1 or p % 2 == 0:
         return ""
-    return f"norm_type = {p!r} makes NaN of negative x, as in PyTorch; allowed: 1 or an even whole number"
+    return f"norm_type = {p!r} makes NaN of negative x, as in PyTorch; expected 1 or an even whole number"
 
 
 def norm_constants(params: Params, axes: Axes) -> tuple[float, ...]:
-    """The windows, a of each, and p where it is not 2."""
+    """The windows, the a of each window, and p if it is not 2."""
     p = float(params["norm_type"])
     return window_table(slots_of(axes), (*norm_scales(axes), *(() if p == 2.0 else (p,))))
 
@@ -255,7 +261,7 @@ def _parameters(given: Mapping[str, tuple[Any, Domain]]) -> tuple[Parameter, ...
 
 
 def _family(dims: int) -> tuple[Layer, ...]:
-    """The pooling layers over maps of so many dimensions."""
+    """The pooling layers over maps of `dims` dimensions."""
 
     def lay_out(params: Params) -> Axes:
         return axes_of(dims, params)
