@@ -1,7 +1,7 @@
 """gradstat: how neural-network layers scale the signal they pass forward and the gradient they pass backward.
 
 Everything public is in `__all__`. `import gradstat` is cheap: each function imports what it needs when it is called.
-Every error that gradstat raises on purpose is a `gradstat.errors.GradstatError` of one line.
+Every error that gradstat raises is a `gradstat.errors.GradstatError` with a message of one line.
 
 A Python function or a torch module as the layer of `gain`, and solving for parameters, are not offered yet:
 `activation` registers a pair of functions as a layer.
@@ -107,7 +107,7 @@ def gain(
     jobs: int | None = None,
     **parameters: Any,
 ) -> "Gain":
-    """The statistics of y and dx of one layer: exact where they are known, otherwise sampled, with their errors.
+    """The statistics of y and dx of one layer: exact if known, otherwise sampled, with their errors.
 
     Arguments:
         layer_or_formula: the name of a layer (`gradstat.layers()`), e.g. `"gelu"` or `"torch.nn.GELU"`; a formula of x,
@@ -137,7 +137,7 @@ def gain(
 def layer(
     name_or_formula: str, *, input: Assumption | None = None, upstream: Assumption | None = None, **parameters: Any
 ) -> "Case":
-    """A case, for `run`, `gain` and `plot`: a layer with its parameters, and what is assumed of x and dy.
+    """A case, for `run`, `gain` and `plot`: a layer with its parameters, and assumptions about x and dy.
 
     Arguments and errors: as for `gain`.
 
@@ -402,7 +402,7 @@ def propagate(
         seed: a whole number below 2**64.
         fresh: delete the finished networks of an earlier run, and start from the beginning.
         progress: an object that receives the progress.
-        jobs: worker processes; all processors by default, as far as memory allows.
+        jobs: worker processes; by default all processors, limited by memory.
 
     Returns: `Networks`: tables to print and `save`, `to_pandas()` with a row for each block, and `pictures()`.
 

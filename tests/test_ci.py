@@ -109,7 +109,7 @@ CLAIM = '[[claim]]\nid = "a"\nsource = "s"\nlayer = "relu"\ndirection = "forward
     [
         (CLAIM + CLAIM.replace('"a"', '"b"').replace("relu", "rellu"), 8, "claim 'b': unknown layer 'rellu'"),
         (CLAIM + "\nvalue = 3\n", 9, "not valid TOML"),
-        (CLAIM + CLAIM, 8, "id 'a' stands already at "),
+        (CLAIM + CLAIM, 8, "id 'a' is already used at "),
         ("claims = 3\n", 1, "expected [[claim]] tables"),
     ],
 )

@@ -344,7 +344,7 @@ def test_a_killed_scheduler_ends_the_run_and_loses_nothing(short_ranges: None, u
             drawn += draws
             kill(drawn)
 
-        message = f"the Dask scheduler at tcp://127.0.0.1:{port} is gone; .* goes on from the last checkpoint"
+        message = f"the Dask scheduler at tcp://127.0.0.1:{port} is gone; .* to resume from the last checkpoint"
         with pytest.raises(GradstatError, match=message):
             engine(task(), iter(task_blocks()), 1, done)
     assert LONG // 4 <= drawn < LONG

@@ -442,7 +442,7 @@ def test_a_malformed_claim_is_named_by_file_and_line(
 def test_the_same_id_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, RELU + "\n" + RELU)
     assert start(["verify", "--quick", path]) == Exit.USAGE
-    assert f"{path}:9: id 'relu-mean' stands already at {path}:1" in capsys.readouterr().err
+    assert f"{path}:9: id 'relu-mean' is already used at {path}:1" in capsys.readouterr().err
 
 
 def test_claims_as_an_inline_array_have_lines_too(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ WRITERS = (["echo"], ["start"])  # functions that write to stdout without `emit`
 # Command → its one-line help; the module `gradstat.cli.<command>_command` is imported when the command is used.
 COMMANDS = {
     "run": "Sample the layers of a configuration and print the statistics of signal and gradient.",
-    "gain": "Print the mean, std and gains of one layer, exact where known.",
+    "gain": "Print the mean, std and gains of one layer, exact if known.",
     "verify": "Check whether published constants are correct to their last printed digit.",
     "show": "Print a result file, or convert it to another format.",
     "tables": "Compute tables of constants, as Markdown, LaTeX, Python or C.",

@@ -37,7 +37,7 @@ def command(
     jobs: int | None,
     output: Output,
 ) -> None:
-    """Print the mean, std and gains of one layer, exact where known.
+    """Print the mean, std and gains of one layer, exact if known.
 
     Statistics without an exact value are sampled and printed with their standard error.
 

@@ -96,7 +96,7 @@ def _error(status: "Status") -> str:
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `7 min`, `3.4 h`."""
+    """A duration in words: `42 s`, `7 min`, `3.4 h`."""
     if seconds < 100.0:
         return f"{seconds:.0f} s"
     return f"{seconds / 60.0:.0f} min" if seconds < 6000.0 else f"{seconds / 3600.0:.1f} h"

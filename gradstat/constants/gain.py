@@ -1,4 +1,4 @@
-"""The answer of `gradstat gain`: what a layer does to unit-scale signal and gradient, to certain digits."""
+"""The return value of `gradstat gain`: statistics of one layer, exact if known, otherwise sampled."""
 
 import math
 import re
@@ -21,7 +21,7 @@ from gradstat.text.uncertain import Uncertain
 DEFAULT = ("mean", "std", "rms", "gain_std", "gain_rms")
 DIRECTIONS = {FORWARD: "y", BACKWARD: "dx"}
 SAMPLES = 2**24
-BATCHES = 32  # of the draws: their spread is the error of what accumulators give no error of
+BATCHES = 32  # number of batches; their spread gives the error of skewness and kurtosis
 
 
 @dataclass(frozen=True)
@@ -34,29 +34,29 @@ class Constant:
 
     @property
     def note(self) -> str:
-        """`1/σ[dx]`: the definition with the variable's own name."""
+        """The definition in terms of the variable, `1/σ[dx]`."""
         return definition(self.statistic, self.direction)
 
 
 def definition(statistic: str, direction: str) -> str:
-    """The words of a statistic, of y or dx."""
+    """The definition of a statistic, in terms of y or dx."""
     return re.sub(r"(?<![a-z])v(?![a-z])", DIRECTIONS[direction], STATISTICS[statistic].description)
 
 
 def gains(case: Case, statistics: Sequence[str] = DEFAULT, jobs: int = 0) -> list[Constant]:
-    """Every statistic in both directions: from the referee where it knows it, from sampling otherwise."""
-    wanted = [(direction, name, ALL) for name in statistics for direction in DIRECTIONS]
-    return answers(case, wanted, jobs)
+    """Every statistic in both directions: exact if known, otherwise sampled."""
+    keys = [(direction, name, ALL) for name in statistics for direction in DIRECTIONS]
+    return answers(case, keys, jobs)
 
 
-def answers(case: Case, wanted: Sequence[tuple[str, str, str]], jobs: int = 0) -> list[Constant]:
-    """One number for each (direction, statistic, cell); nothing is sampled where the referee knows all of them."""
+def answers(case: Case, keys: Sequence[tuple[str, str, str]], jobs: int = 0) -> list[Constant]:
+    """One number for each (direction, statistic, cell); nothing is sampled if all exact values are known."""
     values = Values(case, jobs)
-    return [Constant(direction, name, values(direction, name, cell).number) for direction, name, cell in wanted]
+    return [Constant(direction, name, values(direction, name, cell).number) for direction, name, cell in keys]
 
 
 class Values:
-    """The statistics of a case: exact ones where they are known, otherwise sampled, all from the same draws."""
+    """The statistics of a case: exact if known, otherwise sampled, all from the same draws."""
 
     def __init__(self, case: Case, jobs: int = 0) -> None:
         self.case, self._jobs = case, jobs
@@ -78,7 +78,7 @@ class Values:
 
     @cached_property
     def _sampled(self) -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, float]]]:
-        """Every row as a result has it, and the errors of skewness and kurtosis by the spread of batches."""
+        """Every row of a sampled result, and the errors of skewness and kurtosis from the spread of batches."""
         from statistics import stdev
 
         from gradstat.estimation.engines import threads
@@ -108,10 +108,10 @@ class Values:
 
 
 class Gain(Answer):
-    """What one layer does to the scale of signal and gradient: `forward.std`, `backward.gain_rms`, …
+    """The statistics of y and dx of one layer: `forward.std`, `backward.gain_rms`, …
 
-    Each is an `Estimate`: a float with `.error` and `.exact`. What no referee knows is sampled when it is first asked
-    for. Printed, it shows the statistics that were chosen.
+    Each is an `Estimate`: a float with `.error` and `.exact`. Statistics without an exact value are sampled on first
+    use. `print` shows the chosen statistics.
     """
 
     formats = (*TABLES, *CODE)
@@ -126,7 +126,7 @@ class Gain(Answer):
         self.backward = Statistics(lambda name: values(BACKWARD, name))
 
     def report(self) -> Report:
-        """A line per statistic, with its definition: 1/std and 1/rms differ where the mean is not 0."""
+        """One line per statistic, with its definition."""
         return report(
             self.case,
             [
@@ -137,10 +137,10 @@ class Gain(Answer):
         )
 
 
-def report(case: Case, found: Sequence[Constant]) -> Report:
-    """A line per statistic, with its definition: 1/std and 1/rms differ where the mean is not 0."""
-    numbers = {(g.statistic, g.direction): g.number for g in found}
-    names = list(dict.fromkeys(g.statistic for g in found))
+def report(case: Case, constants: Sequence[Constant]) -> Report:
+    """One line per statistic, with its definition."""
+    numbers = {(g.statistic, g.direction): g.number for g in constants}
+    names = list(dict.fromkeys(g.statistic for g in constants))
     notes = [f"± is one standard error of {SAMPLES:,} draws; numbers without it are exact"]
     directions = [Column(d, letter, align="decimal", description=f"of {letter}") for d, letter in DIRECTIONS.items()]
     people = Table(
@@ -148,9 +148,9 @@ def report(case: Case, found: Sequence[Constant]) -> Report:
         [(n, *(numbers[n, d] for d in DIRECTIONS), STATISTICS[n].description) for n in names],
         f"{case.layer_label}, x ~ {case.x.label()}, dy ~ {case.dy.label()}",
         case.layer.name,
-        notes if any(g.number.error for g in found) else (),
+        notes if any(g.number.error for g in constants) else (),
     )
-    question = (case.layer.name, case.params, case.x.label(), case.dy.label())
+    key = (case.layer.name, case.params, case.x.label(), case.dy.label())
     columns = [Column(name) for name in ("layer", "params", "input", "upstream", "direction", *names)]
-    data = Table(columns, [(*question, d, *(numbers[n, d] for n in names)) for d in DIRECTIONS])
+    data = Table(columns, [(*key, d, *(numbers[n, d] for n in names)) for d in DIRECTIONS])
     return Report([people], data)

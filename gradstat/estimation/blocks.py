@@ -86,9 +86,9 @@ class Blocks:
         yield from self._from_to(number, self.last)
 
     def shard(self, index: int, of: int) -> "Blocks":
-        """Shard `index` of `of`.
+        """Shard `index` of `of`: consecutive blocks in whole randomizations.
 
-        Shards have consecutive blocks in whole randomizations, nearly equally many; a shard may be empty.
+        All shards have nearly equal numbers of blocks; a shard may be empty.
         """
         units = len(self) // self.blocks_per_unit
         first, last = (self.first + units * i // of * self.blocks_per_unit for i in (index - 1, index))

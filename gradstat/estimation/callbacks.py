@@ -34,7 +34,7 @@ def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
     for part in getattr(kernel, "parts", ()):
         if not _own(part):
             inline(part)
-    # x·erf(ln(1 + e^x)) takes 7 ns per lane, and 47 ns without this
+    # always_inline: x·erf(ln(1 + e^x)) takes 7 ns per lane, and 47 ns with a call
     plain, own = (always_inline if elementwise else inline)(kernel), _own(kernel)
     body = _elementwise(plain, constants) if elementwise else _windowed(plain)
     # numba has one index per name, which numbers its files. Two processes that save different layers at the

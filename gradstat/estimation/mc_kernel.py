@@ -66,9 +66,9 @@ def draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, sh
 def measure(
     layer, row, addresses, shapes, constants, rows, slots, centres, lanes, x, dy, noise, y, dx, partial, totals
 ):
-    """Evaluate one layer on one batch, and add its rows, starting at `row`, to their sums.
+    """Evaluate one layer on one batch, and add its rows to their sums.
 
-    Returns the next layer's row.
+    `row` is the index of the layer's first row; returns the index of the next layer's first row.
     """
     call_layer(addresses[layer], shapes[layer], constants[layer], x, dy, noise, y, dx)
     while row < rows.shape[0] and rows[row, 0] == layer:

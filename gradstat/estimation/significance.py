@@ -68,9 +68,7 @@ def disagreements(rows: "Sequence[ResultRow]") -> list[Disagreement]:
 def contradictions(quantities: "Sequence[tuple[ResultRow, str]]", alpha: float | None = None) -> list[Disagreement]:
     """The pairs (row, statistic) that disagree with their exact values.
 
-    All correct ones agree with probability 1 − alpha.
-
-    The default of alpha is FAMILY_WISE.
+    All estimates of correct values agree with probability 1 − alpha.
     """
     scores = [(row, score(row, statistic)) for row, statistic in quantities]
     bound = z_bound(sum(s.z is not None for _, s in scores), alpha)
@@ -131,9 +129,9 @@ def events(e: "Estimates", exact: "Exact") -> float:
 
 
 def z_score(value: float, expected: float, error: float, std: float, degrees: float = math.inf) -> float:
-    """(value − expected)/error as a normal score; `degrees` of freedom of the error.
+    """(value − expected)/error as a normal score; `degrees` are the degrees of freedom of the error.
 
-    0 if they differ only by rounding, which no standard error covers.
+    0 if they differ only by rounding, which no standard error includes.
     """
     difference = value - expected
     if abs(difference) <= ROUNDING * (abs(expected) + std):

@@ -196,7 +196,7 @@ def logsigmoid(x: Value) -> Pair:
 
 
 @activation(
-    formula="ln(1 + e^(beta·x))/beta, or x where beta·x > threshold",
+    formula="ln(1 + e^(beta·x))/beta, or x if beta·x > threshold",
     kinks=lambda beta, threshold: (threshold / beta,),
     domains={"beta": NOT_ZERO},
 )

@@ -164,7 +164,7 @@ AVERAGE = weighted_sum(
 )
 RESIDUAL = weighted_sum(
     "residual",
-    "(x_skip + τ·x_residual)/√(1 + τ²), without the root where not normalized",
+    "(x_skip + τ·x_residual)/√(1 + τ²), without the root if not normalized",
     "",
     residual_weights,
     (Parameter("tau", 1.0, REAL), Parameter("normalized", True, FLAG)),

@@ -66,9 +66,9 @@ def is_registered(name: str) -> bool:
 
 
 def pair(value: Formula, slope: Formula) -> Formula:
-    """The function x ↦ (value, slope) with the arguments of `value`, from generated source: numba cannot compile *args.
+    """The function x ↦ (value, slope) with the arguments of `value`. It is generated: numba cannot compile *args.
 
-    `parts` are the functions that it calls.
+    `parts` are the two functions that it calls.
     """
     names = list(inspect.signature(value).parameters)
     arguments = ", ".join(names)

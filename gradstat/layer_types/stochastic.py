@@ -130,12 +130,12 @@ def family(
     def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
         return exact(mask(params), row, x, dy)
 
-    plain = "y = r·x, r = 1/(1 − p) with probability 1 − p, else 0 (r = 1 where not inverted)"
+    plain = "y = r·x, r = 1/(1 − p) with probability 1 − p, else 0 (r = 1 if not inverted)"
     affine = f"y = a(x + αp) with probability 1 − p, else −aα(1 − p); a = 1/√((1 + α²p)(1 − p)), α = {ALPHA:.4f}…"
     return Layer(
         name=name,
         formula=(affine if alpha else plain) + (f"; one mask for {what}" if what else ""),
-        backward="dx = a·dy where kept, else 0" if alpha else "dx = r·dy",
+        backward="dx = a·dy if kept, else 0" if alpha else "dx = r·dy",
         torch=torch,
         kernel=lambda params: alpha_dropout_kernel if alpha else dropout_kernel,
         elementwise=False,
@@ -212,7 +212,7 @@ def distance(lower: float, upper: float, centre: float, x: Input) -> float | Non
 def mean_distance(a: Any, b: Any, centre: float) -> Any:
     """E|U − c|, U uniform between a and b.
 
-    |(a + b)/2 − c| if c is outside, otherwise (p² + q²)/(2(p + q)), p and q the distances to the ends.
+    It is |(a + b)/2 − c| for c outside, and (p² + q²)/(2(p + q)) for c at distances p and q from the ends.
     """
     p, q = np.subtract(a, centre), np.subtract(b, centre)
     inside = p * q < 0.0

@@ -93,7 +93,7 @@ def of_document(document: Table, overrides: Sequence[Override], source: str) -> 
 
 
 def networks_of(config: PropagateConfig) -> list[NetworkConfig]:
-    """The architectures of a configuration; UsageError names the one that is wrong."""
+    """The architectures of a configuration; UsageError names the network with a mistake."""
     networks = []
     for number, table in enumerate(config.network, 1):
         try:
@@ -107,7 +107,7 @@ def networks_of(config: PropagateConfig) -> list[NetworkConfig]:
 
 
 def stages_of(network: NetworkConfig) -> list[StageConfig]:
-    """The stages of an architecture; UsageError names the one that is wrong."""
+    """The stages of an architecture; UsageError names the stage with a mistake."""
     stages = []
     for number, table in enumerate(network.stage, 1):
         try:

@@ -156,10 +156,7 @@ def unit(raw: Array, normalized: str, taps: int = 1) -> Array:
 
 
 def rank(y: Array) -> float:
-    """(Σλ)²/Σλ² over the eigenvalues of yyᵀ.
-
-    The batch size if samples are orthogonal, 1 if all are parallel or one dominates.
-    """
+    """(Σλ)²/Σλ² over the eigenvalues λ of yyᵀ: the batch size if samples are orthogonal, 1 if they are parallel."""
     flat = y.reshape(len(y), -1)
     size = np.max(np.abs(flat))
     if not 0.0 < size < math.inf:

@@ -85,10 +85,7 @@ class Activation(Plain):
         return dy * memory, None
 
     def moments(self, mean: float, std: float, weight_std: float) -> Moments | None:
-        """E[f], σ[f] and √E[f′²] by quadrature.
-
-        No other statistic is computed, since this is called for every level.
-        """
+        """E[f], σ[f] and √E[f′²] by quadrature; no other statistic, since this is called for every level."""
         if not 0.0 < std < math.inf:
             return None
         case, x = self.elementwise, Input(mean=mean, std=std)

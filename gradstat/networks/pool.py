@@ -17,7 +17,7 @@ from gradstat.networks.tasks import Experiment, Task
 from gradstat.networks.worker import KEPT_MEMORY, ONE_THREAD
 
 PACKAGES = Path(__file__).resolve().parents[2]
-Done = Callable[[Task, dict[str, Any]], None]  # called with each task and its answer, as they finish
+Done = Callable[[Task, dict[str, Any]], None]  # called with each finished task and its answer
 ENDED = (
     "a worker process ended (exit code {}); finished networks are saved; repeat the command to resume; "
     "if memory ran out, use fewer jobs: -j 1"

@@ -1,7 +1,7 @@
-"""The accumulators of one row of results: their names and their columns. Needs no compiler."""
+"""The accumulators of one row of results: their names and their columns. Does not import numba."""
 
 # Values: all slots of the row, over all draws. The mean is kept as its shift from the centre: rounded to the size of
-# the mean itself, merges lose 10⁻¹¹ of the variance where mean/std = 10⁸ (NumAcc4).
+# the mean itself, merges lose 10⁻¹¹ of the variance if mean/std = 10⁸ (NumAcc4).
 # Per-draw totals over the row's slots, from `draws` on, for the error bars: T₁ = Σ(v − c), T₂ = Σ(v − c)², T_a = Σ|v|,
 # T_d = Σ|v − c|, and their co-moments.
 NAMES = (

@@ -91,12 +91,12 @@ def sign(x: Value) -> Value:
 
 
 def minimum(a: Value, b: Value) -> Value:
-    """The smaller of two; NaN if either is."""
+    """The smaller of two numbers; NaN if either is NaN."""
     return np.minimum(a, b)
 
 
 def maximum(a: Value, b: Value) -> Value:
-    """The larger of two; NaN if either is."""
+    """The larger of two numbers; NaN if either is NaN."""
     return np.maximum(a, b)
 
 

@@ -25,14 +25,14 @@ COLUMNS = 4  # one AVX2 register: wider ones would not leave room for all sums
 # Rows of `partial`: Σd, Σd², Σd³, Σd⁴, Σ|v|, Σ|d|, Σ sign d, Σ d|d|, #(v = 0), min, max, with d = v − centre.
 NAMES = ("d", "d2", "d3", "d4", "abs", "deviation", "sign", "square", "zeros", "min", "max")
 SUMS = len(NAMES)
-# Rows of `totals`, where a draw has several slots: Σ over draws of T₁, T₂, T_a, T_d, then of products of two.
+# Rows of `totals`, if a draw has several slots: Σ over draws of T₁, T₂, T_a, T_d, then of products of two.
 TOTALLED = ("d", "d2", "abs", "deviation")
 PRODUCTS = (("d", "d"), ("d", "d2"), ("d2", "d2"), ("abs", "abs"), ("deviation", "deviation"), ("d", "deviation"))
 TOTALS = len(TOTALLED) + len(PRODUCTS)
 
 COUNTS = ("above", "ties", "zeros")  # d > 0, d = 0, v = 0
 REGISTERS = tuple(name for name in NAMES if name != "sign") + COUNTS[:2]
-UNCENTRED = 4  # vectors at once in the loop over |v| and zeros, for its sums would wait for each other
+UNCENTRED = 4  # vectors per iteration in the loop over |v| and zeros, so that its sums do not wait for each other
 
 
 def sweep(about_0, totalled):
@@ -126,7 +126,7 @@ class Row:
         sums["zeros"] = sums["zeros"] - reduce(add, [v.equals(0.0).minus_one() for v in values])
 
     def found(self, sums, seen):
-        """The sums by name, as floats; those below the centre are what is neither above nor at it."""
+        """The sums by name, as floats. The count below the centre is the rest of the other two counts."""
         found = {name: sums[name] for name in REGISTERS}
         if self.about_0:
             found["abs"], found["zeros"] = found["deviation"], found["ties"]
@@ -134,7 +134,7 @@ class Row:
         return found | {"sign": sign.to_float(), "zeros": found["zeros"].to_float()}
 
     def value(self, slot, lane, width):
-        """`width` values of a slot."""
+        """Load `width` values of a slot."""
         place = self.builder.add(self.builder.mul(slot, ir.Constant(INT, LANES)), lane)
         return load(self.builder, self.builder.gep(self.values, [place]), width)
 

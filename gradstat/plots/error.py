@@ -18,7 +18,10 @@ FEWEST = 2**8
 LOWEST = 0.02  # lower end of the axis, relative to the last standard error
 LETTERS = {"std": "σ", "mean": "E"}
 MARKS = (("D", 5.0, VERMILLION), ("s", 4.5, GREEN), ("^", 5.0, ORANGE))
-SLOPES = {True: (0.5, (5, 2), "slope −½"), False: (1.0, (1, 2), "slope −1")}  # of errors, for nested and other draws
+SLOPES = {
+    True: (0.5, (5, 2), "slope −½"),
+    False: (1.0, (1, 2), "slope −1"),
+}  # key: are draws nested; slope of errors, dashes, label
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""A forest plot of z-scores.
-
-Of a result's estimates against exact values, or of published numbers in a verification.
-"""
+"""A forest plot of z-scores: estimates against exact values, or published numbers of a verification."""
 
 import math
 from collections.abc import Sequence

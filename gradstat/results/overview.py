@@ -46,10 +46,7 @@ def report(result: Result) -> Report:
 
 
 def overview(result: Result) -> Table:
-    """E, σ and MAD of y and dx.
-
-    The published number if the configuration gives one, the estimate, the exact value, z.
-    """
+    """One line for each of E, σ and MAD of y and dx: published number, estimate, exact value and z."""
     rows, printed = result.rows(), printed_numbers(result)
     shared = {(row["input"], row["upstream"]) for row in rows}
     assumed = next(iter(shared)) if len(shared) == 1 else USUAL
@@ -78,10 +75,7 @@ def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> It
 
 
 def label(row: Row, assumed: tuple[str, str] = USUAL) -> str:
-    """The label of a row's case.
-
-    `max_pool2d(kernel_size=3), x ~ laplace(0, 1)`, without assumptions equal to `assumed`.
-    """
+    """`max_pool2d(kernel_size=3), x ~ laplace(0, 1)`: the label of a row, without the assumptions in `assumed`."""
     layer = LAYERS.get(row["layer"])
     layer_label = label_of(row["layer"], json.loads(row["params"]), layer.parameters if layer else ())
     return layer_label + assumptions_label(row["input"], row["upstream"], assumed)

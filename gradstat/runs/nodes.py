@@ -20,7 +20,7 @@ FLOAT = np.dtype("<f8")
 def run_key(cases: Sequence[Case], seed: int, estimator: str) -> dict[str, Any]:
     """The values that determine the digits of a run, as JSON.
 
-    Without number of draws, threads, engine and output files.
+    Number of draws, threads, engine and output files are not among them.
     """
     return {
         "stream_version": STREAM_VERSION,

@@ -86,7 +86,7 @@ class Status:
     def error(self) -> float | None:
         """The error furthest from its target, or the largest relative error, in the current segment.
 
-        None until known.
+        None until an error can be estimated.
         """
         rows = self._rows()
         if not rows:

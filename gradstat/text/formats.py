@@ -40,7 +40,7 @@ class Format:
 FORMATS = {
     entry.name: entry
     for entry in (
-        Format("table", ".txt", "aligned columns, as wide as the terminal", "tables.as_text"),
+        Format("table", ".txt", "aligned columns, fitted to the terminal", "tables.as_text"),
         Format("json", ".json", "all rows in full precision, and their provenance", "machine.as_json"),
         Format("csv", ".csv", "all rows in full precision", "machine.as_csv"),
         Format("md", ".md", "Markdown tables", "markup.as_markdown"),
@@ -80,7 +80,7 @@ def check_matplotlib() -> None:
 
 
 def format_of(path: Path, allowed: Collection[str]) -> Format:
-    """The format that the suffix of a file chooses; UsageError where it chooses none of those that are allowed."""
+    """The format with the suffix of a file; UsageError if it is not one of the allowed formats."""
     suffixes = {FORMATS[name].suffix: FORMATS[name] for name in allowed}
     if not path.suffix:
         raise UsageError(f"{path}: has no suffix, which chooses the format; expected one of {', '.join(suffixes)}")

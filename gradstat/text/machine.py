@@ -46,7 +46,7 @@ def as_parquet(report: Report, terminal: Terminal) -> bytes:
 
 
 def described(table: Any, title: str) -> Any:
-    """A table of pyarrow with the metadata by which gradstat knows its own files again."""
+    """A table of pyarrow with the metadata that identifies a file of gradstat."""
     return table.replace_schema_metadata({**(table.schema.metadata or {}), REPORT_KEY: json.dumps({"title": title})})
 
 

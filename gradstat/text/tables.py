@@ -191,7 +191,7 @@ class _Laid:
 
 
 def _lines(table: Table, terminal: Terminal) -> list[str]:
-    """Header, rule and rows.
+    """The lines of a table: header, rule and rows.
 
     If columns do not fit, they are wrapped, then dropped; then names move above their rows.
     """

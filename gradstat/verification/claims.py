@@ -138,7 +138,7 @@ def load(paths: Sequence[Path]) -> list[Claim]:
     for path in _files(paths):
         for claim in _read(path):
             if claim.id in claims:
-                message = f"id {claim.id!r} stands already at {claims[claim.id].place}"
+                message = f"id {claim.id!r} is already used at {claims[claim.id].place}"
                 raise MalformedClaim(claim.path, claim.line, message)
             claims[claim.id] = claim
     return list(claims.values())

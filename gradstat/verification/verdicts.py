@@ -69,7 +69,7 @@ def judge(claim: Claim, measured: Measured, detail: str = "") -> Outcome:
 
 
 def verdict(claim: Claim, measured: Measured) -> str:
-    """The verdict by the definitions above."""
+    """The verdict, by the definitions in the docstring of this module."""
     where = position(claim.printed, measured)
     if where == OPEN:
         return UNDECIDED
@@ -87,7 +87,7 @@ def verdict(claim: Claim, measured: Measured) -> str:
 
 
 def position(printed: RoundingInterval, measured: Measured) -> str:
-    """Where [value − bound, value + bound] lies relative to the interval of the printed value.
+    """The position of [value − bound, value + bound] relative to the interval of the printed value.
 
     An exact value that equals an end of the interval to float64 precision is a tie: both roundings are correct.
     """

@@ -1,7 +1,4 @@
-"""Verification of claims.
-
-By exact values, which sampling must agree with, or by sampling if no exact value is known.
-"""
+"""Verification of claims, by exact values that sampling must agree with, or by sampling if there are none."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -128,7 +128,7 @@ class DaskEngine:
     def _lost(self) -> GradstatError:
         return GradstatError(
             f"the Dask scheduler at {self._address} is gone",
-            "start one: the same command, with its address, goes on from the last checkpoint",
+            "start one and repeat the command with its address to resume from the last checkpoint",
         )
 
     def _check_workers(self) -> None:

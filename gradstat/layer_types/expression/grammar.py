@@ -146,7 +146,7 @@ class _Builder:
 
     def refuse_comparison(self, node: ast.Compare, left: ast.expr) -> NoReturn:
         sign = self.source.tokens[self.source.after(left)]
-        words = "one comparison may stand in the condition of where(condition, a, b)"
+        words = "the condition of where(condition, a, b) must be one comparison"
         raise at(sign, f"{words}; found {sign.text!r}")
 
     def mark(self, node: ast.expr) -> None:

@@ -68,9 +68,9 @@ class Convolution:
         )
 
     def connections(self) -> Connections:
-        """The connections of every output to every input of its group in its window.
+        """The connections of outputs to the inputs in their windows and groups.
 
-        Reversed for the transposed one.
+        Reversed for the transposed convolution.
         """
         windows = geometry.windows_of(self.axes)
         edges = [

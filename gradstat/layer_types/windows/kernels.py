@@ -59,7 +59,7 @@ def average_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any)
 
 
 def length_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
-    """y = √(a·Σx²), a following the slots, one per window; dx = Σ a·x·dy/y, 0 from a window where y = 0."""
+    """y = √(a·Σx²), a following the slots, one per window; dx = Σ a·x·dy/y, 0 from a window with y = 0."""
     windows, lanes = int(constants[0]), x.shape[1]
     slope = np.empty(lanes)
     dx[:, :] = 0.0
@@ -81,9 +81,7 @@ def length_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) 
 
 
 def power_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
-    """y = S^(1/p), S = a·Σxᵖ.
-
-    Dx = Σ a·xᵖ⁻¹·S^(1/p − 1)·dy, 0 from a window where S = 0; NaN in the cases in which PyTorch's is.
+    """y = S^(1/p), S = a·Σxᵖ; dx = Σ a·xᵖ⁻¹·S^(1/p − 1)·dy, 0 from a window with S = 0; NaN if PyTorch gives NaN.
 
     The a of every window and p follow the slots. Powers of negative numbers: |x|ᵖ with the sign of (−1)ᵖ.
     """

@@ -101,19 +101,13 @@ def divisors(dims: int, axes: Axes, params: Params) -> Weights:
 
 
 def tap_divisors(dims: int, params: Params) -> list[float]:
-    """The divisor of every tap.
-
-    The number of windows over the input that it reads, or its square root (see `per_tap`).
-    """
+    """The divisor of every tap: the number of windows over the input that it reads, or the root of this number."""
     counts = geometry.tap_windows(*steps(dims, params))
     return [math.sqrt(count) if params["per_tap"] == "root" else float(count) for count in counts]
 
 
 def max_referee(axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Order statistics, for independent x.
-
-    Y is the maximum of a window, dx the sum of dy over windows that x is maximum of.
-    """
+    """Exact values from order statistics, for independent x: y is the maximum of a window."""
     windows = slots_of(axes)
     if x.correlation:
         return pass_through_referee([1.0] * len(windows), axes, row, dy)
@@ -242,8 +236,8 @@ def norm_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tu
     """The record of a p-norm pooling."""
     return Layer(
         name=name,
-        formula="y = (Σxᵖ)^(1/p) over the window, p = norm_type, signs as they come (NaN where PyTorch's is)",
-        backward="dx = Σ dy·(x/y)ᵖ⁻¹ over the windows that read x, 0 from those where Σxᵖ = 0",
+        formula="y = (Σxᵖ)^(1/p) over the window, p = norm_type; NaN if PyTorch gives NaN",
+        backward="dx = Σ dy·(x/y)ᵖ⁻¹ over the windows that read x, 0 from those with Σxᵖ = 0",
         torch=f"torch.nn.functional.{name}",
         kernel=lambda params: length_kernel if params["norm_type"] == 2 else power_kernel,
         elementwise=False,
