@@ -103,7 +103,7 @@ PURPOSES = {
 
 
 def check_purpose(document: Mapping[str, Any], command: str, source: Path | str) -> None:
-    """UsageError for a file that another command reads."""
+    """Raise UsageError for a file that another command reads."""
     purposes = [PURPOSES[key] for key in PURPOSES if key in document]
     if purposes and command not in [other for other, _ in purposes]:
         other, description = purposes[0]

@@ -151,7 +151,7 @@ def tanh(x: Value) -> Pair:
 
 @activation(formula="1.7159·tanh(2x/3)", torch="", source="LeCun et al. 1998, Efficient BackProp")
 def lecun_tanh(x: Value) -> Pair:
-    """tanh as above."""
+    """Computes tanh as the function `tanh` does."""
     size = LECUN_SLOPE * el.absolute(x)
     m = el.expm1(2.0 * el.minimum(size, 350.0))
     y = LECUN_SCALE * m / (m + 2.0)
@@ -294,7 +294,7 @@ def serf(x: Value) -> Pair:
 
 @activation(formula="x·tanh(e^x)", torch="", source="TanhExp, arXiv:2003.09855", aliases=("tanhexp",))
 def telu(x: Value) -> Pair:
-    """tanh as above; for x ≥ 5 the gate is 1 to the last digit."""
+    """Computes tanh as the function `tanh` does; for x ≥ 5 the gate is 1 to the last digit."""
     v = el.exp(el.minimum(x, 5.0))
     m = el.expm1(2.0 * v)
     gate = m / (m + 2.0)

@@ -248,7 +248,7 @@ def sliding(x: Array, kernel: int, stride: int) -> Array:
 
 
 def check_map(name: str, source: Sequence[int]) -> None:
-    """UsageError if the features are not a map."""
+    """Raise UsageError if the features are not a map."""
     if len(source) != 3:
         shape = "×".join(map(str, source))
         raise UsageError(f"{name} needs a map of channels × rows × columns; its input has {shape} features")

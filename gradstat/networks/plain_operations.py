@@ -59,7 +59,7 @@ class Plain(ABC):
 
 @cache
 def _constants(layer: Layer, given: tuple[tuple[str, Any], ...]) -> Constants | None:
-    """Exact constants of a layer. Cached: every level needs the same."""
+    """Exact constants of a layer. Cached: every level needs the same ones."""
     return exact_constants(Case(layer, dict(given)))
 
 

@@ -85,7 +85,7 @@ def memory_of_machine() -> int:
 
 
 def check_memory(network: Network, batch: int) -> None:
-    """UsageError if the memory of this machine cannot hold one network."""
+    """Raise UsageError if the memory of this machine cannot hold one network."""
     need, have = bytes_needed(network, batch), memory_of_machine()
     if need > have:
         raise UsageError(
@@ -108,7 +108,7 @@ def execute(experiment: Experiment, task: Task) -> Answer:
 
 
 def check_answer(experiment: Experiment, task: Task, answer: Any) -> None:
-    """ValueError unless the answer has the numbers that `execute` gives for this task, and nothing else."""
+    """Raise ValueError unless the answer has the numbers that `execute` gives for this task, and nothing else."""
     from gradstat.networks.passes import STATISTICS
     from gradstat.networks.prediction import PREDICTED
 

@@ -146,7 +146,7 @@ def outer_quantile(kind, p):
 
 @inline
 def quantiles(kind, bits, out):
-    """The quantile of each lane's fraction, of a distribution other than the normal."""
+    """The quantiles of a distribution other than the normal, for the fractions of all lanes."""
     for lane in range(LANES):
         out[lane] = on_its_side(abs(outer_quantile(kind, distance(bits[lane]))), bits[lane])
 

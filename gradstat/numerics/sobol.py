@@ -32,7 +32,7 @@ import numpy as np
 
 BITS = 64  # of a coordinate; point numbers have as many
 
-# One entry for each of the dimensions 2, 3, …: a primitive polynomial over GF(2) as bits, its leading coefficient first, and m₁, m₂, …
+# For each of the dimensions 2, 3, …: a primitive polynomial over GF(2) as bits, leading first, and m₁, m₂, …
 # fmt: off
 NUMBERS = (
     (3, (1,)),

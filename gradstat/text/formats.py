@@ -74,7 +74,7 @@ def render_text(report: Report, name: str, terminal: Terminal | None = None) -> 
 
 
 def check_matplotlib() -> None:
-    """UsageError if pictures cannot be drawn, before any work."""
+    """Raise UsageError if pictures cannot be drawn, before any work."""
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("pictures need matplotlib, which is not installed", "pip install 'gradstat[plot]'")
 
