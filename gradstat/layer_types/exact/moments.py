@@ -1,0 +1,364 @@
+"""The moments of y and of dy/dx for a formula of one x, as enclosures: pieces, panels and tails put together."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from flint import arb, ctx, fmpq
+
+from gradstat.assumptions import Input
+from gradstat.layer_types.exact.constants import ball, rational, to_fraction
+from gradstat.layer_types.exact.enclosure import Enclosure
+from gradstat.layer_types.exact.growth import Growth, Order, Unknown, beyond
+from gradstat.layer_types.exact.integrand import Formula, Integrand
+from gradstat.layer_types.exact.panels import Panels
+from gradstat.layer_types.exact.pieces import Gap, Piece, Splitter, WorkLimit
+from gradstat.layer_types.exact.spans import Hull
+from gradstat.layer_types.exact.traced import Trace, Undecided, Undefined
+
+DIGITS = 17
+MARGIN = 10  # bits beyond the wanted digits
+GUARD = 40  # bits of the working precision beyond those of the integrals
+MOST_WORK = 60_000  # runs of the formula
+ATTEMPTS = 4
+FARTHEST = 2.0**200  # standard deviations at which a tail may begin
+NAMES = ("one", "d1", "d2", "d3", "d4", "abs", "slope_abs", "slope2", "slope4")  # d = y − shift
+LOCK = threading.Lock()  # the working precision belongs to the process
+
+Vector = list[Any]
+
+
+@dataclass
+class Integral:
+    """Σ of what pieces, gaps and tails add to one integral."""
+
+    value: arb
+    diverges: dict[str, int] = field(default_factory=dict)  # where, and towards which sign
+    unknown: str = ""
+
+    @property
+    def is_finite(self) -> bool:
+        """True where it converges, as far as is known."""
+        return not self.diverges and not self.unknown
+
+
+def powers(shift: arb) -> Callable[[Any, Any, Any, Sequence[int]], Vector]:
+    """p·(1, d, d², d³, d⁴, |y|, |s|, s², s⁴) with d = y − shift and s = dy/dx."""
+
+    def quantities(p: Any, y: Any, s: Any, signs: Sequence[int]) -> Vector:
+        d = y - shift
+        pd, ps, square = p * d, p * s, s * s
+        pd2 = pd * d
+        pd3 = pd2 * d
+        return [p, pd, pd2, pd3, pd3 * d, _sized(p * y, signs[0]), _sized(ps, signs[1]), p * square, p * (square * square)]
+
+    return quantities
+
+
+def distance(p: Any, y: Any, s: Any, signs: Sequence[int]) -> Vector:
+    """p·|y|."""
+    return [_sized(p * y, signs[0])]
+
+
+def _sized(value: Any, sign: int) -> Any:
+    """|value| of a known sign; 2 where it is not known."""
+    return abs(value) if sign == 2 else value * sign
+
+
+class Engine:
+    """Integrates one integrand at one precision."""
+
+    def __init__(self, integrand: Integrand, quantities: Any, count: int, bits: int, reach: float) -> None:
+        self.integrand, self.quantities, self.bits, self.reach = integrand, quantities, bits, reach
+        self.mean, self.std = ball(integrand.x.mean), ball(integrand.x.std)
+        self.width = (self.std * arb(2) ** -(bits + 16)).mid()  # of gaps
+        self.panels = Panels(integrand, quantities, count, bits, MOST_WORK)
+        self.integrals = [Integral(arb(0)) for _ in range(count)]
+
+    def run(self) -> list[Integral]:
+        """All integrals."""
+        ends = [self.tail(side) for side in (-1, 1)]
+        splitter = Splitter(self.integrand.on, self.integrand.hints, self.width)
+        splitter.split(*ends)
+        mean = self.mean.mid()
+        for piece in sorted(splitter.pieces, key=lambda piece: float(_distance(piece.lo, piece.hi, mean) / self.std)):
+            self.panels.piece(piece, self.beside)
+        for gap in splitter.gaps:
+            self.gap(gap, splitter.pieces)
+        for integral, total in zip(self.integrals, self.panels.total, strict=True):
+            integral.value += total
+            if integral.is_finite and not integral.value.is_finite():
+                integral.unknown = "it could not be bounded"
+        return self.integrals
+
+    def gap(self, gap: Gap, pieces: Sequence[Piece]) -> None:
+        """Bound the integrals over a gap, or take it apart at the singularity that it holds."""
+        bounds = self.panels.bounds(gap)
+        sides = [
+            (kink, side, piece.signs)
+            for piece in pieces
+            for kink, side, near in ((piece.left, 1, piece.lo is gap.hi), (piece.right, -1, piece.hi is gap.lo))
+            if near and kink is not None
+        ]
+        if len(sides) == 2 and not all(bound.is_finite() for bound in bounds):
+            parts = []
+            for kink, side, signs in sides:
+                width = abs((gap.hi if side > 0 else gap.lo) - arb(kink)).upper()
+                parts.append(self.beside(kink, side, width, signs, last=True))
+            if None not in parts:
+                bounds = [one + other for one, other in zip(*parts, strict=True)]
+        self.panels.add(bounds)
+
+    # Tails
+
+    def tail(self, side: int) -> arb:
+        """Account for the tail on one side; returns where it begins."""
+        if self.integrand.x.distribution == "uniform":
+            return self.edge(side)
+        reach = arb(self.reach)
+        reason = "its growth is not known"
+        while reach < FARTHEST:
+            end = (self.mean + side * self.std * reach).mid()
+            start = ((end - self.mean) * side / self.std).lower()
+            try:
+                orders = self.orders(start, {0: self._exact(self.integrand.x.mean), 1: side * self._exact(self.integrand.x.std)})
+                parts = [(size * self.std, order) for size, order in orders]
+                values = [beyond(size, order, start) for size, order in parts]
+            except (Unknown, Undecided) as error:
+                reason = str(error) if isinstance(error, Unknown) else reason
+                reach = reach * 2
+                continue
+            if all(value is None or _is_small(order, start, self.bits) for value, (_, order) in zip(values, parts, strict=True)):
+                self._account(values, parts, "at +∞" if side > 0 else "at −∞")
+                return end
+            reach = (reach * arb("1.4")).mid()
+        raise WorkLimit(f"the tail could not be bounded: {reason}")
+
+    def edge(self, side: int) -> arb:
+        """The end of a uniform distribution, which lies inside a gap; returns the inner end of the gap."""
+        end = self.mean + side * arb(3).sqrt() * self.std
+        inner, outer = (end - side * self.width).mid(), (end + side * self.width).mid()
+        self.panels.add(self.panels.bounds(Gap(inner, outer) if side > 0 else Gap(outer, inner)))
+        return inner
+
+    def _exact(self, value: float) -> Any:
+        exact = rational(value)
+        return ball(value) if exact is None else exact
+
+    def orders(self, start: arb, powers_of_v: dict[int, Any]) -> list[tuple[arb, Order]]:
+        """The growth of every quantity, x being this polynomial in v and 1/v."""
+        trace = Trace()
+        x = Growth(start, trace, {i: a for i, a in powers_of_v.items() if isinstance(a, arb) or a != 0})
+        p, y, s = self.integrand.on(x, signed=False)(x)
+        values = self.quantities(p, y, s, (2, 2))
+        return [value.dominant if isinstance(value, Growth) else (value, Order()) for value in values]
+
+    def beside(self, place: fmpq, side: int, width: arb, signs: Sequence[int], last: bool = False) -> Vector | None:
+        """∫ over (place, place + side·width), x = place + side/v; None where nothing is known, or not well enough."""
+        start = (1 / width).lower()
+        if not start > 3:
+            return None
+        try:
+            orders = self.orders(start, {0: place, -1: fmpq(side)})
+            parts = [(size, order.times(Order(fmpq(-2)))) for size, order in orders]
+            values = [beyond(size, order, start) for size, order in parts]
+        except (Unknown, Undecided, Undefined):
+            return None
+        aims = [scale * arb(2) ** -self.bits for scale in self.panels.scale]
+        tight = all(v is None or v.rad() <= (abs(v) * arb(2) ** -self.bits).max(aim) for v, aim in zip(values, aims, strict=True))
+        if not (tight or last):
+            return None
+        self._account(values, parts, f"at {float(Fraction(int(place.p), int(place.q))):g}", add=False)
+        return [arb(0) if value is None else value for value in values]
+
+    def _account(self, values: Vector, parts: list[tuple[arb, Order]], where: str, add: bool = True) -> None:
+        for integral, value, (size, _) in zip(self.integrals, values, parts, strict=True):
+            if value is None:
+                sign = 1 if size > 0 else -1
+                integral.diverges[where] = sign if integral.diverges.get(where, sign) == sign else 0
+            elif add:
+                integral.value += value
+
+
+def _is_small(order: Order, start: arb, bits: int) -> bool:
+    """Whether the tail is too small to matter, by a guess: its order at T against those at T/2, T/4, …"""
+    try:
+        earlier = [order.at((start / divisor).max(arb("1.5"))) for divisor in (1.5, 2, 4, 8, 16, 64, 512)]
+    except ZeroDivisionError:
+        return False
+    largest = earlier[0]
+    for value in earlier[1:]:
+        largest = largest.max(value)
+    return bool(order.at(start) * start <= largest * arb(2) ** -bits)
+
+
+def _distance(lo: arb, hi: arb, place: arb) -> arb:
+    """How far an interval is from a place."""
+    return (lo - place).max(place - hi).max(arb(0))
+
+
+# The whole
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of y and of s = dy/dx, each an enclosure; None where nothing is known."""
+
+    mean: Enclosure | None
+    var: Enclosure | None
+    abs_mean: Enclosure | None
+    mad: Enclosure | None
+    skewness: Enclosure | None
+    kurtosis: Enclosure | None
+    slope_abs: Enclosure | None
+    slope_second: Enclosure | None
+    slope_fourth: Enclosure | None
+
+
+@lru_cache(maxsize=512)
+def moments(formula: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], x: Input, digits: int = DIGITS) -> Moments | None:
+    """All moments with this many certain digits, as far as they exist; None where nothing could be shown."""
+    integrand = Integrand(formula, constants, replace(x, correlation=0.0), kinks)
+    with LOCK:
+        try:
+            return _moments(integrand, digits)
+        except Undefined as error:
+            return Moments(*[Enclosure.undefined(str(error))] * 9)
+        except () if True else (ArithmeticError, NotImplementedError, TypeError):
+            return None
+
+
+def _moments(integrand: Integrand, digits: int) -> Moments:
+    wanted = 3.33 * digits + MARGIN
+    far = 1.0 + abs(integrand.x.mean) / integrand.x.std
+    for attempt in range(ATTEMPTS):
+        bits = int(wanted * (1.0 + 0.75 * attempt) + (30 if attempt else 0))
+        with ctx.workprec(bits + GUARD + max(0, arb(far).log().upper().__float__() // 0.69)):
+            shift = _value_at_mean(integrand)
+            engine = Engine(integrand, powers(shift), len(NAMES), bits, _reach(integrand.x, bits))
+            parts = dict(zip(NAMES, engine.run(), strict=True))
+            result = Central(parts, shift)
+            if result.is_sharp(wanted - MARGIN + 3) or attempt == ATTEMPTS - 1:
+                return result.moments(_mad(integrand, result, bits))
+    raise AssertionError
+
+
+def _value_at_mean(integrand: Integrand) -> arb:
+    """y at the mean of x to 53 bits, or 0: moments about it do not cancel where y hardly changes."""
+    x = Hull(*[ball(integrand.x.mean).mid()] * 2, Trace())
+    try:
+        y = integrand.on(x)(x)[1]
+        value = ((y.lo + y.hi) / 2).mid()
+        with ctx.workprec(53):
+            return (+value).mid() if value.is_finite() else arb(0)
+    except (ArithmeticError, Undefined):
+        return arb(0)
+
+
+def _reach(x: Input, bits: int) -> float:
+    """In standard deviations: where the density has fallen by these bits."""
+    rate = {"laplace": 2.0**0.5, "logistic": 1.81}.get(x.distribution)
+    return bits * 0.6932 / rate + 2.0 if rate else (2.0 * 0.6932 * bits) ** 0.5 + 1.0
+
+
+def _mad(integrand: Integrand, central: "Central", bits: int) -> Enclosure | None:
+    """E|y − μ|: y less the middle of the enclosure of μ, and its radius as an error."""
+    mean = central.mean
+    if not mean.is_finite:
+        return None
+    level = mean.value.mid() if not mean.value.contains(0) else arb(0)
+    try:
+        shifted = replace(integrand, level=level)
+        (integral,) = Engine(shifted, distance, 1, bits, _reach(integrand.x, bits)).run()
+    except (ArithmeticError, Undefined):
+        return None
+    integral.value += arb(0, (abs(mean.value - level)).upper())
+    return enclosed(integral)
+
+
+@dataclass
+class Central:
+    """Central moments from those about the shift."""
+
+    parts: dict[str, Integral]
+    shift: arb
+
+    def __post_init__(self) -> None:
+        d1, d2 = self.parts["d1"], self.parts["d2"]
+        self.mean = self.derived(lambda: d1.value + self.shift, d1)
+        self.var = self.derived(lambda: d2.value - d1.value * d1.value, d2, d1)
+
+    def derived(self, value: Callable[[], arb], *parts: Integral) -> Integral:
+        """A number made of integrals: where one of them diverges, so does it; it is undefined where a later one does."""
+        for place, part in enumerate(parts):
+            if part.unknown:
+                return Integral(arb(0), {}, part.unknown)
+            if part.diverges:
+                undefined = place > 0
+                return Integral(arb(0), {where: 0 if undefined else sign for where, sign in part.diverges.items()})
+        return Integral(value())
+
+    def is_sharp(self, bits: float) -> bool:
+        """Whether the relative errors are small enough; of a mean, relative to the size of y."""
+        target = arb(2) ** -int(bits)
+        spread = self.var.value.upper().max(arb(0)).sqrt() if self.var.is_finite else arb(0)
+        if self.mean.is_finite and not self.mean.value.rad() <= target * abs(self.mean.value).upper().max(spread):
+            return False
+        others = (self.var, *(self.parts[name] for name in ("abs", "slope_abs", "slope2", "slope4")))
+        return all(i.value.rad() <= target * abs(i.value) or i.value.is_zero() for i in others if i.is_finite)
+
+    def moments(self, mad: Enclosure | None) -> Moments:
+        """The enclosures."""
+        d1, d2, d3, d4 = (self.parts[f"d{k}"] for k in range(1, 5))
+        m = d1.value
+        var = self.var.value
+
+        def third() -> arb:
+            return (d3.value - 3 * m * d2.value + 2 * m**3) / var ** arb("1.5")
+
+        def fourth() -> arb:
+            return (d4.value - 4 * m * d3.value + 6 * m * m * d2.value - 3 * m**4) / (var * var)
+
+        shaped = self.var.is_finite and var > 0
+        return Moments(
+            enclosed(self.mean),
+            enclosed(self.var, least=0),
+            enclosed(self.parts["abs"], least=0),
+            mad,
+            enclosed(self.derived(third, d3, d2, d1)) if shaped else None,
+            enclosed(self.derived(fourth, d4, d3, d2, d1)) if shaped else None,
+            *(enclosed(self.parts[name], least=0) for name in ("slope_abs", "slope2", "slope4")),
+        )
+
+
+LARGEST_EXPONENT = 40_000
+
+
+def enclosed(integral: Integral, least: int | None = None) -> Enclosure | None:
+    """The bounds as fractions, or what the integral diverges to; None where nothing is known."""
+    if integral.unknown:
+        return None
+    if integral.diverges:
+        signs = set(integral.diverges.values())
+        reason = "diverges " + " and ".join(sorted(integral.diverges))
+        return Enclosure.infinite(signs.pop(), reason) if len(signs) == 1 and 0 not in signs else Enclosure.undefined(reason)
+    low, high = _short(integral.value.lower(), -1), _short(integral.value.upper(), 1)
+    if low is None or high is None:
+        return None
+    return Enclosure(low if least is None else max(low, Fraction(least)), high)
+
+
+def _short(end: arb, side: int) -> Fraction | None:
+    """The lower or upper end of a ball, no closer to 0 than 2^−40000; None where it is beyond 2^40000."""
+    if end.is_zero():
+        return Fraction(0)
+    mantissa, exponent = end.man_exp()
+    size = int(exponent) + int(mantissa).bit_length()
+    if size > LARGEST_EXPONENT:
+        return None
+    if size < -LARGEST_EXPONENT:
+        return side * Fraction(1, 2**LARGEST_EXPONENT) if side * int(mantissa) > 0 else Fraction(0)
+    return to_fraction(end)
