@@ -24,7 +24,14 @@ class Ball(Traced):
         self.value, self.trace = value, trace
 
     def of(self, value: Any) -> "Ball":
-        return value if isinstance(value, Ball) else Ball(ball(value), self.trace)
+        if isinstance(value, Ball):
+            return value
+        if isinstance(value, arb):
+            return Ball(value, self.trace)
+        known = self.trace.constants.get(value)
+        if known is None:
+            known = self.trace.constants[value] = Ball(ball(value), self.trace)
+        return known
 
     def sign(self) -> int:
         return self.trace.sign(self)

@@ -12,14 +12,13 @@ from gradstat.assumptions import Input
 from gradstat.layer_types.exact.constants import rational
 from gradstat.layer_types.exact.traced import Traced
 
-ELEMENTARY = "gradstat.numerics.elementary"
 Formula = Callable[..., Any]
 Triple = tuple[Traced, Traced, Traced]  # p(x), y, dy/dx
 
 
 @dataclass(frozen=True)
 class Integrand:
-    """x ↦ (p(x), y, dy/dx). The last two signs of a run are those of y and dy/dx, so that |y| has no kink on a piece."""
+    """x ↦ (p(x), y, dy/dx)."""
 
     formula: Formula
     constants: tuple[float, ...]
@@ -27,11 +26,8 @@ class Integrand:
     kinks: tuple[float, ...] = ()
     level: arb | None = None  # subtracted from y
 
-    def on(self, like: Traced, signed: bool = True) -> Callable[[Traced], Triple]:
-        """The function for quantities of the run that `like` belongs to; its constants are made once.
-
-        Unless `signed`, the signs of y and dy/dx are not asked for.
-        """
+    def on(self, like: Traced) -> Callable[[Traced], Triple]:
+        """The function for quantities of the run that `like` belongs to; its constants are made once."""
         formula = exact_constants(self.formula, like)
         constants = tuple(like.of(value) for value in self.constants)
         density = DENSITIES[self.x.distribution](like, like.of(self.x.mean), like.of(self.x.std))
@@ -42,11 +38,7 @@ class Integrand:
             y, slope = like.of(y), like.of(slope)
             if level is not None:
                 y = y - level
-            p = density(x)
-            if signed:
-                y.sign()
-                slope.sign()
-            return p, y, slope
+            return density(x), y, slope
 
         return run
 
@@ -58,13 +50,14 @@ class Integrand:
 
 
 def exact_constants(function: Formula, like: Traced) -> Formula:
-    """The function with the floats of its module as exact numbers, and so the functions of that module that it calls."""
-    if not isinstance(function, FunctionType) or function.__module__ == ELEMENTARY:
+    """The function with the floats of its module as exact numbers, and so its `parts` (`registration.pair`)."""
+    if not isinstance(function, FunctionType):
         return function
+    parts = getattr(function, "parts", ())
     around = function.__globals__
     names = {name: around[name] for name in function.__code__.co_names if name in around}
     exact: dict[str, Any] = {name: like.of(value) for name, value in names.items() if isinstance(value, float)}
-    exact |= {name: exact_constants(value, like) for name, value in names.items() if isinstance(value, FunctionType)}
+    exact |= {name: exact_constants(value, like) for name, value in names.items() if value in parts}
     if not exact:
         return function
     return FunctionType(

@@ -14,7 +14,7 @@ from gradstat.layer_types.exact.constants import ball, rational, to_fraction
 from gradstat.layer_types.exact.enclosure import Enclosure
 from gradstat.layer_types.exact.growth import Growth, Order, Unknown, beyond
 from gradstat.layer_types.exact.integrand import Formula, Integrand
-from gradstat.layer_types.exact.panels import Panels
+from gradstat.layer_types.exact.panels import Panels, Quantities
 from gradstat.layer_types.exact.pieces import Gap, Piece, Splitter, WorkLimit
 from gradstat.layer_types.exact.spans import Hull
 from gradstat.layer_types.exact.traced import Trace, Undecided, Undefined
@@ -45,22 +45,27 @@ class Integral:
         return not self.diverges and not self.unknown
 
 
-def powers(shift: arb) -> Callable[[Any, Any, Any, Sequence[int]], Vector]:
+def powers(shift: arb) -> Quantities:
     """p·(1, d, d², d³, d⁴, |y|, |s|, s², s⁴) with d = y − shift and s = dy/dx."""
 
-    def quantities(p: Any, y: Any, s: Any, signs: Sequence[int]) -> Vector:
+    def values(p: Any, y: Any, s: Any, signs: Sequence[int]) -> Vector:
         d = y - shift
         pd, ps, square = p * d, p * s, s * s
         pd2 = pd * d
         pd3 = pd2 * d
         return [p, pd, pd2, pd3, pd3 * d, _sized(p * y, signs[0]), _sized(ps, signs[1]), p * square, p * (square * square)]
 
-    return quantities
+    def square(integrals: Vector, which: int) -> arb:
+        p, d, d2, s2 = (integrals[i] for i in (0, 1, 2, 7))
+        return p * s2 if which else p * (d2 + 2 * shift * d + shift * shift * p)
+
+    return Quantities(values, len(NAMES), {5: 0, 6: 1}, square)
 
 
-def distance(p: Any, y: Any, s: Any, signs: Sequence[int]) -> Vector:
-    """p·|y|."""
-    return [_sized(p * y, signs[0])]
+# p·|y|, p·y² and p
+DISTANCE = Quantities(
+    lambda p, y, s, signs: [_sized(p * y, signs[0]), p * y * y, p], 3, {0: 0}, lambda values, which: values[1] * values[2]
+)
 
 
 def _sized(value: Any, sign: int) -> Any:
@@ -71,12 +76,13 @@ def _sized(value: Any, sign: int) -> Any:
 class Engine:
     """Integrates one integrand at one precision."""
 
-    def __init__(self, integrand: Integrand, quantities: Any, count: int, bits: int, reach: float) -> None:
+    def __init__(self, integrand: Integrand, quantities: Quantities, bits: int, reach: float) -> None:
         self.integrand, self.quantities, self.bits, self.reach = integrand, quantities, bits, reach
         self.mean, self.std = ball(integrand.x.mean), ball(integrand.x.std)
         self.width = (self.std * arb(2) ** -(bits + 16)).mid()  # of gaps
-        self.panels = Panels(integrand, quantities, count, bits, MOST_WORK)
-        self.integrals = [Integral(arb(0)) for _ in range(count)]
+        self.panels = Panels(integrand, quantities, bits, self.width, MOST_WORK)
+        self.tails: list[Vector] = []
+        self.integrals = [Integral(arb(0)) for _ in range(quantities.count)]
 
     def run(self) -> list[Integral]:
         """All integrals."""
@@ -131,8 +137,10 @@ class Engine:
                 reason = str(error) if isinstance(error, Unknown) else reason
                 reach = reach * 2
                 continue
-            if all(value is None or _is_small(order, start, self.bits) for value, (_, order) in zip(values, parts, strict=True)):
+            settled = (v is None or v.is_zero() or _is_small(o, start, self.bits) for v, (_, o) in zip(values, parts, strict=True))
+            if all(settled):
                 self._account(values, parts, "at +∞" if side > 0 else "at −∞")
+                self.tails.append([arb("nan") if value is None else value for value in values])
                 return end
             reach = (reach * arb("1.4")).mid()
         raise WorkLimit(f"the tail could not be bounded: {reason}")
@@ -152,8 +160,8 @@ class Engine:
         """The growth of every quantity, x being this polynomial in v and 1/v."""
         trace = Trace()
         x = Growth(start, trace, {i: a for i, a in powers_of_v.items() if isinstance(a, arb) or a != 0})
-        p, y, s = self.integrand.on(x, signed=False)(x)
-        values = self.quantities(p, y, s, (2, 2))
+        p, y, s = self.integrand.on(x)(x)
+        values = self.quantities.of(p, y, s, (2, 2))
         return [value.dominant if isinstance(value, Growth) else (value, Order()) for value in values]
 
     def beside(self, place: fmpq, side: int, width: arb, signs: Sequence[int], last: bool = False) -> Vector | None:
@@ -172,6 +180,7 @@ class Engine:
         if not (tight or last):
             return None
         self._account(values, parts, f"at {float(Fraction(int(place.p), int(place.q))):g}", add=False)
+        self.tails.append([arb("nan") if value is None else value for value in values])
         return [arb(0) if value is None else value for value in values]
 
     def _account(self, values: Vector, parts: list[tuple[arb, Order]], where: str, add: bool = True) -> None:
@@ -238,11 +247,11 @@ def _moments(integrand: Integrand, digits: int) -> Moments:
         bits = int(wanted * (1.0 + 0.75 * attempt) + (30 if attempt else 0))
         with ctx.workprec(bits + GUARD + max(0, arb(far).log().upper().__float__() // 0.69)):
             shift = _value_at_mean(integrand)
-            engine = Engine(integrand, powers(shift), len(NAMES), bits, _reach(integrand.x, bits))
+            engine = Engine(integrand, powers(shift), bits, _reach(integrand.x, bits))
             parts = dict(zip(NAMES, engine.run(), strict=True))
             result = Central(parts, shift)
             if result.is_sharp(wanted - MARGIN + 3) or attempt == ATTEMPTS - 1:
-                return result.moments(_mad(integrand, result, bits))
+                return result.moments(_mad(engine, result, shift))
     raise AssertionError
 
 
@@ -264,19 +273,45 @@ def _reach(x: Input, bits: int) -> float:
     return bits * 0.6932 / rate + 2.0 if rate else (2.0 * 0.6932 * bits) ** 0.5 + 1.0
 
 
-def _mad(integrand: Integrand, central: "Central", bits: int) -> Enclosure | None:
+def _mad(engine: Engine, central: "Central", shift: arb) -> Enclosure | None:
     """E|y − μ|: y less the middle of the enclosure of μ, and its radius as an error."""
-    mean = central.mean
-    if not mean.is_finite:
-        return None
-    level = mean.value.mid() if not mean.value.contains(0) else arb(0)
+    if not central.mean.is_finite or not central.parts["abs"].is_finite:
+        return enclosed(central.parts["abs"]) if central.parts["abs"].diverges else None
+    mean = central.mean.value
+    level = mean.mid() if not mean.contains(0) else arb(0)
+    total = _from_panels(engine, shift, level)
+    if total is None:
+        try:
+            integral, *_ = Engine(replace(engine.integrand, level=level), DISTANCE, engine.bits, engine.reach).run()
+        except (ArithmeticError, Undefined):
+            return None
+        if not integral.is_finite:
+            return None
+        total = integral.value
+    return enclosed(Integral(total + arb(0, abs(mean - level).upper())), least=0)
+
+
+def _from_panels(engine: Engine, shift: arb, level: arb) -> arb | None:
+    """The same from the panels that are done; only those where y − μ changes its sign are integrated again."""
+    panels = engine.panels
+    total, rest, again = arb(0), arb(0), []
+    for done in panels.done:
+        if done.y.lo >= level or done.y.hi <= level:
+            value = done.values[1] + (shift - level) * done.values[0]
+            total += value if done.y.lo >= level else -value
+        else:
+            again.append(done)
+    for values in (*panels.rest, *engine.tails):
+        rest += abs(values[5]).upper() + abs(level) * abs(values[0]).upper()
+    some = Panels(replace(engine.integrand, level=level), DISTANCE, panels.bits, panels.width, MOST_WORK)
+    some.scale[0] = total
     try:
-        shifted = replace(integrand, level=level)
-        (integral,) = Engine(shifted, distance, 1, bits, _reach(integrand.x, bits)).run()
+        for done in again:
+            some.piece(Piece(done.panel.lo, done.panel.hi, done.piece.signs))
     except (ArithmeticError, Undefined):
         return None
-    integral.value += arb(0, (abs(mean.value - level)).upper())
-    return enclosed(integral)
+    total += some.total[0]
+    return total + rest.union(arb(0)) if rest <= total * arb(2) ** (8 - panels.bits) else None
 
 
 @dataclass

@@ -5,7 +5,7 @@ interval is split at it: exactly where the zero is a number that was meant (0, Â
 about 2^âˆ’bits standard deviations is left, on which the integrand is only bounded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -13,9 +13,12 @@ from typing import Any
 from flint import arb, fmpq
 
 from gradstat.layer_types.exact.constants import to_fraction
+from gradstat.layer_types.exact.jets import Jet
 from gradstat.layer_types.exact.spans import Span
 from gradstat.layer_types.exact.traced import Trace, Traced, Undecided
+from gradstat.layer_types.exact.zeros import Function, around, bracket, sign_of
 
+OnRun = Callable[[Traced], Callable[[Traced], Any]]
 MOST_RUNS = 5000
 SIMPLE = 10**9  # a root that is a fraction with a denominator up to this is that fraction
 
@@ -25,20 +28,16 @@ class WorkLimit(ArithmeticError):
 
 
 class _Captured(Exception):
-    def __init__(self, quantity: Span) -> None:
+    def __init__(self, quantity: Any) -> None:
         super().__init__()
         self.quantity = quantity
 
 
 class _Probe(Trace):
-    """Takes the signs before the one with the number `target`, and then stops with its quantity."""
-
-    def __init__(self, before: list[int]) -> None:
-        super().__init__(before)
-        self.target = len(before)
+    """Takes the given signs, and then stops with the quantity that comes next."""
 
     def sign(self, quantity: Any) -> int:
-        if self.position == self.target:
+        if self.position == len(self.decisions):
             raise _Captured(quantity)
         return super().sign(quantity)
 
@@ -62,8 +61,23 @@ class Gap:
     hi: arb
 
 
-Part = tuple[arb, arb, fmpq | None, fmpq | None]  # an interval and the kinks at its ends
-OnRun = Callable[[Traced], Callable[[Traced], Any]]
+@dataclass(frozen=True)
+class Part:
+    """An interval whose signs are not all known yet: the kinks at its ends, and the first signs."""
+
+    lo: arb
+    hi: arb
+    left: fmpq | None = None
+    right: fmpq | None = None
+    signs: Sequence[int] = ()
+
+    def inherit(self, inner: "Part") -> "Part":
+        """A part of this one, which has its kinks where it has its ends."""
+        left = self.left if inner.lo is self.lo else inner.left
+        right = self.right if inner.hi is self.hi else inner.right
+        return Part(inner.lo, inner.hi, left, right, inner.signs or self.signs)
+
+
 
 
 @dataclass
@@ -79,33 +93,35 @@ class Splitter:
 
     def split(self, lo: arb, hi: arb) -> None:
         """Fill `pieces` and `gaps`."""
-        todo: list[Part] = [(lo, hi, None, None)]
+        todo = [Part(lo, hi)]
         while todo:
-            lo, hi, left, right = todo.pop()
-            if hi - lo <= self.width:
-                self.gaps.append(Gap(lo, hi))
+            part = todo.pop()
+            if part.hi - part.lo <= self.width:
+                self.gaps.append(Gap(part.lo, part.hi))
                 continue
             try:
-                self.pieces.append(Piece(lo, hi, self.signs(lo, hi), left, right))
+                signs = self.signs(part)
             except _Open as open_:
-                for a, b, here, there in self.parts(lo, hi, open_.before):
-                    todo.append((a, b, left if a is lo else here, right if b is hi else there))
+                parts = self.parts(part.lo, part.hi, open_.before)
+                todo += [part.inherit(inner) for inner in parts]
+            else:
+                self.pieces.append(Piece(part.lo, part.hi, signs, part.left, part.right))
 
-    def signs(self, lo: arb, hi: arb) -> list[int]:
-        """The signs on [lo, hi]; `_Open` with those before the first that changes."""
-        trace = self.explore(lo, hi)
+    def signs(self, part: "Part") -> list[int]:
+        """The signs on an interval; `_Open` with those before the first that changes."""
+        trace = self.explore(part.lo, part.hi, part.signs)
         if trace.touches:  # 0 at an end: the middle shows that it is not 0 everywhere
-            middle = ((lo + hi) / 2).mid()
-            inside = self.explore(middle, middle)
+            middle = ((part.lo + part.hi) / 2).mid()
+            inside = self.explore(middle, middle, part.signs)
             for index, (sign, there) in enumerate(zip(trace.decisions, inside.decisions, strict=False)):
                 if sign != there:
                     raise _Open(trace.decisions[:index])
         return trace.decisions
 
-    def explore(self, lo: arb, hi: arb) -> Trace:
-        """A run on the interval."""
+    def explore(self, lo: arb, hi: arb, given: Sequence[int]) -> Trace:
+        """A run on the interval, of which the first signs are known."""
         self.count()
-        trace = Trace()
+        trace = Trace(given)
         x = Span(lo, hi, trace)
         try:
             self.on(x)(x)
@@ -114,75 +130,59 @@ class Splitter:
         return trace
 
     def count(self) -> None:
+        """One more run; WorkLimit after too many."""
         self.runs += 1
         if self.runs > MOST_RUNS:
             raise WorkLimit("the places where the formula changes its expression are too many")
 
-    def at(self, point: arb, before: list[int]) -> Span:
-        """The undecided quantity at a point."""
+    def at(self, x: Any) -> Any:
+        """The undecided quantity at a point or on an interval: the one after the signs that x's trace holds."""
         self.count()
-        x = Span(point, point, _Probe(before))
         try:
             self.on(x)(x)
         except _Captured as captured:
             return captured.quantity
         raise AssertionError("a formula asks for other signs at a point than on an interval")
 
-    def parts(self, lo: arb, hi: arb, before: list[int]) -> list[Part]:
+    def value(self, before: list[int]) -> Function:
+        """The undecided quantity as a function of a point."""
+
+        def value(point: arb) -> arb:
+            quantity: Span = self.at(Span(point, point, _Probe(before)))
+            return quantity.lo.union(quantity.hi)
+
+        return value
+
+    def parts(self, lo: arb, hi: arb, before: list[int]) -> list["Part"]:
         """[lo, hi] split at a zero of the undecided quantity, or in two halves where none shows."""
+        value = self.value(before)
         for hint in self.hints:
             if lo < arb(hint) and arb(hint) < hi:
                 exact = arb(hint)
-                if exact.is_exact() and self.at(exact, before).is_zero:
-                    return [(lo, exact, None, hint), (exact, hi, hint, None)]
-                around = self.around(exact, lo, hi, before)
-                if around is not None:
-                    return self.gapped(lo, hi, *around)
-        ends = self.at(lo, before), self.at(hi, before)
-        if (ends[0].hi < 0 and ends[1].lo > 0) or (ends[0].lo > 0 and ends[1].hi < 0):
-            return self.gapped(lo, hi, *self.bracket(lo, hi, *ends, before))
+                if exact.is_exact() and value(exact).is_zero():
+                    return [Part(lo, exact, None, hint), Part(exact, hi, hint)]
+                tight = around(value, exact, self.width, lo, hi)
+                if tight is not None:
+                    return self.gapped(lo, hi, *tight)
+        here, there = sign_of(value(lo)), sign_of(value(hi))
+        if here is not None and there is not None and here * there < 0:
+            return self.gapped(lo, hi, *bracket(value, lo, hi, self.width))
+        if here is not None and there is not None and here + there != 0:
+            jet: Jet = self.at(Jet.variable(Span(lo, hi, _Probe(before))))
+            if jet.is_monotone:  # it has no zero between two ends of one sign
+                return [Part(lo, hi, None, None, [*before, 1 if here + there > 0 else -1])]
         inside = [arb(h).mid() for h in self.hints if lo < arb(h).mid() and arb(h).mid() < hi]
         middle = min(inside, key=lambda place: abs(place - (lo + hi) / 2), default=((lo + hi) / 2).mid())
-        return [(lo, middle, None, None), (middle, hi, None, None)]
+        return [Part(lo, middle), Part(middle, hi)]
 
-    def gapped(self, lo: arb, hi: arb, a: arb, b: arb) -> list[Part]:
+    def gapped(self, lo: arb, hi: arb, a: arb, b: arb) -> list["Part"]:
         """The parts on both sides of a zero between a and b."""
         if a is b:
             exact = _fraction(a)
-            return [(lo, a, None, exact), (a, hi, exact, None)]
+            return [Part(lo, a, None, exact), Part(a, hi, exact)]
         root = simplest(a, b)
         self.gaps.append(Gap(a, b))
-        return [(lo, a, None, root), (b, hi, root, None)]
-
-    def around(self, place: arb, lo: arb, hi: arb, before: list[int]) -> tuple[arb, arb] | None:
-        """Two points around a place, less than a gap apart, where the quantity has two signs."""
-        a, b = (place - self.width / 2).mid(), (place + self.width / 2).mid()
-        if not (lo < a and b < hi):
-            return None
-        one, other = self.at(a, before), self.at(b, before)
-        return (a, b) if (one.hi < 0 and other.lo > 0) or (one.lo > 0 and other.hi < 0) else None
-
-    def bracket(self, lo: arb, hi: arb, at_lo: Span, at_hi: Span, before: list[int]) -> tuple[arb, arb]:
-        """A zero between two points of two signs: secants, and halves where they do not help."""
-        low, high = at_lo.lo, at_hi.lo
-        for step in range(400):
-            if hi - lo <= self.width:
-                return lo, hi
-            guess = (lo - low * (hi - lo) / (high - low)).mid() if step % 3 < 2 else ((lo + hi) / 2).mid()
-            if not (lo < guess and guess < hi):
-                guess = ((lo + hi) / 2).mid()
-            if step % 3 == 1 and (tight := self.around(guess, lo, hi, before)):
-                return tight
-            value = self.at(guess, before)
-            if value.is_zero:
-                return guess, guess
-            if not (value.lo > 0 or value.hi < 0):
-                return self.around(guess, lo, hi, before) or (lo, hi)
-            if (value.lo > 0) == (high > 0):
-                hi, high, low = guess, value.lo, low / 2
-            else:
-                lo, low, high = guess, value.lo, high / 2
-        raise WorkLimit("a place where the formula changes its expression was not found")
+        return [Part(lo, a, None, root), Part(b, hi, root)]
 
 
 class _Open(Exception):

@@ -33,8 +33,13 @@ class Span(Traced):
     def of(self, value: Any) -> "Span":
         if isinstance(value, Span):
             return value
-        number = ball(value)
-        return self.make(number, number)
+        if isinstance(value, arb):
+            return self.make(value, value)
+        known = self.trace.constants.get(value)
+        if known is None:
+            number = ball(value)
+            known = self.trace.constants[value] = self.make(number, number)
+        return known
 
     def known_sign(self) -> int | None:
         lo, hi = self.lo, self.hi

@@ -9,7 +9,7 @@ root lies — it asks for the sign of one quantity. On a piece of the real line 
 formula is one analytic expression. `Trace` keeps the signs in the order in which they are asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -30,25 +30,24 @@ class Undefined(Exception):
 
 
 class Trace:
-    """The signs that a formula asks for, numbered from 0: recorded, or replayed from `decisions`."""
+    """The signs that a formula asks for, numbered from 0: the first are given, the others are found and kept."""
 
-    def __init__(self, decisions: list[int] | None = None) -> None:
-        self.replayed = decisions
-        self.decisions: list[int] = []
+    def __init__(self, given: Sequence[int] = ()) -> None:
+        self.decisions = list(given)
         self.position = 0
+        self.constants: dict[Any, Any] = {}  # of the formula, as quantities of this run
         self.touches = False  # True where a sign was taken although the quantity is 0 at an end of the interval
 
     def sign(self, quantity: "Traced") -> int:
         """The sign of the quantity: −1, 0 (it is 0 everywhere) or 1. Undecided where it changes."""
         index = self.position
         self.position += 1
-        if self.replayed is not None:
-            return self.replayed[index]
-        sign = quantity.known_sign()
-        if sign is None:
-            raise Undecided(index)
-        self.decisions.append(sign)
-        return sign
+        if index == len(self.decisions):
+            sign = quantity.known_sign()
+            if sign is None:
+                raise Undecided(index)
+            self.decisions.append(sign)
+        return self.decisions[index]
 
 
 class Traced:
