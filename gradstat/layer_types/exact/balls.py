@@ -36,6 +36,9 @@ class Ball(Traced):
     def sign(self) -> int:
         return self.trace.sign(self)
 
+    def nothing(self) -> "Ball":
+        return Ball(arb("nan"), self.trace)
+
     def plus(self, other: "Ball") -> "Ball":
         return Ball(self.value + other.value, self.trace)
 

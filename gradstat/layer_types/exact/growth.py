@@ -91,8 +91,6 @@ class Growth(Traced):
 
     def __init__(self, start: arb, trace: Trace, powers: Powers | None = None, size: arb | None = None, order: Order = Order()) -> None:  # noqa: B008
         self.start, self.trace, self.powers, self._size, self._order = start, trace, powers, size, order
-        if powers is None and (size is None or not size.is_finite()):
-            raise Unknown("its size is not bounded")
 
     @property
     def dominant(self) -> tuple[arb, Order]:
@@ -172,6 +170,9 @@ class Growth(Traced):
             return self.polynomial(total)
         (a, one), (b, two) = self.dominant, other.dominant
         return self.sized(a * b, one.times(two))
+
+    def nothing(self) -> "Growth":
+        return self.sized(arb("nan"), Order())
 
     def absolute(self) -> "Growth":
         """|C| where the sign of C is not known."""
@@ -324,6 +325,8 @@ class Growth(Traced):
 
 def beyond(size: arb, order: Order, start: arb) -> arb | None:
     """∫ from T on of C·order dv; None where it diverges (C is then shown not to be 0)."""
+    if not size.is_finite():
+        raise Unknown("its size is not bounded")
     direction = order.times(Order(fmpq(1))).direction if not order.exponent else order.direction
     if direction > 0 or (direction == 0 and order.log >= -1):
         if size > 0 or size < 0:

@@ -38,6 +38,9 @@ class Jet(Traced):
     def sign(self) -> int:
         return self.value.trace.sign(self)
 
+    def nothing(self) -> "Jet":
+        return Jet(self.value.nothing(), self.value.nothing())
+
     def plus(self, other: "Jet") -> "Jet":
         return Jet(self.value.plus(other.value), self.slope.plus(other.slope))
 

@@ -20,7 +20,7 @@ from gradstat.layer_types.exact.integrand import Integrand
 from gradstat.layer_types.exact.jets import Jet
 from gradstat.layer_types.exact.pieces import Gap, Piece, WorkLimit
 from gradstat.layer_types.exact.spans import Hull, Span
-from gradstat.layer_types.exact.traced import Trace
+from gradstat.layer_types.exact.traced import Trace, Undefined
 from gradstat.layer_types.exact.zeros import Function, bracket, sign_of
 
 ELLIPSES = tuple(arb(rho) for rho in (3.0, 6.0, 1.75, 12.0))  # in the order in which they are tried
@@ -114,6 +114,8 @@ class Panels:
     def piece(self, piece: Piece, remainder: Remainder = lambda *_: None) -> None:
         """Add the integrals over a piece; `remainder` knows what lies next to a singular end."""
         line = Line(self.integrand, piece)
+        if not all(value.is_finite() for value in line.at(((piece.lo + piece.hi) / 2).mid())):
+            raise Undefined("it is not finite on a part of the line")
         todo = [Panel(piece.lo, piece.hi)]
         while todo:
             panel = todo.pop()
@@ -134,8 +136,8 @@ class Panels:
             panel = replace(panel, signs=signs)
             best = self._rule(line, panel)
             if best is not None:
-                parts = self._signed(line, panel, min(unknown.values())) if unknown else []
-                if len(parts) == 1 or (parts and parts[0].hi is not parts[1].lo):
+                parts = self._signed(line, panel, min(unknown.values())) if unknown else None
+                if parts is not None:
                     todo += self._ordered(parts)
                     continue
                 values = self._sum(line, panel, *best)
@@ -164,8 +166,8 @@ class Panels:
             return remainder(piece.right, -1, arb(piece.right) - panel.lo, piece.signs)
         return None
 
-    def _signed(self, line: "Line", panel: Panel, which: int) -> list[Panel]:
-        """The panel with the sign of y (0) or dy/dx (1), split where that changes, or halved."""
+    def _signed(self, line: "Line", panel: Panel, which: int) -> list[Panel] | None:
+        """The panel with the sign of y (0) or dy/dx (1), split where that changes; None where nothing shows it."""
 
         def value(point: arb) -> arb:
             quantity = line.on_interval(point, point)[1 + which]
@@ -179,7 +181,7 @@ class Panels:
         lo, here = self._inner(value, panel.lo, 1)
         hi, there = self._inner(value, panel.hi, -1)
         if here is None or there is None or not (lo < hi) or not line.is_monotone(lo, hi, which):
-            return panel.halves()
+            return None
         for a, b in ((panel.lo, lo), (hi, panel.hi)):
             if a is not b:
                 self.add(self.bounds(Gap(a, b)), scaled=False)
@@ -205,8 +207,8 @@ class Panels:
 
     def _rule(self, line: "Line", panel: Panel) -> tuple[int, Vector] | None:
         """The number of nodes that the aims take, with the errors; None where it is too large."""
+        here = self.quantities.of(*line.at(panel.middle), self._known(panel))
         with ctx.workprec(BOUND_BITS):
-            here = self.quantities.of(*line.at(panel.middle), self._known(panel))
             half = panel.half
             aims = [(abs(v) * half).max(scale).mid() * self.unit for v, scale in zip(here, self.scale, strict=True)]
             best: tuple[int, Vector] | None = None

@@ -59,6 +59,9 @@ class Span(Traced):
         """0 everywhere."""
         return self.lo.is_zero() and self.hi.is_zero()
 
+    def nothing(self) -> "Span":
+        return self.make(-INFINITY, INFINITY)
+
     def plus(self, other: "Span") -> "Span":
         return self.make(self.lo + other.lo, self.hi + other.hi)
 
@@ -109,7 +112,7 @@ class Span(Traced):
         return self.make(self.lo.sqrt() if self.lo > 0 else ZERO, self.hi.sqrt())
 
     def power_positive(self, other: "Span") -> "Span":
-        if self.lo > 0 or not other.lo > 0:
+        if self.lo > 0 or not (other.lo > 0 and self.hi > 0):
             return super().power_positive(other)
         upper = Span.power_positive(self.make(self.hi, self.hi), other)
         return self.make(ZERO, upper.hi.max(ONE) if other.lo < other.hi else upper.hi)

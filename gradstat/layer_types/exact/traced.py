@@ -67,6 +67,10 @@ class Traced:
         """The same through the trace, which raises Undecided."""
         raise NotImplementedError
 
+    def nothing(self) -> Self:
+        """1/0: not a number, and 0 where it is multiplied by what is 0 everywhere, as the branches not taken are."""
+        raise NotImplementedError
+
     def plus(self, other: Self) -> Self:
         raise NotImplementedError
 
@@ -119,9 +123,7 @@ class Traced:
         return self.plus(other.negative())
 
     def over(self, other: Self) -> Self:
-        if other.sign() == 0:
-            raise Undefined("it divides by 0")
-        return self.times(other.inverse())
+        return self.times(other.inverse() if other.sign() else self.nothing())
 
     def absolute(self) -> Self:
         return self.negative() if self.sign() < 0 else self
