@@ -6,6 +6,7 @@ cancels. With x = μ ± σv this is a tail, with x = c ± 1/v the neighbourhood 
 integral beyond T, or the proof that it diverges.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -336,9 +337,10 @@ def beyond(size: arb, order: Order, start: arb) -> arb | None:
         raise Unknown("its size may be 0")
     if direction == 0:
         raise Unknown("it is on the border of convergence")
-    if not order.exponent and order.log == 0:  # T^(k + 1)/(−k − 1), exactly
-        k = arb(order.power) + 1
-        return size * start**k / -k
+    if not order.exponent and order.log >= 0:  # with a = −k − 1: T^−a·Σ j!/i!·(ln T)^i/a^(j − i + 1)
+        a, log = -arb(order.power) - 1, start.log()
+        terms = (arb(math.perm(order.log, order.log - i)) * log**i / a ** (order.log - i + 1) for i in range(order.log + 1))
+        return size * start**-a * sum(terms, arb(0))
     _, most = order.times(Order(fmpq(1))).rate(start)
     if not most < 0:
         raise Unknown("it does not fall from here on")

@@ -12,7 +12,7 @@ from flint import arb, ctx, fmpq
 from gradstat.assumptions import Input
 from gradstat.layer_types.exact.constants import ball, rational, to_fraction
 from gradstat.layer_types.exact.enclosure import Enclosure
-from gradstat.layer_types.exact.growth import Growth, Order, Unknown, beyond
+from gradstat.layer_types.exact.growth import FEWEST, Growth, Order, Unknown, beyond
 from gradstat.layer_types.exact.integrand import Formula, Integrand
 from gradstat.layer_types.exact.panels import Panels, Quantities
 from gradstat.layer_types.exact.pieces import Gap, Piece, Splitter, WorkLimit
@@ -82,6 +82,7 @@ class Engine:
         self.width = (self.std * arb(2) ** -(bits + 16)).mid()  # of gaps
         self.panels = Panels(integrand, quantities, bits, self.width, MOST_WORK)
         self.tails: list[Vector] = []
+        self.beside_done: list[tuple[Piece, int]] = []
         self.integrals = [Integral(arb(0)) for _ in range(quantities.count)]
 
     def run(self) -> list[Integral]:
@@ -89,9 +90,9 @@ class Engine:
         ends = [self.tail(side) for side in (-1, 1)]
         splitter = Splitter(self.integrand.on, self.integrand.hints, self.width)
         splitter.split(*ends)
-        mean = self.mean.mid()
-        for piece in sorted(splitter.pieces, key=lambda piece: float(_distance(piece.lo, piece.hi, mean) / self.std)):
-            self.panels.piece(piece, self.beside)
+        for piece in splitter.pieces:
+            self.look_beside(piece)
+        self.panels.run(splitter.pieces, self.beside)
         for gap in splitter.gaps:
             self.gap(gap, splitter.pieces)
         for integral, total in zip(self.integrals, self.panels.total, strict=True):
@@ -104,19 +105,17 @@ class Engine:
         """Bound the integrals over a gap, or take it apart at the singularity that it holds."""
         bounds = self.panels.bounds(gap)
         sides = [
-            (kink, side, piece.signs)
+            (piece, side)
             for piece in pieces
             for kink, side, near in ((piece.left, 1, piece.lo is gap.hi), (piece.right, -1, piece.hi is gap.lo))
             if near and kink is not None
         ]
         if len(sides) == 2 and not all(bound.is_finite() for bound in bounds):
-            parts = []
-            for kink, side, signs in sides:
-                width = abs((gap.hi if side > 0 else gap.lo) - arb(kink)).upper()
-                parts.append(self.beside(kink, side, width, signs, last=True))
+            parts = [self.beside(piece, side, gap.hi if side > 0 else gap.lo, last=True) for piece, side in sides]
             if None not in parts:
-                bounds = [one + other for one, other in zip(*parts, strict=True)]
-        self.panels.add(bounds)
+                self.panels.add([sum(both, arb(0)) for both in zip(*parts, strict=True)])
+                return
+        self.panels.add(bounds, scaled=False)
 
     # Tails
 
@@ -164,29 +163,53 @@ class Engine:
         values = self.quantities.of(p, y, s, (2, 2))
         return [value.dominant if isinstance(value, Growth) else (value, Order()) for value in values]
 
-    def beside(self, place: fmpq, side: int, width: arb, signs: Sequence[int], last: bool = False) -> Vector | None:
-        """∫ over (place, place + side·width), x = place + side/v; None where nothing is known, or not well enough."""
+    def look_beside(self, piece: Piece) -> None:
+        """Find out which integrals diverge at an end of a piece, before they are integrated up to there."""
+        length = piece.hi - piece.lo
+        for kink, side, end in ((piece.left, 1, piece.lo), (piece.right, -1, piece.hi)):
+            if kink is not None:
+                point = end + side * (length / 2**20).min(self.std / 2**20)
+                orders = self.near(kink, side, abs(point - arb(kink)))
+                if orders is not None and any(value is None for value in orders[0]):
+                    self._account(*orders, f"at {_short_number(kink)}", add=False)
+
+    def near(self, place: fmpq, side: int, width: arb) -> tuple[Vector, list[tuple[arb, Order]]] | None:
+        """∫ over (place, place + side·width), x = place + side/v, with orders; None where nothing is known."""
         start = (1 / width).lower()
-        if not start > 3:
+        if not start > FEWEST:
             return None
         try:
             orders = self.orders(start, {0: place, -1: fmpq(side)})
             parts = [(size, order.times(Order(fmpq(-2)))) for size, order in orders]
-            values = [beyond(size, order, start) for size, order in parts]
+            return [beyond(size, order, start) for size, order in parts], parts
         except (Unknown, Undecided, Undefined):
             return None
-        aims = [scale * arb(2) ** -self.bits for scale in self.panels.scale]
-        tight = all(v is None or v.rad() <= (abs(v) * arb(2) ** -self.bits).max(aim) for v, aim in zip(values, aims, strict=True))
+
+    def beside(self, piece: Piece, side: int, point: arb, last: bool = False) -> Vector | None:
+        """∫ between the kink at an end of a piece and a point; None where nothing is known, or not well enough."""
+        if (piece, side) in self.beside_done:
+            return [arb(0)] * self.panels.quantities.count
+        kink = piece.left if side > 0 else piece.right
+        found = None if kink is None else self.near(kink, side, (abs(point - arb(kink))).upper())
+        if kink is None or found is None:
+            return None
+        values, parts = found
+        unit = arb(2) ** -self.bits
+        tight = all(
+            v is None or v.rad() <= (abs(v).max(scale) * unit).upper() for v, scale in zip(values, self.panels.scale, strict=True)
+        )
         if not (tight or last):
             return None
-        self._account(values, parts, f"at {float(Fraction(int(place.p), int(place.q))):g}", add=False)
+        self._account(values, parts, f"at {_short_number(kink)}", add=False)
+        self.beside_done.append((piece, side))
         self.tails.append([arb("nan") if value is None else value for value in values])
         return [arb(0) if value is None else value for value in values]
 
     def _account(self, values: Vector, parts: list[tuple[arb, Order]], where: str, add: bool = True) -> None:
-        for integral, value, (size, _) in zip(self.integrals, values, parts, strict=True):
+        for k, (integral, value, (size, _)) in enumerate(zip(self.integrals, values, parts, strict=True)):
             if value is None:
                 sign = 1 if size > 0 else -1
+                self.panels.ignored.add(k)
                 integral.diverges[where] = sign if integral.diverges.get(where, sign) == sign else 0
             elif add:
                 integral.value += value
@@ -204,9 +227,9 @@ def _is_small(order: Order, start: arb, bits: int) -> bool:
     return bool(order.at(start) * start <= largest * arb(2) ** -bits)
 
 
-def _distance(lo: arb, hi: arb, place: arb) -> arb:
-    """How far an interval is from a place."""
-    return (lo - place).max(place - hi).max(arb(0))
+def _short_number(place: fmpq) -> str:
+    """A kink for people."""
+    return f"{float(Fraction(int(place.p), int(place.q))):g}"
 
 
 # The whole
@@ -306,8 +329,7 @@ def _from_panels(engine: Engine, shift: arb, level: arb) -> arb | None:
     some = Panels(replace(engine.integrand, level=level), DISTANCE, panels.bits, panels.width, MOST_WORK)
     some.scale[0] = total
     try:
-        for done in again:
-            some.piece(Piece(done.panel.lo, done.panel.hi, done.piece.signs))
+        some.run([Piece(done.panel.lo, done.panel.hi, done.piece.signs) for done in again])
     except (ArithmeticError, Undefined):
         return None
     total += some.total[0]

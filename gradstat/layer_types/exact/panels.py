@@ -8,31 +8,32 @@ So a narrow peak cannot be stepped over: where it is, M is large or infinite, an
 One run at a node serves every moment of y and of dy/dx.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
-from flint import acb, arb, ctx, fmpq
+from flint import acb, arb, ctx
 
-from gradstat.layer_types.exact.balls import Ball
 from gradstat.layer_types.exact.integrand import Integrand
-from gradstat.layer_types.exact.jets import Jet
+from gradstat.layer_types.exact.lines import BOUND_BITS, BOXES, Line, Panel
 from gradstat.layer_types.exact.pieces import Gap, Piece, WorkLimit
 from gradstat.layer_types.exact.spans import Hull, Span
-from gradstat.layer_types.exact.traced import Trace, Undefined
+from gradstat.layer_types.exact.traced import Trace
 from gradstat.layer_types.exact.zeros import Function, bracket, sign_of
 
 ELLIPSES = tuple(arb(rho) for rho in (3.0, 6.0, 1.75, 12.0))  # in the order in which they are tried
 NODES = (4, 6, 8, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 36, 40, 45, 50, 56, 63, 71, 80, 90, 101, 113, 127, 142, 160)
-SINGULAR = 20  # halvings after which the end of a piece is looked at as a singularity
+SPARE = 8  # bits by which all that is left out together is smaller than the aim
+NOISE = 64  # times the rounding error of an integral: what |y| is not worth looking at any closer
+SINGULAR = 12  # halvings after which the end of a piece is looked at as a singularity
 DEEPEST = 4000
-PROBES = (0.5, 0.3125, 0.890625)
-BOXES = 4  # rectangles that cover an ellipse
-BOUND_BITS = 53  # of bounds on ellipses
+
+LN_2 = math.log(2.0)
 
 Vector = list[Any]
-Remainder = Callable[[fmpq, int, arb, list[int]], Vector | None]  # ∫ next to a singular end: place, side, width, signs
+Remainder = Callable[[Piece, int, arb], Vector | None]  # ∫ between a singular end and a point: piece, side, point
 
 
 @dataclass(frozen=True)
@@ -49,29 +50,6 @@ class Quantities:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """An interval of a piece; the signs of y and of dy/dx on it, where they are known."""
-
-    lo: arb
-    hi: arb
-    depth: int = 0
-    signs: tuple[int | None, int | None] = (None, None)
-
-    @property
-    def middle(self) -> arb:
-        return ((self.lo + self.hi) / 2).mid()
-
-    @property
-    def half(self) -> arb:
-        return ((self.hi - self.lo) / 2).mid()
-
-    def halves(self) -> list["Panel"]:
-        """Two panels."""
-        middle, depth = self.middle, self.depth + 1
-        return [Panel(self.lo, middle, depth, self.signs), Panel(middle, self.hi, depth, self.signs)]
-
-
-@dataclass(frozen=True)
 class Done:
     """A panel with its integrals, and all values of y on it."""
 
@@ -81,6 +59,17 @@ class Done:
     values: Vector
 
 
+@dataclass(frozen=True)
+class Item:
+    """A panel that waits, with bounds of its integrals."""
+
+    line: Line
+    panel: Panel
+    y: Span
+    bounds: Vector
+    sizes: list[float]  # log₂ of the bounds
+
+
 class Panels:
     """Integrates over pieces and gaps; `total` holds an enclosure of each integral."""
 
@@ -88,6 +77,7 @@ class Panels:
         self.integrand, self.quantities, self.bits, self.width, self.most = integrand, quantities, bits, width, most
         self.total = [arb(0)] * quantities.count
         self.scale = [arb(0)] * quantities.count  # Σ|∫| over the panels that are done
+        self.ignored: set[int] = set()  # integrals that are known to diverge
         self.done: list[Done] = []
         self.rest: list[Vector] = []  # bounds, of gaps and of panels too small to matter
         self.work = 0
@@ -111,62 +101,77 @@ class Panels:
         p, y, s = (q.lo.union(q.hi) for q in self.integrand.on(x)(x))
         return [(value * (gap.hi - gap.lo)).union(arb(0)) for value in self.quantities.of(p, y, s, (2, 2))]
 
-    def piece(self, piece: Piece, remainder: Remainder = lambda *_: None) -> None:
-        """Add the integrals over a piece; `remainder` knows what lies next to a singular end."""
-        line = Line(self.integrand, piece)
-        if not all(value.is_finite() for value in line.at(((piece.lo + piece.hi) / 2).mid())):
-            raise Undefined("it is not finite on a part of the line")
-        todo = [Panel(piece.lo, piece.hi)]
-        while todo:
-            panel = todo.pop()
-            self._count(1)
-            p, y, s = line.on_interval(panel.lo, panel.hi)
-            signs = tuple(given if given is not None else q.known_sign() for given, q in zip(panel.signs, (y, s), strict=True))
-            bounds = self._sizes(p, y, s, signs, panel)
-            small = [bool(b <= scale * self.unit) for b, scale in zip(bounds, self.scale, strict=True)]
-            if all(small):
-                self.add([b.union(-b) for b in bounds], scaled=False)
-                continue
-            if panel.depth >= SINGULAR and not all(b.is_finite() for b in bounds):
-                rest = self._beside(panel, piece, remainder)
-                if rest is not None:
-                    self.add(rest)
-                    continue
-            unknown = {i: which for i, which in self.quantities.signed.items() if signs[which] is None and not small[i]}
-            panel = replace(panel, signs=signs)
-            best = self._rule(line, panel)
-            if best is not None:
-                parts = self._signed(line, panel, min(unknown.values())) if unknown else None
-                if parts is not None:
-                    todo += self._ordered(parts)
-                    continue
-                values = self._sum(line, panel, *best)
-                largest = {i: self.quantities.square(values, which).upper().sqrt() for i, which in unknown.items()}
-                if all(most <= self.scale[i] * self.unit for i, most in largest.items()):
-                    for i, which in self.quantities.signed.items():
-                        if signs[which] is None:
-                            values[i] = largest.get(i, bounds[i]).union(arb(0))
-                    self.add(values)
-                    self.done.append(Done(piece, panel, y, values))
-                    continue
-            if panel.depth > DEEPEST:
-                raise WorkLimit("an integral would take too many panels")
-            todo += self._ordered(panel.halves())
+    def run(self, pieces: Sequence[Piece], remainder: Remainder = lambda *_: None) -> None:
+        """Add the integrals over the pieces; `remainder` knows what lies next to a singular end.
 
-    def _sizes(self, p: Span, y: Span, s: Span, signs: Sequence[int | None], panel: Panel) -> Vector:
-        """Bounds of the absolute values of the integrals over a panel."""
+        The panel that may hold most of an integral comes first, one integral after the other, so that what is small
+        is known to be small when its turn comes.
+        """
+        queue = [self._item(Line(self.integrand, piece), Panel(piece.lo, piece.hi)) for piece in pieces]
+        turn = 0
+        open_ = [k for k in range(self.quantities.count) if k not in self.ignored]
+        while open_ and queue:
+            k = open_[turn % len(open_)]
+            largest = max(range(len(queue)), key=lambda i: queue[i].sizes[k])
+            scale = self.scale[k]
+            if queue[largest].sizes[k] <= _log2(scale) - self.bits - SPARE:
+                open_.remove(k)
+                continue
+            turn += 1
+            item = queue.pop(largest)
+            queue += [self._item(item.line, panel) for panel in self._process(item, remainder)]
+        for item in queue:
+            self.add([bound.union(-bound) for bound in item.bounds], scaled=False)
+
+    def _item(self, line: Line, panel: Panel) -> "Item":
+        """A panel with bounds of its integrals."""
+        self._count(1)
+        p, y, s = line.on_interval(panel.lo, panel.hi)
+        signs = [given if given is not None else q.known_sign() for given, q in zip(panel.signs, (y, s), strict=True)]
         values = self.quantities.of(*(q.lo.union(q.hi) for q in (p, y, s)), (2, 2))
-        return [2 * panel.half * abs(value).upper() for value in values]
+        bounds = [2 * panel.half * abs(value).upper() for value in values]
+        return Item(line, replace(panel, signs=(signs[0], signs[1])), y, bounds, [_log2(bound) for bound in bounds])
+
+    def _process(self, item: "Item", remainder: Remainder) -> list[Panel]:
+        """Add the integrals over a panel, or return its parts."""
+        line, panel, scales = item.line, item.panel, [scale * self.unit for scale in self.scale]
+        if panel.depth > DEEPEST:
+            raise WorkLimit("an integral would take too many panels")
+        unknown = {
+            i: which
+            for i, which in self.quantities.signed.items()
+            if panel.signs[which] is None and i not in self.ignored and not item.bounds[i] <= scales[i]
+        }
+        noise, best = self._rule(line, panel)
+        if best is None:
+            rest = self._beside(panel, line.piece, remainder) if panel.depth >= SINGULAR else None
+            if rest is None:
+                return panel.halves()
+            self.add(rest)
+            return []
+        parts = self._signed(line, panel, min(unknown.values())) if unknown else None
+        if parts is not None:
+            return parts
+        values = self._sum(line, panel, *best)
+        largest = {i: self.quantities.square(values, which).upper().sqrt() for i, which in unknown.items()}
+        if not all(most <= scales[i].max(noise[i] * NOISE) for i, most in largest.items()):
+            return panel.halves()
+        for i, which in self.quantities.signed.items():
+            if panel.signs[which] is None:
+                values[i] = largest.get(i, item.bounds[i]).union(arb(0))
+        self.add(values)
+        self.done.append(Done(line.piece, panel, item.y, values))
+        return []
 
     def _beside(self, panel: Panel, piece: Piece, remainder: Remainder) -> Vector | None:
         """The integrals over a panel at a singular end of its piece."""
         if panel.lo is piece.lo and piece.left is not None:
-            return remainder(piece.left, 1, panel.hi - arb(piece.left), piece.signs)
+            return remainder(piece, 1, panel.hi)
         if panel.hi is piece.hi and piece.right is not None:
-            return remainder(piece.right, -1, arb(piece.right) - panel.lo, piece.signs)
+            return remainder(piece, -1, panel.lo)
         return None
 
-    def _signed(self, line: "Line", panel: Panel, which: int) -> list[Panel] | None:
+    def _signed(self, line: Line, panel: Panel, which: int) -> list[Panel] | None:
         """The panel with the sign of y (0) or dy/dx (1), split where that changes; None where nothing shows it."""
 
         def value(point: arb) -> arb:
@@ -200,17 +205,16 @@ class Panels:
         inner = (end + side * self.width).mid()
         return inner, sign_of(value(inner))
 
-    def _ordered(self, panels: list[Panel]) -> list[Panel]:
-        """The one nearer to the mean last, which is done first: more of the integral is to be had there."""
-        mean = arb(self.integrand.x.mean)
-        return sorted(panels, key=lambda panel: float(abs(panel.middle - mean) / panel.half), reverse=True)
-
-    def _rule(self, line: "Line", panel: Panel) -> tuple[int, Vector] | None:
-        """The number of nodes that the aims take, with the errors; None where it is too large."""
+    def _rule(self, line: Line, panel: Panel) -> tuple[Vector, tuple[int, Vector] | None]:
+        """Rounding errors of the integrals; the number of nodes that the aims take with the errors, or None for many."""
         here = self.quantities.of(*line.at(panel.middle), self._known(panel))
         with ctx.workprec(BOUND_BITS):
             half = panel.half
-            aims = [(abs(v) * half).max(scale).mid() * self.unit for v, scale in zip(here, self.scale, strict=True)]
+            noise = [value.rad() * half for value in here]
+            aims = [
+                ((abs(value) * half).max(scale).mid() * self.unit).max(least)
+                for value, scale, least in zip(here, self.scale, noise, strict=True)
+            ]
             best: tuple[int, Vector] | None = None
             for rho in ELLIPSES:
                 if best is not None and rho < 3:
@@ -218,6 +222,7 @@ class Panels:
                 self._count(BOXES)
                 boxes = [self.quantities.of(*values, self._known(panel)) for values in line.on_ellipse(panel, rho)]
                 sizes = [_largest(values) for values in zip(*boxes, strict=True)]
+                sizes = [arb(0) if k in self.ignored else size for k, size in enumerate(sizes)]
                 if not all(size.is_finite() for size in sizes):
                     if rho > 3:
                         break
@@ -229,9 +234,9 @@ class Panels:
                     break
                 if n <= self.largest:
                     best = n, [(factor * size * rho ** (-2 * n)).upper() for size in sizes]
-        return best
+        return noise, best
 
-    def _sum(self, line: "Line", panel: Panel, n: int, errors: Vector) -> Vector:
+    def _sum(self, line: Line, panel: Panel, n: int, errors: Vector) -> Vector:
         """Gauss's sums, with their errors."""
         middle, half, signs = panel.middle, panel.half, self._known(panel)
         sums = [error.union(-error) for error in errors]
@@ -254,61 +259,11 @@ class Panels:
             raise WorkLimit("an integral would take too many panels")
 
 
-class Line:
-    """The integrand with the signs of one piece: at points, on intervals and on ellipses."""
-
-    def __init__(self, integrand: Integrand, piece: Piece) -> None:
-        self.integrand, self.piece = integrand, piece
-        self.trace, self.spans, self.boxes = (Trace(piece.signs) for _ in range(3))
-        self._point = integrand.on(Ball(arb(0), self.trace))
-        self._interval = integrand.on(Span(arb(0), arb(0), self.spans))
-        with ctx.workprec(BOUND_BITS):
-            self._rectangle = integrand.on(Ball(acb(0), self.boxes))
-
-    def at(self, x: arb) -> tuple[arb, arb, arb]:
-        """p, y and dy/dx at a point."""
-        self.trace.position = 0
-        p, y, s = self._point(Ball(x, self.trace))
-        return p.value, y.value, s.value
-
-    def on_interval(self, lo: arb, hi: arb) -> tuple[Span, Span, Span]:
-        """The same on an interval."""
-        self.spans.position = 0
-        return self._interval(Span(lo, hi, self.spans))
-
-    def on_ellipse(self, panel: Panel, rho: arb) -> list[tuple[acb, acb, acb]]:
-        """The same on rectangles that cover an ellipse."""
-        half, high = panel.half / BOXES, panel.half * (rho - 1 / rho) / 2
-        wide = half * (rho + 1 / rho) / 2
-        values = []
-        for box in range(BOXES):
-            self.boxes.position = 0
-            middle = panel.middle + wide * (2 * box + 1 - BOXES)
-            p, y, s = self._rectangle(Ball(acb(middle + arb(0, wide), arb(0, high)), self.boxes))
-            values.append((p.value, y.value, s.value))
-            if not (p.value.is_finite() and y.value.is_finite() and s.value.is_finite()):
-                break
-        return values
-
-    def is_monotone(self, lo: arb, hi: arb, which: int) -> bool:
-        """Whether y (0) or dy/dx (1) is shown to be monotone on an interval."""
-        if which == 0 and self.slope_is_derivative and self.on_interval(lo, hi)[2].known_sign() is not None:
-            return True
-        x = Jet.variable(Span(lo, hi, Trace(self.trace.decisions)))
-        jet: Any = self.integrand.on(x)(x)[1 + which]
-        return bool(jet.is_monotone)
-
-    @cached_property
-    def slope_is_derivative(self) -> bool:
-        """Whether dy/dx is the derivative of y, to all digits at three points, and not another backward."""
-        for part in PROBES:
-            at = (self.piece.lo + (self.piece.hi - self.piece.lo) * arb(part)).mid()
-            x = Jet.variable(Span(at, at, Trace(self.trace.decisions)))
-            _, y, s = self.integrand.on(x)(x)
-            slope, given = y.slope, s.value
-            if not (slope.lo <= given.hi and given.lo <= slope.hi):
-                return False
-        return True
+def _log2(value: arb) -> float:
+    """log₂ for comparisons."""
+    if not value > 0:
+        return -math.inf
+    return float(value.log()) / LN_2 if value.is_finite() else math.inf
 
 
 def _largest(values: Sequence[acb]) -> arb:
