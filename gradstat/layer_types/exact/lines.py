@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from flint import acb, arb, ctx
+from flint import acb, arb
 
 from gradstat.layer_types.exact.balls import Ball
 from gradstat.layer_types.exact.integrand import Integrand
 from gradstat.layer_types.exact.jets import Jet
 from gradstat.layer_types.exact.pieces import Piece
 from gradstat.layer_types.exact.spans import Span
-from gradstat.layer_types.exact.traced import Trace, Undefined
+from gradstat.layer_types.exact.traced import Trace
 
 BOXES = 4  # rectangles that cover an ellipse
-BOUND_BITS = 53  # of bounds on ellipses
 PROBES = (0.5, 0.3125, 0.890625)  # of a piece: where dy/dx is compared with the derivative of y
 
 
@@ -50,8 +49,7 @@ class Line:
         self.trace, self.spans, self.boxes = (Trace(piece.signs) for _ in range(3))
         self._point = integrand.on(Ball(arb(0), self.trace))
         self._interval = integrand.on(Span(arb(0), arb(0), self.spans))
-        with ctx.workprec(BOUND_BITS):
-            self._rectangle = integrand.on(Ball(acb(0), self.boxes))
+        self._rectangle = integrand.on(Ball(acb(0), self.boxes))
 
     def at(self, x: arb) -> tuple[arb, arb, arb]:
         """p, y and dy/dx at a point."""

@@ -259,7 +259,7 @@ def moments(formula: Formula, constants: tuple[float, ...], kinks: tuple[float, 
             return _moments(integrand, digits)
         except Undefined as error:
             return Moments(*[Enclosure.undefined(str(error))] * 9)
-        except () if True else (ArithmeticError, NotImplementedError, TypeError):
+        except (ArithmeticError, NotImplementedError, TypeError):
             return None
 
 

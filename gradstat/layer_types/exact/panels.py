@@ -17,7 +17,7 @@ from typing import Any
 from flint import acb, arb, ctx
 
 from gradstat.layer_types.exact.integrand import Integrand
-from gradstat.layer_types.exact.lines import BOUND_BITS, BOXES, Line, Panel
+from gradstat.layer_types.exact.lines import BOXES, Line, Panel
 from gradstat.layer_types.exact.pieces import Gap, Piece, WorkLimit
 from gradstat.layer_types.exact.spans import Hull, Span
 from gradstat.layer_types.exact.traced import Trace
@@ -208,32 +208,31 @@ class Panels:
     def _rule(self, line: Line, panel: Panel) -> tuple[Vector, tuple[int, Vector] | None]:
         """Rounding errors of the integrals; the number of nodes that the aims take with the errors, or None for many."""
         here = self.quantities.of(*line.at(panel.middle), self._known(panel))
-        with ctx.workprec(BOUND_BITS):
-            half = panel.half
-            noise = [value.rad() * half for value in here]
-            aims = [
-                ((abs(value) * half).max(scale).mid() * self.unit).max(least)
-                for value, scale, least in zip(here, self.scale, noise, strict=True)
-            ]
-            best: tuple[int, Vector] | None = None
-            for rho in ELLIPSES:
-                if best is not None and rho < 3:
-                    continue
-                self._count(BOXES)
-                boxes = [self.quantities.of(*values, self._known(panel)) for values in line.on_ellipse(panel, rho)]
-                sizes = [_largest(values) for values in zip(*boxes, strict=True)]
-                sizes = [arb(0) if k in self.ignored else size for k, size in enumerate(sizes)]
-                if not all(size.is_finite() for size in sizes):
-                    if rho > 3:
-                        break
-                    continue
-                factor = half * 64 * rho * rho / (15 * (1 - 1 / (rho * rho)))
-                needed = max(_nodes(factor * size, aim, rho) for size, aim in zip(sizes, aims, strict=True))
-                n = next((n for n in NODES if n >= needed), 10**9)
-                if best is not None and n >= best[0]:
+        half = panel.half
+        noise = [value.rad() * half for value in here]
+        aims = [
+            ((abs(value) * half).max(scale).mid() * self.unit).max(least)
+            for value, scale, least in zip(here, self.scale, noise, strict=True)
+        ]
+        best: tuple[int, Vector] | None = None
+        for rho in ELLIPSES:
+            if best is not None and rho < 3:
+                continue
+            self._count(BOXES)
+            boxes = [self.quantities.of(*values, self._known(panel)) for values in line.on_ellipse(panel, rho)]
+            sizes = [_largest(values) for values in zip(*boxes, strict=True)]
+            sizes = [arb(0) if k in self.ignored else size for k, size in enumerate(sizes)]
+            if not all(size.is_finite() for size in sizes):
+                if rho > 3:
                     break
-                if n <= self.largest:
-                    best = n, [(factor * size * rho ** (-2 * n)).upper() for size in sizes]
+                continue
+            factor = half * 64 * rho * rho / (15 * (1 - 1 / (rho * rho)))
+            needed = max(_nodes(factor * size, aim, rho) for size, aim in zip(sizes, aims, strict=True))
+            n = next((n for n in NODES if n >= needed), 10**9)
+            if best is not None and n >= best[0]:
+                break
+            if n <= self.largest:
+                best = n, [(factor * size * rho ** (-2 * n)).upper() for size in sizes]
         return noise, best
 
     def _sum(self, line: Line, panel: Panel, n: int, errors: Vector) -> Vector:
