@@ -1,5 +1,6 @@
 """The moments of y and of dy/dx for a formula of one x, as enclosures: pieces, panels and tails put together."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,11 +22,12 @@ from gradstat.layer_types.exact.traced import Trace, Undecided, Undefined
 
 DIGITS = 17
 MARGIN = 10  # bits beyond the wanted digits
-GUARD = 40  # bits of the working precision beyond those of the integrals
+GUARDS = (64, 200, 500, 1400)  # bits of the working precision beyond those of the integrals, one attempt each
 MOST_WORK = 60_000  # runs of the formula
-ATTEMPTS = 4
+SHAPE_BITS = 34  # certain ones of skewness and kurtosis
 FARTHEST = 2.0**200  # standard deviations at which a tail may begin
 NAMES = ("one", "d1", "d2", "d3", "d4", "abs", "slope_abs", "slope2", "slope4")  # d = y − shift
+NOTHING = arb(2) ** -200  # of |μ|: a standard deviation below is rounding
 LOCK = threading.Lock()  # the working precision belongs to the process
 
 Vector = list[Any]
@@ -95,9 +97,9 @@ class Engine:
         self.panels.run(splitter.pieces, self.beside)
         for gap in splitter.gaps:
             self.gap(gap, splitter.pieces)
-        for integral, total in zip(self.integrals, self.panels.total, strict=True):
+        for k, (integral, total) in enumerate(zip(self.integrals, self.panels.total, strict=True)):
             integral.value += total
-            if integral.is_finite and not integral.value.is_finite():
+            if k in self.panels.given_up or (integral.is_finite and not integral.value.is_finite()):
                 integral.unknown = "it could not be bounded"
         return self.integrals
 
@@ -264,17 +266,16 @@ def moments(formula: Formula, constants: tuple[float, ...], kinks: tuple[float, 
 
 
 def _moments(integrand: Integrand, digits: int) -> Moments:
-    wanted = 3.33 * digits + MARGIN
+    wanted = int(3.33 * digits) + 3
     far = 1.0 + abs(integrand.x.mean) / integrand.x.std
-    for attempt in range(ATTEMPTS):
-        bits = int(wanted * (1.0 + 0.75 * attempt) + (30 if attempt else 0))
-        with ctx.workprec(bits + GUARD + max(0, arb(far).log().upper().__float__() // 0.69)):
+    for attempt, guard in enumerate(GUARDS):
+        bits = wanted + MARGIN + 12 * attempt
+        with ctx.workprec(bits + guard + int(math.log2(far))):
             shift = _value_at_mean(integrand)
             engine = Engine(integrand, powers(shift), bits, _reach(integrand.x, bits))
-            parts = dict(zip(NAMES, engine.run(), strict=True))
-            result = Central(parts, shift)
-            if result.is_sharp(wanted - MARGIN + 3) or attempt == ATTEMPTS - 1:
-                return result.moments(_mad(engine, result, shift))
+            central = Central(dict(zip(NAMES, engine.run(), strict=True)), shift)
+            if central.is_sharp(wanted) or attempt == len(GUARDS) - 1:
+                return central.moments(_mad(engine, central, shift))
     raise AssertionError
 
 
@@ -358,35 +359,47 @@ class Central:
                 return Integral(arb(0), {where: 0 if undefined else sign for where, sign in part.diverges.items()})
         return Integral(value())
 
-    def is_sharp(self, bits: float) -> bool:
+    def is_sharp(self, bits: int) -> bool:
         """Whether the relative errors are small enough; of a mean, relative to the size of y."""
-        target = arb(2) ** -int(bits)
+        target = arb(2) ** -bits
         spread = self.var.value.upper().max(arb(0)).sqrt() if self.var.is_finite else arb(0)
-        if self.mean.is_finite and not self.mean.value.rad() <= target * abs(self.mean.value).upper().max(spread):
+        size = abs(self.mean.value).upper() if self.mean.is_finite else arb(0)
+        if self.mean.is_finite and not self.mean.value.rad() <= target * size.max(spread):
             return False
-        others = (self.var, *(self.parts[name] for name in ("abs", "slope_abs", "slope2", "slope4")))
+        others = [self.parts[name] for name in ("abs", "slope_abs", "slope2", "slope4")]
+        if self.var.is_finite and not spread <= size * NOTHING:
+            others.append(self.var)
+            shape = [part for part in (self.skewness, self.kurtosis) if part is not None and part.is_finite]
+            if not all(part.value.rad() <= abs(part.value).max(arb(1)) * arb(2) ** -SHAPE_BITS for part in shape):
+                return False
         return all(i.value.rad() <= target * abs(i.value) or i.value.is_zero() for i in others if i.is_finite)
+
+    @property
+    def skewness(self) -> Integral | None:
+        """E[(y − μ)³]/σ³; None where there is no σ."""
+        return self._shape(lambda m, d2, d3, d4: d3 - 3 * m * d2 + 2 * m**3, arb("1.5"), 3)
+
+    @property
+    def kurtosis(self) -> Integral | None:
+        """E[(y − μ)⁴]/σ⁴."""
+        return self._shape(lambda m, d2, d3, d4: d4 - 4 * m * d3 + 6 * m * m * d2 - 3 * m**4, arb(2), 4)
+
+    def _shape(self, central: Callable[[arb, arb, arb, arb], arb], power: arb, highest: int) -> Integral | None:
+        if not (self.var.is_finite and self.var.value > 0):
+            return None
+        parts = [self.parts[f"d{k}"] for k in range(highest, 0, -1)]
+        d1, d2, d3, d4 = (self.parts[f"d{k}"].value for k in range(1, 5))
+        return self.derived(lambda: central(d1, d2, d3, d4) / self.var.value**power, *parts)
 
     def moments(self, mad: Enclosure | None) -> Moments:
         """The enclosures."""
-        d1, d2, d3, d4 = (self.parts[f"d{k}"] for k in range(1, 5))
-        m = d1.value
-        var = self.var.value
-
-        def third() -> arb:
-            return (d3.value - 3 * m * d2.value + 2 * m**3) / var ** arb("1.5")
-
-        def fourth() -> arb:
-            return (d4.value - 4 * m * d3.value + 6 * m * m * d2.value - 3 * m**4) / (var * var)
-
-        shaped = self.var.is_finite and var > 0
+        shape = [None if part is None else enclosed(part) for part in (self.skewness, self.kurtosis)]
         return Moments(
             enclosed(self.mean),
             enclosed(self.var, least=0),
             enclosed(self.parts["abs"], least=0),
             mad,
-            enclosed(self.derived(third, d3, d2, d1)) if shaped else None,
-            enclosed(self.derived(fourth, d4, d3, d2, d1)) if shaped else None,
+            *shape,
             *(enclosed(self.parts[name], least=0) for name in ("slope_abs", "slope2", "slope4")),
         )
 

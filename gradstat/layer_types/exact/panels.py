@@ -27,6 +27,7 @@ ELLIPSES = tuple(arb(rho) for rho in (3.0, 6.0, 1.75, 12.0))  # in the order in 
 NODES = (4, 6, 8, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 36, 40, 45, 50, 56, 63, 71, 80, 90, 101, 113, 127, 142, 160)
 SPARE = 8  # bits by which all that is left out together is smaller than the aim
 NOISE = 64  # times the rounding error of an integral: what |y| is not worth looking at any closer
+MOST_HALVED = 150
 SINGULAR = 12  # halvings after which the end of a piece is looked at as a singularity
 DEEPEST = 4000
 
@@ -78,6 +79,8 @@ class Panels:
         self.total = [arb(0)] * quantities.count
         self.scale = [arb(0)] * quantities.count  # Σ|∫| over the panels that are done
         self.ignored: set[int] = set()  # integrals that are known to diverge
+        self.given_up: set[int] = set()  # integrals of |y| or |s| whose changes of sign are not settled
+        self.halved = 0  # panels, for a sign
         self.done: list[Done] = []
         self.rest: list[Vector] = []  # bounds, of gaps and of panels too small to matter
         self.work = 0
@@ -155,6 +158,10 @@ class Panels:
         values = self._sum(line, panel, *best)
         largest = {i: self.quantities.square(values, which).upper().sqrt() for i, which in unknown.items()}
         if not all(most <= scales[i].max(noise[i] * NOISE) for i, most in largest.items()):
+            self.halved += 1
+            if self.halved > MOST_HALVED:
+                self.given_up |= set(largest)
+                self.ignored |= set(largest)
             return panel.halves()
         for i, which in self.quantities.signed.items():
             if panel.signs[which] is None:
