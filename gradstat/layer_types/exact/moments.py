@@ -24,6 +24,7 @@ DIGITS = 17
 MARGIN = 10  # bits beyond the wanted digits
 GUARDS = (64, 200, 500, 1400)  # bits of the working precision beyond those of the integrals, one attempt each
 MOST_WORK = 60_000  # runs of the formula
+REACH_BITS = 64  # by which the density at the beginning of a tail is smaller at each further attempt
 SHAPE_BITS = 34  # certain ones of skewness and kurtosis
 FARTHEST = 2.0**200  # standard deviations at which a tail may begin
 NAMES = ("one", "d1", "d2", "d3", "d4", "abs", "slope_abs", "slope2", "slope4")  # d = y − shift
@@ -272,7 +273,7 @@ def _moments(integrand: Integrand, digits: int) -> Moments:
         bits = wanted + MARGIN + 12 * attempt
         with ctx.workprec(bits + guard + int(math.log2(far))):
             shift = _value_at_mean(integrand)
-            engine = Engine(integrand, powers(shift), bits, _reach(integrand.x, bits))
+            engine = Engine(integrand, powers(shift), bits, _reach(integrand.x, bits + REACH_BITS * attempt))
             central = Central(dict(zip(NAMES, engine.run(), strict=True)), shift)
             if central.is_sharp(wanted) or attempt == len(GUARDS) - 1:
                 return central.moments(_mad(engine, central, shift))
