@@ -1,7 +1,6 @@
 """A case: one layer with every parameter and assumption settled."""
 
 import json
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -38,11 +37,15 @@ class Case:
 
     def exact(self, row: Row) -> Exact | None:
         """The referee's value of one row, or None where there is none, or none that a float can hold."""
+        exact = self.moments(row)
+        return exact if exact is not None and exact.is_finite else None
+
+    def moments(self, row: Row) -> Exact | None:
+        """The same with infinite and undefined moments, which say why they are; None where nothing is known."""
         try:
-            exact = self.layer.referee(self.params, row, self.x, self.dy)
+            return self.layer.referee(self.params, row, self.x, self.dy)
         except ArithmeticError:  # a std of 1e200 or 1e-200 has no square
             return None
-        return exact if exact and math.isfinite(exact.mean) and math.isfinite(exact.var) else None
 
     def check(self) -> None:
         """UsageError for parameters that are impossible, and where x can be negative and the layer makes NaN of it."""

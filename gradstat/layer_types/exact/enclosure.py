@@ -4,11 +4,16 @@ Fractions only: closed forms are computed with these without any library, and no
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import Union
 
+DIGITS = 17  # certain ones that an exact value has unless more are asked for
+MOST_DIGITS = 100
 BITS = 420  # kept of a bound: more than the hundred digits that can be asked for
 Number = Union["Enclosure", Fraction, int, float]
 
@@ -188,3 +193,32 @@ def _rounded(value: Fraction, digits: int) -> Decimal:
     exact = Context(prec=digits + 20, rounding=ROUND_FLOOR if value >= 0 else ROUND_CEILING, Emax=10**9, Emin=-(10**9))
     quotient = exact.divide(Decimal(value.numerator), Decimal(value.denominator))
     return context.plus(quotient)
+
+
+_PI = Fraction(
+    "3.1415926535897932384626433832795028841971693993751058209749"
+    "44592307816406286208998628034825342117067982148086513282306647"
+)
+PI = Enclosure(_PI, _PI + Fraction(1, 10**120))
+
+_digits: ContextVar[int] = ContextVar("digits", default=DIGITS)
+
+
+def wanted_digits() -> int:
+    """The certain digits that exact values are computed to."""
+    return _digits.get()
+
+
+@contextmanager
+def to_digits(digits: int) -> Iterator[None]:
+    """Exact values with so many certain digits, up to 100."""
+    token = _digits.set(min(digits, MOST_DIGITS))
+    try:
+        yield
+    finally:
+        _digits.reset(token)
+
+
+def decimal(value: float) -> Enclosure:
+    """The decimal number that a float's shortest spelling shows: 0.1 is 1/10."""
+    return enclosure(Fraction(repr(float(value))))

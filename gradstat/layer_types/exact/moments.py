@@ -12,7 +12,7 @@ from flint import arb, ctx, fmpq
 
 from gradstat.assumptions import Input
 from gradstat.layer_types.exact.constants import ball, rational, to_fraction
-from gradstat.layer_types.exact.enclosure import Enclosure
+from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.growth import FEWEST, Growth, Order, Unknown, beyond
 from gradstat.layer_types.exact.integrand import Formula, Integrand
 from gradstat.layer_types.exact.panels import Panels, Quantities
@@ -20,7 +20,6 @@ from gradstat.layer_types.exact.pieces import Gap, Piece, Splitter, WorkLimit
 from gradstat.layer_types.exact.spans import Hull
 from gradstat.layer_types.exact.traced import Trace, Undecided, Undefined
 
-DIGITS = 17
 MARGIN = 10  # bits beyond the wanted digits
 GUARDS = (64, 200, 500, 1400)  # bits of the working precision beyond those of the integrals, one attempt each
 MOST_WORK = 60_000  # runs of the formula
@@ -253,16 +252,27 @@ class Moments:
     slope_fourth: Enclosure | None
 
 
+def moments(
+    formula: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], x: Input, digits: int = 0
+) -> Moments | None:
+    """All moments of y and dy/dx for (y, dy/dx) = formula(x, *constants), to the wanted digits as far as they exist.
+
+    kinks: where a sign may change, as a hint. None where nothing could be shown.
+    """
+    return _known(formula, constants, kinks, replace(x, correlation=0.0), digits or wanted_digits())
+
+
 @lru_cache(maxsize=512)
-def moments(formula: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], x: Input, digits: int = DIGITS) -> Moments | None:
-    """All moments with this many certain digits, as far as they exist; None where nothing could be shown."""
-    integrand = Integrand(formula, constants, replace(x, correlation=0.0), kinks)
+def _known(
+    formula: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], x: Input, digits: int
+) -> Moments | None:
+    integrand = Integrand(formula, constants, x, kinks)
     with LOCK:
         try:
             return _moments(integrand, digits)
         except Undefined as error:
             return Moments(*[Enclosure.undefined(str(error))] * 9)
-        except (ArithmeticError, NotImplementedError, TypeError):
+        except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError):  # of a formula that cannot run
             return None
 
 
