@@ -72,13 +72,21 @@ class Enclosure:
         return (high - low) / 2
 
     def __float__(self) -> float:
-        """The nearest float64 to the middle; ±inf or nan where there is no number."""
+        """The nearest float64 to the middle, 0 where 0 lies within the bounds; ±inf or nan where there is no number."""
         if self.low is None:
             return math.copysign(math.inf, self.sign) if self.sign else math.nan
+        if self.contains_zero:
+            return 0.0
         try:
             return float(self.middle)
         except OverflowError:
             return math.copysign(math.inf, self.middle)
+
+    @property
+    def contains_zero(self) -> bool:
+        """True where 0 lies within the bounds."""
+        low, high = self.bounds
+        return low <= 0 <= high
 
     def certain_digits(self, most: int = 100) -> int:
         """Significant digits that both bounds share when rounded to them, at most `most`."""

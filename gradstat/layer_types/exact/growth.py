@@ -45,7 +45,9 @@ class Order:
         if not self.exponent:
             return (arb(self.power) + by_log.min(arb(0))).lower(), (arb(self.power) + by_log.max(arb(0))).upper()
         top, lead = self.exponent[-1]
-        rest = sum((i * a / (top * arb(lead)) * (start ** (i - top)).union(arb(0)) for i, a in self.exponent[:-1]), arb(0))
+        rest = sum(
+            (i * a / (top * arb(lead)) * (start ** (i - top)).union(arb(0)) for i, a in self.exponent[:-1]), arb(0)
+        )
         rest += constant / (top * arb(lead)) * (start**-top).union(arb(0))
         if not (1 + rest > 0):
             raise Unknown("its order of growth changes beyond")
@@ -90,7 +92,9 @@ class Growth(Traced):
 
     __slots__ = ("_order", "_size", "powers", "start", "trace")
 
-    def __init__(self, start: arb, trace: Trace, powers: Powers | None = None, size: arb | None = None, order: Order = Order()) -> None:  # noqa: B008
+    def __init__(
+        self, start: arb, trace: Trace, powers: Powers | None = None, size: arb | None = None, order: Order = Order()
+    ) -> None:
         self.start, self.trace, self.powers, self._size, self._order = start, trace, powers, size, order
 
     @property
@@ -217,7 +221,13 @@ class Growth(Traced):
         if bounded:
             return self.sized(values.exp(), Order())
         size, order = self.dominant
-        if not order.exponent and isinstance(order.power, fmpq) and order.power.q == 1 and order.log == 0 and int(order.power.p) <= 8:
+        if (
+            not order.exponent
+            and isinstance(order.power, fmpq)
+            and order.power.q == 1
+            and order.log == 0
+            and int(order.power.p) <= 8
+        ):
             return self.sized(arb(1), Order(exponent=((int(order.power.p), size),)))
         if size < 0:  # at most its value at T
             return self.sized(values.exp().upper().union(arb(0)), Order())
@@ -245,7 +255,11 @@ class Growth(Traced):
         if sign_of(order.power):
             total = total.plus(self.sized(arb(order.power), Order(log=1)))
         if order.log:
-            total = total.plus(self.sized(order.log * (self.start.log().log() / self.start.log()).union(arb(0)).union(arb(1)), Order(log=1)))
+            total = total.plus(
+                self.sized(
+                    order.log * (self.start.log().log() / self.start.log()).union(arb(0)).union(arb(1)), Order(log=1)
+                )
+            )
         return total.plus(self.of(size.log()))
 
     def log1p_positive(self) -> "Growth":
@@ -279,7 +293,9 @@ class Growth(Traced):
         values, bounded = self.tends()
         if bounded:
             size, order = self.dominant
-            return self.sized(values.erf(), Order()) if order.direction == 0 else self._small(size, order, values, arb.erf)
+            return (
+                self.sized(values.erf(), Order()) if order.direction == 0 else self._small(size, order, values, arb.erf)
+            )
         size, _ = self.dominant
         return self.sized(values.erf().union(arb(1 if size > 0 else -1)), Order())
 
@@ -287,7 +303,11 @@ class Growth(Traced):
         values, bounded = self.tends()
         if bounded:
             size, order = self.dominant
-            return self.sized(values.atan(), Order()) if order.direction == 0 else self._small(size, order, values, arb.atan)
+            return (
+                self.sized(values.atan(), Order())
+                if order.direction == 0
+                else self._small(size, order, values, arb.atan)
+            )
         size, _ = self.dominant
         return self.sized(values.atan().union((arb.pi() / 2) * (1 if size > 0 else -1)), Order())
 
@@ -296,7 +316,11 @@ class Growth(Traced):
         values, bounded = self.tends()
         if bounded:
             size, order = self.dominant
-            return self.sized(values.asinh(), Order()) if order.direction == 0 else self._small(size, order, values, arb.asinh)
+            return (
+                self.sized(values.asinh(), Order())
+                if order.direction == 0
+                else self._small(size, order, values, arb.asinh)
+            )
         sign = self.known_sign()
         if sign is None:
             raise Unknown("its sign is not known")
@@ -339,7 +363,9 @@ def beyond(size: arb, order: Order, start: arb) -> arb | None:
         raise Unknown("it is on the border of convergence")
     if not order.exponent and order.log >= 0:  # with a = −k − 1: T^−a·Σ j!/i!·(ln T)^i/a^(j − i + 1)
         a, log = -arb(order.power) - 1, start.log()
-        terms = (arb(math.perm(order.log, order.log - i)) * log**i / a ** (order.log - i + 1) for i in range(order.log + 1))
+        terms = (
+            arb(math.perm(order.log, order.log - i)) * log**i / a ** (order.log - i + 1) for i in range(order.log + 1)
+        )
         return size * start**-a * sum(terms, arb(0))
     _, most = order.times(Order(fmpq(1))).rate(start)
     if not most < 0:

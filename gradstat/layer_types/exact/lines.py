@@ -1,6 +1,5 @@
 """The integrand on one piece: at points, on intervals, on rectangles around ellipses of the complex plane."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any

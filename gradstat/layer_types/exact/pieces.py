@@ -7,7 +7,6 @@ about 2^−bits standard deviations is left, on which the integrand is only boun
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from flint import arb, fmpq
@@ -76,8 +75,6 @@ class Part:
         left = self.left if inner.lo is self.lo else inner.left
         right = self.right if inner.hi is self.hi else inner.right
         return Part(inner.lo, inner.hi, left, right, inner.signs or self.signs)
-
-
 
 
 @dataclass
