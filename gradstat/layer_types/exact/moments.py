@@ -21,7 +21,9 @@ from gradstat.layer_types.exact.traced import Trace, Undefined
 
 MARGIN = 10  # bits beyond the wanted digits
 GUARDS = (64, 200, 500, 1400)  # bits of the working precision beyond those of the integrals, one attempt each
-MOST_WORK = 60_000  # runs of the formula
+MOST_WORK = 50_000  # runs of the formula
+SCALES = (1e-30, 1e30)  # of x: beyond, features of a formula at unit scale are not looked for
+BLURRED = arb(2) ** -24  # relative: a value that is off by more is no value
 REACH_BITS = 64  # by which the density at the beginning of a tail is smaller at each further attempt
 SHAPE_BITS = 34  # certain ones of skewness and kurtosis
 NOTHING = arb(2) ** -200  # of |μ|: a standard deviation below is rounding
@@ -57,6 +59,8 @@ def moments(
 def _known(
     formula: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], x: Input, digits: int
 ) -> Moments | None:
+    if not SCALES[0] <= x.std <= SCALES[1]:
+        return None
     integrand = Integrand(formula, constants, x, kinks)
     with LOCK:
         try:
@@ -106,7 +110,7 @@ def _value_at_mean(integrand: Integrand) -> arb:
 def _mad(engine: Engine, central: "Central", shift: arb) -> Enclosure | None:
     """E|y − μ|: y less the middle of the enclosure of μ, and its radius as an error."""
     if not central.mean.is_finite or not central.parts["abs"].is_finite:
-        return enclosed(central.parts["abs"]) if central.parts["abs"].diverges else None
+        return enclosed(central.parts["abs"], arb(0)) if central.parts["abs"].diverges else None
     mean = central.mean.value
     level = mean.mid() if not mean.contains(0) else arb(0)
     total = _from_panels(engine, shift, level)
@@ -120,7 +124,7 @@ def _mad(engine: Engine, central: "Central", shift: arb) -> Enclosure | None:
         if not integral.is_finite:
             return None
         total = integral.value
-    return enclosed(Integral(total + arb(0, abs(mean - level).upper())), least=0)
+    return enclosed(Integral(total + arb(0, abs(mean - level).upper())), abs(mean).upper() * NOTHING, least=0)
 
 
 def _from_panels(engine: Engine, shift: arb, level: arb) -> arb | None:
@@ -201,23 +205,30 @@ class Central:
 
     def moments(self, mad: Enclosure | None) -> Moments:
         """The enclosures."""
-        shape = [None if part is None else enclosed(part) for part in (self.skewness, self.kurtosis)]
+        shape = [None if part is None else enclosed(part, arb(1)) for part in (self.skewness, self.kurtosis)]
+        size = abs(self.mean.value).upper() if self.mean.is_finite else arb(0)
+        spread = self.var.value.upper().max(arb(0)).sqrt() if self.var.is_finite else size
         return Moments(
-            enclosed(self.mean),
-            enclosed(self.var, least=0),
-            enclosed(self.parts["abs"], least=0),
+            enclosed(self.mean, spread),
+            enclosed(self.var, (size * NOTHING) ** 2, least=0),
+            enclosed(self.parts["abs"], arb(0), least=0),
             mad,
             *shape,
-            *(enclosed(self.parts[name], least=0) for name in ("slope_abs", "slope2", "slope4")),
+            *(enclosed(self.parts[name], arb(0), least=0) for name in ("slope_abs", "slope2", "slope4")),
         )
 
 
 LARGEST_EXPONENT = 40_000
 
 
-def enclosed(integral: Integral, least: int | None = None) -> Enclosure | None:
-    """The bounds as fractions, or what the integral diverges to; None where nothing is known."""
+def enclosed(integral: Integral, size: arb, least: int | None = None) -> Enclosure | None:
+    """The bounds as fractions, or what the integral diverges to; None where nothing is known.
+
+    Bounds that say little, relative to the value or to `size`, are nothing known.
+    """
     if integral.unknown:
+        return None
+    if not integral.diverges and not integral.value.rad() <= BLURRED * abs(integral.value).upper().max(size):
         return None
     if integral.diverges:
         signs = set(integral.diverges.values())

@@ -116,8 +116,8 @@ class Panels:
         while open_ and queue:
             k = open_[turn % len(open_)]
             largest = max(range(len(queue)), key=lambda i: queue[i].sizes[k])
-            scale = self.scale[k]
-            if queue[largest].sizes[k] <= _log2(scale) - self.bits - SPARE:
+            least = max(_log2(self.scale[k]) - self.bits, _log2(self.total[k].rad()))
+            if queue[largest].sizes[k] <= least - SPARE:
                 open_.remove(k)
                 continue
             turn += 1
