@@ -80,7 +80,7 @@ class Enclosure:
         try:
             return float(self.middle)
         except OverflowError:
-            return math.copysign(math.inf, self.middle)
+            return math.inf if self.middle > 0 else -math.inf
 
     @property
     def contains_zero(self) -> bool:
