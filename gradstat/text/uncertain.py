@@ -68,7 +68,7 @@ def exact(value: float, scale: float = 0.0) -> str:
     """A value known to 10⁻¹³ of `scale`, to ten significant digits where it has them; 0 where it is below that."""
     noise = 1e-13 * scale
     if not math.isfinite(value):
-        return "nan" if math.isnan(value) else "∞" if value > 0.0 else "-∞"
+        return "undefined" if math.isnan(value) else "∞" if value > 0.0 else "-∞"
     if abs(value) <= noise:
         return "0"
     significant = min(EXACT_DIGITS, magnitude(value) - magnitude(noise)) if noise else EXACT_DIGITS
