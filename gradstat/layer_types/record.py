@@ -99,8 +99,8 @@ class Exact:
         """The float nearest to each enclosure; infinite values are ±inf, undefined ones NaN."""
         given = {"mean": mean, "var": var, "abs_mean": abs_mean, "mad": mad, "kurtosis": kurtosis, "skewness": skewness}
         enclosures = {name: value for name, value in given.items() if value is not None}
-        floats = {name: None if value is None else float(value) for name, value in given.items()}
-        return cls(float(mean), float(var), *list(floats.values())[2:], enclosures=enclosures)
+        a, b, c, d = (None if value is None else float(value) for value in (abs_mean, mad, kurtosis, skewness))
+        return cls(float(mean), float(var), a, b, c, d, enclosures)
 
     @property
     def is_finite(self) -> bool:

@@ -78,7 +78,9 @@ def _measured(claim: Claim, name: str, exact: Exact, value: float, unit: float |
     scale = claim.exact_scale
     scaled = proven * Enclosure(scale * (1 - ROUNDING), scale * (1 + ROUNDING)) if scale != 1 else proven
     nearest = float(scaled)
-    return Measured(nearest, float(max(abs(end - Fraction(nearest)) for end in scaled.bounds)), 0.0, 0, unit, True, scaled)
+    return Measured(
+        nearest, float(max(abs(end - Fraction(nearest)) for end in scaled.bounds)), 0.0, 0, unit, True, scaled
+    )
 
 
 def _referee() -> Referee:

@@ -1,5 +1,6 @@
 """The integrals of one integrand at one precision: pieces, panels, gaps, tails and singular ends put together."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -57,7 +58,8 @@ def powers(shift: arb) -> Quantities:
 
     def square(integrals: Vector, which: int) -> arb:
         p, d, d2, s2 = (integrals[i] for i in (0, 1, 2, 7))
-        return p * s2 if which else p * (d2 + 2 * shift * d + shift * shift * p)
+        product: arb = p * s2 if which else p * (d2 + 2 * shift * d + shift * shift * p)
+        return product
 
     return Quantities(values, len(NAMES), {5: 0, 6: 1}, square)
 
@@ -243,5 +245,5 @@ def _short_number(place: fmpq) -> str:
 
 def reach_of(x: Input, bits: int) -> float:
     """In standard deviations: where the density has fallen by these bits."""
-    rate = {"laplace": 2.0**0.5, "logistic": 1.81}.get(x.distribution)
-    return bits * 0.6932 / rate + 2.0 if rate else (2.0 * 0.6932 * bits) ** 0.5 + 1.0
+    rate = {"laplace": 1.41, "logistic": 1.81}.get(x.distribution)
+    return bits * 0.6932 / rate + 2.0 if rate else math.sqrt(2.0 * 0.6932 * bits) + 1.0

@@ -17,6 +17,7 @@ from gradstat.layer_types.exact.constants import number, to_fraction
 from gradstat.layer_types.exact.traced import Trace, Traced
 
 Coefficient = Any  # fmpq where it is exact, else arb
+NONE = fmpq(0)
 Powers = Mapping[int, Coefficient]
 ROOT_OF_LOG = fmpq(1, 8)
 FEWEST = 3  # T is at least this: ln v > 1
@@ -30,7 +31,7 @@ class Unknown(ArithmeticError):
 class Order:
     """vᵏ·(ln v)ʲ·e^E(v) with E(v) = Σ E[i]·vⁱ, i ≥ 1."""
 
-    power: Coefficient = fmpq(0)
+    power: Coefficient = NONE
     log: int = 0
     exponent: tuple[tuple[int, Coefficient], ...] = ()
 
@@ -68,6 +69,9 @@ class Order:
         return sign_of(self.power) or (self.log > 0) - (self.log < 0)
 
 
+ONE = Order()
+
+
 def sign_of(value: Coefficient) -> int:
     """The sign of a coefficient; Unknown where a ball holds 0 and more."""
     if isinstance(value, arb):
@@ -76,7 +80,7 @@ def sign_of(value: Coefficient) -> int:
         if value.is_zero():
             return 0
         raise Unknown("two orders of growth differ by less than rounding")
-    return (value > 0) - (value < 0)
+    return int(value > 0) - int(value < 0)
 
 
 def combined(one: Powers, other: Powers, factor: Coefficient = 1) -> dict[int, Coefficient]:
@@ -93,7 +97,7 @@ class Growth(Traced):
     __slots__ = ("_order", "_size", "powers", "start", "trace")
 
     def __init__(
-        self, start: arb, trace: Trace, powers: Powers | None = None, size: arb | None = None, order: Order = Order()
+        self, start: arb, trace: Trace, powers: Powers | None = None, size: arb | None = None, order: Order = ONE
     ) -> None:
         self.start, self.trace, self.powers, self._size, self._order = start, trace, powers, size, order
 
@@ -117,9 +121,8 @@ class Growth(Traced):
             fraction = to_fraction(value) if value.is_exact() else None
             exact = value if fraction is None else fmpq(fraction.numerator, fraction.denominator)
             return Growth(self.start, self.trace, combined({}, {0: exact}))
-        exact = number(value)
-        exact = exact if isinstance(exact, fmpq) else exact()
-        return Growth(self.start, self.trace, combined({}, {0: exact}))
+        given = number(value)
+        return Growth(self.start, self.trace, combined({}, {0: given if isinstance(given, fmpq) else given()}))
 
     def polynomial(self, powers: Powers) -> "Growth":
         return Growth(self.start, self.trace, powers)

@@ -46,9 +46,9 @@ class Line:
     def __init__(self, integrand: Integrand, piece: Piece) -> None:
         self.integrand, self.piece = integrand, piece
         self.trace, self.spans, self.boxes = (Trace(piece.signs) for _ in range(3))
-        self._point = integrand.on(Ball(arb(0), self.trace))
-        self._interval = integrand.on(Span(arb(0), arb(0), self.spans))
-        self._rectangle = integrand.on(Ball(acb(0), self.boxes))
+        self._point: Any = integrand.on(Ball(arb(0), self.trace))
+        self._interval: Any = integrand.on(Span(arb(0), arb(0), self.spans))
+        self._rectangle: Any = integrand.on(Ball(acb(0), self.boxes))
 
     def at(self, x: arb) -> tuple[arb, arb, arb]:
         """p, y and dy/dx at a point."""
@@ -59,7 +59,8 @@ class Line:
     def on_interval(self, lo: arb, hi: arb) -> tuple[Span, Span, Span]:
         """The same on an interval."""
         self.spans.position = 0
-        return self._interval(Span(lo, hi, self.spans))
+        triple: tuple[Span, Span, Span] = self._interval(Span(lo, hi, self.spans))
+        return triple
 
     def on_ellipse(self, panel: Panel, rho: arb) -> list[tuple[acb, acb, acb]]:
         """The same on rectangles that cover an ellipse."""
@@ -89,7 +90,8 @@ class Line:
         for part in PROBES:
             at = (self.piece.lo + (self.piece.hi - self.piece.lo) * arb(part)).mid()
             x = Jet.variable(Span(at, at, Trace(self.trace.decisions)))
-            _, y, s = self.integrand.on(x)(x)
+            triple: Any = self.integrand.on(x)(x)
+            _, y, s = triple
             slope, given = y.slope, s.value
             if not (slope.lo <= given.hi and given.lo <= slope.hi):
                 return False

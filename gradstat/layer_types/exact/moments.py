@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 from flint import arb, ctx
 
@@ -97,9 +98,10 @@ def _moments(integrand: Integrand, digits: int) -> Moments:
 
 def _value_at_mean(integrand: Integrand) -> arb:
     """y at the mean of x to 53 bits, or 0: moments about it do not cancel where y hardly changes."""
-    x = Hull(*[ball(integrand.x.mean).mid()] * 2, Trace())
+    mean = ball(integrand.x.mean).mid()
+    x = Hull(mean, mean, Trace())
     try:
-        y = integrand.on(x)(x)[1]
+        y: Any = integrand.on(x)(x)[1]
         value = ((y.lo + y.hi) / 2).mid()
         with ctx.workprec(53):
             return (+value).mid() if value.is_finite() else arb(0)
@@ -162,7 +164,7 @@ class Central:
         self.var = self.derived(lambda: d2.value - d1.value * d1.value, d2, d1)
 
     def derived(self, value: Callable[[], arb], *parts: Integral) -> Integral:
-        """A number made of integrals: where one of them diverges, so does it; it is undefined where a later one does."""
+        """A number made of integrals: infinite where the first is, undefined where another one is."""
         for place, part in enumerate(parts):
             if part.unknown:
                 return Integral(arb(0), {}, part.unknown)

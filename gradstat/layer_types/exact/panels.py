@@ -101,7 +101,8 @@ class Panels:
     def bounds(self, gap: Gap) -> Vector:
         """Bounds of the integrals over a gap, or over a part of it."""
         x = Hull(gap.lo, gap.hi, Trace())
-        p, y, s = (q.lo.union(q.hi) for q in self.integrand.on(x)(x))
+        triple: Any = self.integrand.on(x)(x)
+        p, y, s = (q.lo.union(q.hi) for q in triple)
         return [(value * (gap.hi - gap.lo)).union(arb(0)) for value in self.quantities.of(p, y, s, (2, 2))]
 
     def run(self, pieces: Sequence[Piece], remainder: Remainder = lambda *_: None) -> None:
@@ -131,7 +132,7 @@ class Panels:
         self._count(1)
         p, y, s = line.on_interval(panel.lo, panel.hi)
         signs = [given if given is not None else q.known_sign() for given, q in zip(panel.signs, (y, s), strict=True)]
-        values = self.quantities.of(*(q.lo.union(q.hi) for q in (p, y, s)), (2, 2))
+        values = self.quantities.of(p.lo.union(p.hi), y.lo.union(y.hi), s.lo.union(s.hi), (2, 2))
         bounds = [2 * panel.half * abs(value).upper() for value in values]
         return Item(line, replace(panel, signs=(signs[0], signs[1])), y, bounds, [_log2(bound) for bound in bounds])
 
@@ -165,7 +166,7 @@ class Panels:
             return panel.halves()
         for i, which in self.quantities.signed.items():
             if panel.signs[which] is None:
-                values[i] = largest.get(i, item.bounds[i]).union(arb(0))
+                values[i] = (largest[i] if i in largest else item.bounds[i]).union(arb(0))
         self.add(values)
         self.done.append(Done(line.piece, panel, item.y, values))
         return []
@@ -183,7 +184,8 @@ class Panels:
 
         def value(point: arb) -> arb:
             quantity = line.on_interval(point, point)[1 + which]
-            return quantity.lo.union(quantity.hi)
+            both: arb = quantity.lo.union(quantity.hi)
+            return both
 
         def with_sign(lo: arb, hi: arb, sign: int | None) -> Panel:
             signs = (sign, panel.signs[1]) if which == 0 else (panel.signs[0], sign)
@@ -213,7 +215,7 @@ class Panels:
         return inner, sign_of(value(inner))
 
     def _rule(self, line: Line, panel: Panel) -> tuple[Vector, tuple[int, Vector] | None]:
-        """Rounding errors of the integrals; the number of nodes that the aims take with the errors, or None for many."""
+        """Rounding errors of the integrals; the number of nodes that the aims take with the errors, None for many."""
         here = self.quantities.of(*line.at(panel.middle), self._known(panel))
         half = panel.half
         noise = [value.rad() * half for value in here]

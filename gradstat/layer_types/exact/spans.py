@@ -190,7 +190,7 @@ class Hull(Span):
 
     def compared(self, other: Any, holds: Callable[[int], bool]) -> Any:
         """True or False where all values agree, otherwise `Maybe`."""
-        difference = self.minus(self.of(other))
+        difference: Span = self.minus(self.of(other))  # type: ignore[arg-type]
         signs = [s for s, there in ((-1, difference.lo < 0), (1, difference.hi > 0)) if there]
         if difference.lo <= 0 <= difference.hi:
             signs.append(0)

@@ -1,8 +1,8 @@
 """What every number type that runs a formula has in common: Python's operators, NumPy's functions, decisions.
 
 A formula is a Python function that calls `elementary`'s names, which are NumPy's functions, and NumPy hands those to
-the types of their arguments (`__array_ufunc__`, `__array_function__`). So a formula runs on real intervals (`spans`), on
-balls (`balls`) and on orders of growth (`growth`) as it stands.
+the types of their arguments (`__array_ufunc__`, `__array_function__`). So a formula runs unchanged on real intervals
+(`spans`), on balls (`balls`) and on orders of growth (`growth`).
 
 Wherever a formula branches — a comparison, |u|, max, sign, the side of 0 on which a denominator or the argument of a
 root lies — it asks for the sign of one quantity. On a piece of the real line where none of these signs changes, the
