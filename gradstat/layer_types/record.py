@@ -100,6 +100,7 @@ class Exact:
         given = {"mean": mean, "var": var, "abs_mean": abs_mean, "mad": mad, "kurtosis": kurtosis, "skewness": skewness}
         enclosures = {name: value for name, value in given.items() if value is not None}
         a, b, c, d = (None if value is None else float(value) for value in (abs_mean, mad, kurtosis, skewness))
+        c, d = (value if value is None or math.isfinite(value) else None for value in (c, d))
         return cls(float(mean), float(var), a, b, c, d, enclosures)
 
     @property

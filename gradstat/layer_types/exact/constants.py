@@ -92,6 +92,8 @@ def number(value: Any) -> Exactly:
         return value
     if isinstance(value, int):
         return fmpq(int(value))
+    if isinstance(value, Fraction):
+        return fmpq(value.numerator, value.denominator)
     return exactly(float(value))
 
 

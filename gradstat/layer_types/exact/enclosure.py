@@ -139,6 +139,12 @@ class Enclosure:
     def __rtruediv__(self, other: Number) -> "Enclosure":
         return enclosure(other) / self
 
+    def __abs__(self) -> "Enclosure":
+        if self.low is None:
+            return Enclosure(None, None, abs(self.sign), self.reason)
+        low, high = self.bounds
+        return Enclosure(Fraction(0) if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high)))
+
     def squared(self) -> "Enclosure":
         """Its square, which is not negative."""
         if self.low is None:

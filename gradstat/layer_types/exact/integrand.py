@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from types import FunctionType
 from typing import Any
@@ -21,7 +22,7 @@ class Integrand:
     """x ↦ (p(x), y, dy/dx)."""
 
     formula: Formula
-    constants: tuple[float, ...]
+    constants: tuple[float | Fraction, ...]
     x: Input
     kinks: tuple[float, ...] = ()
     level: arb | None = None  # subtracted from y

@@ -47,7 +47,7 @@ class Moments:
 
 
 def moments(
-    formula: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], x: Input, digits: int = 0
+    formula: Formula, constants: tuple[float | Fraction, ...], kinks: tuple[float, ...], x: Input, digits: int = 0
 ) -> Moments | None:
     """All moments of y and dy/dx for (y, dy/dx) = formula(x, *constants), to the wanted digits as far as they exist.
 
@@ -58,7 +58,7 @@ def moments(
 
 @lru_cache(maxsize=512)
 def _known(
-    formula: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], x: Input, digits: int
+    formula: Formula, constants: tuple[float | Fraction, ...], kinks: tuple[float, ...], x: Input, digits: int
 ) -> Moments | None:
     if not SCALES[0] <= x.std <= SCALES[1]:
         return None
