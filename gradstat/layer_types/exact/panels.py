@@ -27,7 +27,7 @@ ELLIPSES = tuple(arb(rho) for rho in (3.0, 6.0, 1.75, 12.0))  # in the order in 
 NODES = (4, 6, 8, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 36, 40, 45, 50, 56, 63, 71, 80, 90, 101, 113, 127, 142, 160)
 SPARE = 8  # bits by which all that is left out together is smaller than the aim
 NOISE = 64  # times the rounding error of an integral: what |y| is not worth looking at any closer
-MOST_HALVED = 150
+MOST_HALVED = 400
 SINGULAR = 12  # halvings after which the end of a piece is looked at as a singularity
 DEEPEST = 4000
 
