@@ -39,6 +39,13 @@ class Order:
         exponent = combined(dict(self.exponent), dict(other.exponent), sign)
         return Order(self.power + sign * other.power, self.log + sign * other.log, tuple(sorted(exponent.items())))
 
+    def cover(self, other: "Order") -> "Order":
+        """An order that is nowhere smaller than these two from v = e on."""
+        mine, theirs = dict(self.exponent), dict(other.exponent)
+        most = {i: arb(mine.get(i, 0)).upper().max(arb(theirs.get(i, 0)).upper()) for i in {*mine, *theirs}}
+        power = arb(self.power).upper().max(arb(other.power).upper())
+        return Order(power, max(self.log, other.log), tuple(sorted(most.items())))
+
     def rate(self, start: arb) -> tuple[arb, arb]:
         """v·(ln of it)′ = k + j/ln v + Σ i·E[i]·vⁱ for v ≥ T: a lower and an upper bound."""
         by_log = self.log / start.log()
@@ -150,7 +157,10 @@ class Growth(Traced):
             return other if self.is_zero else self
         (a, one), (b, two) = self.dominant, other.dominant
         ratio = two.times(one, -1)
-        direction = ratio.direction
+        try:
+            direction = ratio.direction
+        except Unknown:  # alike but for rounding: both are between 0 and 1 times an order that is no smaller
+            return self.sized((a + b).union(a).union(b).union(arb(0)), one.cover(two))
         if direction > 0:
             a, one, b, two, ratio = b, two, a, one, one.times(two, -1)
         return self.sized(a + b * (self.least(ratio) if direction else arb(1)), one)
