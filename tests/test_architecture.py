@@ -218,7 +218,7 @@ def test_no_module_asks_for_the_name_of_a_layer(module: str) -> None:
             assert not any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in node.comparators)
 
 
-HEAVY = ("numba", "llvmlite", "pandas", "pyarrow", "pydantic", "click", "rich", "scipy", "mpmath")
+HEAVY = ("flint", "numba", "llvmlite", "pandas", "pyarrow", "pydantic", "click", "rich", "scipy", "mpmath")
 IMPORTS = {
     "gradstat.layer_types.registry": HEAVY,
     "gradstat.layer_types.exact.order_statistics": HEAVY,

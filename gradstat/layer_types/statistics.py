@@ -29,7 +29,7 @@ def _inverse(v: float) -> float:
 
 
 def _one_over(value: Enclosure) -> Enclosure:
-    return 1 / value
+    return Enclosure.infinite(1, "it divides by 0") if value.is_zero else 1 / value
 
 
 STATISTICS = {
@@ -49,7 +49,7 @@ STATISTICS = {
         "second_moment",
         lambda m: _inverse(math.sqrt(m)),
         lambda m: -_inverse(2.0 * m * math.sqrt(m)),
-        lambda m: 1 / m.root(),
+        lambda m: _one_over(m.root()),
     ),
     "gain_second_moment": Statistic("1/E[v²]", "second_moment", _inverse, lambda m: -_inverse(m * m), _one_over),
 }

@@ -83,6 +83,11 @@ class Enclosure:
             return math.inf if self.middle > 0 else -math.inf
 
     @property
+    def is_zero(self) -> bool:
+        """True for 0 itself."""
+        return self.low == 0 == self.high
+
+    @property
     def contains_zero(self) -> bool:
         """True where 0 lies within the bounds."""
         low, high = self.bounds
