@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradstat import errors as errors
+from gradstat.estimators import DEFAULT_SEED as DEFAULT_SEED
 
 if TYPE_CHECKING:
     from gradstat.constants.gain import Gain as Gain
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
     from gradstat.runs.doctor import Diagnosis
     from gradstat.runs.progress import Progress as Progress
     from gradstat.runs.status import Status as Status
+    from gradstat.text.answer import Answer
     from gradstat.verification.verification import Verification as Verification
 
 __version__ = "0.2.0"
 
-DEFAULT_SEED = 20160328
 Assumption = Mapping[str, Any]
 File = str | os.PathLike[str]
 
-# Public names that are imported when they are first asked for, and where they are.
+# Public names that are imported on first use → their modules.
 _LAZY = {
     "Case": "gradstat.layer_types.case",
     "Estimate": "gradstat.results.estimate",
@@ -49,7 +50,7 @@ _LAZY = {
     "Status": "gradstat.runs.status",
     "Verification": "gradstat.verification.verification",
     "activation": "gradstat.layer_types.registration",
-    "elementary": "gradstat.numerics",
+    "elementary": "gradstat.numerics.elementary",
 }
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "read",
     "run",
     "schema",
+    "show",
     "tables",
     "verify",
 ]
@@ -86,7 +88,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'gradstat' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(_LAZY[name]), name)
+    module = importlib.import_module(_LAZY[name])
+    value = module if _LAZY[name].endswith(f".{name}") else getattr(module, name)
     globals()[name] = value
     return value
 
@@ -107,12 +110,12 @@ def gain(
     """The statistics of y and dx of one layer: exact where they are known, otherwise sampled, with their errors.
 
     Arguments:
-        layer_or_formula: the name of a layer (`gradstat.layers()`), as `"gelu"` or `"torch.nn.GELU"`; a formula of x,
+        layer_or_formula: the name of a layer (`gradstat.layers()`), e.g. `"gelu"` or `"torch.nn.GELU"`; a formula of x,
             as `"x * sigmoid(1.7 * x)"`; or a case of `gradstat.layer`.
-        statistics: what the answer shows when it is printed; mean, std, rms, gain_std and gain_rms by default.
+        statistics: the statistics that the answer prints; mean, std, rms, gain_std and gain_rms by default.
         input: the distribution, mean, std and correlation of x; a standard normal x by default.
         upstream: the distribution and correlation of dy.
-        jobs: threads, where something is sampled; all processors by default.
+        jobs: threads for sampling; all processors by default.
         parameters: of the layer, by PyTorch's names, or of the formula.
 
     Returns: a `Gain`: `.forward.std`, `.backward.gain_rms`, … are floats with `.error` and `.exact`.
@@ -127,7 +130,7 @@ def gain(
 
     case = case_of(layer_or_formula, input, upstream, parameters)
     answer = Gain(case, statistics or (), jobs or 0)
-    answer.report()  # samples what is shown and not known exactly
+    answer.report()  # samples the statistics that are shown and have no exact value
     return answer
 
 
@@ -138,7 +141,7 @@ def layer(
 
     Arguments and errors: as for `gain`.
 
-    >>> gradstat.layer("max_pool2d", kernel_size=3).title
+    >>> gradstat.layer("max_pool2d", kernel_size=3).label
     'max_pool2d(kernel_size=3)'
     """
     from gradstat.sources import case_of
@@ -166,33 +169,34 @@ def run(
 ) -> "Result":
     """Sample layers, and return their statistics with standard errors.
 
-    A run of more than a few seconds saves what is finished in ./results (or $GRADSTAT_RESULTS); the same call
-    continues from there after an interrupt, and gives the same digits as an unbroken run.
+    A run of more than 5 seconds saves checkpoints in ./results (or $GRADSTAT_RESULTS). After an interrupt the same call
+    resumes the run and gives the same digits as an uninterrupted one.
 
     Arguments:
         configuration: a TOML file, the name of a shipped one (as `"series"`), or a list of layers: names, formulas,
-            cases of `gradstat.layer`, or tables as they stand below [[layer]].
-        samples: draws per layer, as 1e8, "100M" or "2**27".
+            cases of `gradstat.layer`, or tables with the keys of [[layer]].
+        samples: draws per layer, e.g. 1e8, "100M" or "2**27".
         rel_error: instead of samples, a target for the relative standard error of every std, and of every mean
             relative to the rms. A pilot run chooses the number of draws.
-        target_error: the same for the standard errors themselves.
+        target_error: a target for every absolute standard error, instead of samples.
         max_samples: the limit on draws per layer for a target.
         seed: a whole number below 2**64; equal seeds give equal digits.
         estimator: "mc", or "rqmc", whose errors fall faster.
-        settings: what is put over other keys of the configuration, as "input.std = 2".
+        settings: overrides of other keys of the configuration, e.g. "input.std = 2".
         engine: "threads", "dask", or "dask:tcp://host:port".
         jobs: threads or workers; all processors by default.
-        shard: (i, k) samples only the i-th of k parts; `merge` joins their files.
-        fresh: delete what an interrupted run left, and start over.
+        shard: (i, k) samples only shard i of k; `merge` merges their files.
+        fresh: delete the checkpoints of an interrupted run, and start from the beginning.
         checkpoints: False writes nothing to disk.
-        progress: what is told how far the run is.
-        deliver: called with the result before its checkpoints are removed, as `lambda result: result.save("a.json")`.
+        progress: an object that receives the progress of the run.
+        deliver: a function called with the result before the checkpoints are deleted, e.g.
+            `lambda result: result.save("a.json")`.
 
-    Returns: a `Result`. Its `failures` name numbers that disagree with their exact value, its `shortfalls` targets
-        that were not reached.
+    Returns: a `Result`. `failures` lists estimates that disagree with their exact value, `shortfalls` the targets that
+        were not reached.
 
     Raises: `errors.UsageError` for a wrong configuration, before anything is sampled; `errors.Interrupted` for Ctrl-C,
-        once what is finished is saved.
+        after the checkpoint is saved.
 
     >>> result = gradstat.run(["relu", "x * sigmoid(1.7 * x)"], samples=1e6)
     >>> result["relu"].backward.std
@@ -221,7 +225,7 @@ def run(
 def read(path: File) -> "Result":
     """The result in a Parquet file that `run`, `merge` or `Result.save` wrote.
 
-    Raises: `errors.UnreadableFile` for anything that is not a whole result of this version.
+    Raises: `errors.UnreadableFile` for a file that is damaged, of another version, or not a result.
 
     >>> gradstat.read("series.parquet")["sigmoid"].backward.std
     0.21167 ± 0.00016
@@ -231,12 +235,24 @@ def read(path: File) -> "Result":
     return read(Path(path))
 
 
+def show(path: File) -> "Answer":
+    """The contents of any Parquet file that gradstat wrote: a `Result`, or the rows of another report.
+
+    Raises: `errors.UnreadableFile` for every other file.
+
+    >>> gradstat.show("verification.parquet").to_pandas()
+    """
+    from gradstat.results.saved import read_any
+
+    return read_any(Path(path))
+
+
 def merge(*paths: File) -> "Result":
     """The result of a whole run from the files of its shards, in any order.
 
-    A shard that is there twice counts once, which `notes` of the result say.
+    A shard given twice counts once, with a line in the `notes` of the result.
 
-    Raises: `errors.UsageError` where a shard is missing or of another run, `errors.UnreadableFile` for other files.
+    Raises: `errors.UsageError` if a shard is missing or of another run, `errors.UnreadableFile` for other files.
 
     >>> gradstat.merge("a.parquet", "b.parquet").save("whole.parquet")
     """
@@ -247,10 +263,10 @@ def merge(*paths: File) -> "Result":
 
 
 def diff(first: "File | Result", second: "File | Result") -> "Comparison":
-    """Two results compared row by row: to the byte where seed and draws are equal, otherwise by z-scores.
+    """Compare two results row by row: to the byte if seed and draws are equal, otherwise by z-scores.
 
-    Returns: a `Comparison`; `agree` is True where nothing differs that chance does not explain, `unequal`, `beyond`
-        and `alone` hold what does.
+    Returns: a `Comparison`. `agree` is True if chance explains all differences; otherwise `unequal`, `beyond` and
+        `alone` list the differences.
 
     Raises: `errors.UnreadableFile` for a file that is not a result.
 
@@ -282,17 +298,17 @@ def verify(
     fail_fast: bool = False,
     progress: "Progress | None" = None,
 ) -> "Verification":
-    """Decide for published constants whether they are right to the digits that they print.
+    """Check whether published constants are correct to their last printed digit.
 
     Arguments:
         paths: TOML files of claims, or folders of them; without any, the claims that gradstat ships.
-        only: a pattern for the ids of claims, as `"wang2016-ii-*"`.
+        only: a pattern for the ids of claims, e.g. `"wang2016-ii-*"`.
         quick: use exact values only, and sample nothing.
         max_samples: the limit on draws for each claim that has no exact value.
         seed: a whole number below 2**64.
         jobs: threads; all processors by default.
         fail_fast: decide file by file, and stop after the first with an unexpected verdict.
-        progress: what is told how far it is.
+        progress: an object that receives the progress.
 
     Returns: a `Verification`: the outcome of every claim, and `ok`.
 
@@ -312,11 +328,11 @@ def verify(
 
 
 def tables(*names: str, jobs: int | None = None) -> "ConstantTables":
-    """Tables of the constants that people paste into code, computed now: those that are named, or all of them.
+    """Compute tables of constants: the named ones, or all of them.
 
     Arguments:
-        names: of tables (`gradstat.listing("tables")`), as `"nfnets"`.
-        jobs: threads, where something is sampled.
+        names: of tables (`gradstat.listing("tables")`), e.g. `"nfnets"`.
+        jobs: threads for sampling; all processors by default.
 
     Returns: tables to print, to `save` as .md, .tex, .py, .h, … and to `check` against a file.
 
@@ -343,16 +359,16 @@ def plot(
     Arguments:
         kind: histogram, variance-map, error, forest or cells (`gradstat.listing("plots")`).
         sources: layers (names, formulas, cases of `gradstat.layer`), a configuration (.toml), or a result (.parquet).
-        samples: draws, where something is sampled.
+        samples: draws per layer, for a kind that samples.
         seed: a whole number below 2**64.
         jobs: threads; all processors by default.
-        statistic: std or rms of a variance-map, std or mean of error and cells.
-        gain: a number that y is multiplied by in a variance-map.
-        range: the scales of x in a variance-map, (0.03, 30) by default.
+        statistic: std or rms for a variance-map, std or mean for error and cells.
+        gain: a factor of y, for a variance-map.
+        range: the scales of x, for a variance-map; (0.03, 30) by default.
 
     Returns: a picture with `figure` (a matplotlib Figure) and `save`.
 
-    Raises: `errors.UsageError` for a source or an option that this kind does not take.
+    Raises: `errors.UsageError` for a source or an option that does not apply to this kind.
 
     >>> gradstat.plot("variance-map", "gelu", gradstat.layer("leaky_relu", negative_slope=0.2)).save("map.svg")
     """
@@ -363,8 +379,8 @@ def plot(
 
     check_matplotlib()
     count = None if samples is None else draws("samples", samples)
-    found = [source_of(source) for source in sources]
-    request = kinds.request_of(kind, found, count, seed, jobs or 0, statistic, gain, range)
+    resolved = [source_of(source) for source in sources]
+    request = kinds.request_of(kind, resolved, count, seed, jobs or 0, statistic, gain, range)
     return kinds.Picture(kinds.draw(kind, request))
 
 
@@ -378,17 +394,19 @@ def propagate(
 ) -> "Networks":
     """Draw random networks, pass signal and gradient through them, and measure every layer under every scheme.
 
-    Finished networks are kept in ./results (or $GRADSTAT_RESULTS); the same call continues after an interrupt.
+    Finished networks are saved in ./results (or $GRADSTAT_RESULTS). After an interrupt the same call resumes.
 
     Arguments:
         configurations: paths of TOML files, or their content as dictionaries.
-        settings: overrides of keys of the configurations, as "networks = 4".
-        seed, fresh, progress: as for `run`.
+        settings: overrides of keys of the configurations, e.g. "networks = 4".
+        seed: a whole number below 2**64.
+        fresh: delete the finished networks of an earlier run, and start from the beginning.
+        progress: an object that receives the progress.
         jobs: worker processes; all processors by default, as far as memory allows.
 
     Returns: `Networks`: tables to print and `save`, `to_pandas()` with a row for each block, and `pictures()`.
 
-    >>> gradstat.propagate("depth.toml", settings=["networks = 4"]).save("depth.svg")
+    >>> gradstat.propagate("depth.toml", settings=["networks = 4"]).save("depth.csv")
     """
     from gradstat.networks.experiment import propagate
     from gradstat.runs.progress import SILENT
@@ -400,7 +418,7 @@ def listing(what: str | None = None, name: str | None = None) -> "Listing":
     """A table of layers, statistics, distributions, schemes, estimators, engines, formats, tables or plots.
 
     Arguments:
-        what: what to list; without it, what can be listed.
+        what: the name of a table; without it, the names of all tables are listed.
         name: with `what="layers"`, the layer to show in full.
 
     Raises: `errors.UsageError` for an unknown listing or layer.

@@ -1,14 +1,15 @@
-"""Exceptions: each knows its exit code; its text is the one line the user reads, with the closest known name."""
+"""Exceptions. Each class has an exit code, and each message is one line, with the closest known name."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
-LONGEST_NAME = 60  # characters of what a user wrote that a message repeats
+LONGEST_NAME = 60  # characters of a user's text that a message repeats
 
 
 class Exit(IntEnum):
-    """Exit codes of the command line, the one place where they are written down."""
+    """Exit codes of the command line. No other module contains these numbers."""
 
     DONE = 0
     CHECK_FAILED = 1
@@ -20,62 +21,98 @@ class Exit(IntEnum):
 
 
 class GradstatError(Exception):
-    """Base of everything gradstat raises on purpose; `hint` is the next step to suggest."""
+    """Base class of the exceptions that gradstat raises; `hint` suggests the next step.
+
+    `place` is the location, from the file inwards: ("depth.toml", "network 'a'", "stage 1"). `also` contains further
+    mistakes in the same file.
+    """
 
     code = Exit.INTERNAL
+    also: "tuple[GradstatError, ...]" = ()
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", place: tuple[str, ...] = ()) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint, self.place = hint, place
 
     def __str__(self) -> str:
-        message = super().__str__()
+        message = ": ".join((*self.place, super().__str__()))
         return f"{message}; {self.hint}" if self.hint else message
 
 
 class CheckFailed(GradstatError):
-    """A comparison the user asked for came out negative."""
+    """A requested comparison failed."""
 
     code = Exit.CHECK_FAILED
 
 
 class UsageError(GradstatError):
-    """The request itself is wrong: configuration, parameters, paths to write to."""
+    """A mistake in the request: configuration, parameters, or paths of output files."""
 
     code = Exit.USAGE
 
 
 class MalformedClaim(UsageError):
-    """A mistake in a file of claims, with its place; the text begins with `file:line: `."""
+    """A mistake in a claims file; the text begins with `file:line: `."""
 
     def __init__(self, path: Path, line: int, message: str) -> None:
-        super().__init__(f"{path}:{line}: {message}")
+        super().__init__(message, place=(f"{path}:{line}",))
         self.path, self.line, self.message = path, line, message
 
 
-class PrecisionNotReached(GradstatError):
-    """The sample limit came before the precision that was asked for."""
-
-    code = Exit.PRECISION_NOT_REACHED
-
-
 class Interrupted(GradstatError):
-    """Ctrl-C, where there is more to say than that."""
+    """Ctrl-C stopped the call; the message names the next step."""
 
     code = Exit.INTERRUPTED
 
 
 class UnreadableFile(GradstatError):
-    """A file that is missing, truncated, foreign or of another version."""
+    """A file that is missing, truncated, in another format or of another version."""
 
     code = Exit.UNREADABLE
 
 
+@contextmanager
+def within(*place: object) -> Iterator[None]:
+    """Prepend a place to every error raised in the block: `unknown layer …` becomes `stage 1: unknown layer …`."""
+    try:
+        yield
+    except GradstatError as error:
+        for mistake in (error, *error.also):
+            mistake.place = (*map(str, place), *mistake.place)
+        raise
+
+
+class Mistakes:
+    """Collects the mistakes of a file, so that the user sees all of them and not only the first."""
+
+    def __init__(self) -> None:
+        self._errors: list[UsageError] = []
+
+    def add(self, error: UsageError) -> None:
+        """Note a mistake, with the further mistakes that it carries."""
+        self._errors.append(error)
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Note a UsageError that is raised inside, and continue after the block."""
+        try:
+            yield
+        except UsageError as error:
+            self.add(error)
+
+    def check(self) -> None:
+        """Raise the first mistake, which carries the others; return if there is none."""
+        if self._errors:
+            first, *others = self._errors
+            first.also = (*first.also, *(mistake for error in others for mistake in (error, *error.also)))
+            raise first
+
+
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like this one, upper or lower case; None where none is close."""
+    """The closest known name, ignoring case; None if no name is close."""
     import difflib
 
-    if len(name) > LONGEST_NAME:  # nor would a search end
+    if len(name) > LONGEST_NAME:  # difflib takes quadratic time
         return None
     folded = {other.casefold(): other for other in known}
     close = difflib.get_close_matches(name.casefold(), folded, n=1)
@@ -83,17 +120,21 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def printable(text: str) -> str:
-    """The text with a blank for each character that could steer a terminal."""
+    """The text with a blank for each control character."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def quoted(name: str) -> str:
-    """A name as Python spells it, cut to a readable length."""
+    """A name in Python's quotes, cut to a readable length."""
     return repr(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}...")
 
 
 def unknown(what: str, name: str, known: Collection[str]) -> str:
-    """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names where none is close."""
-    if close := closest(name, known):
-        return f"unknown {what} {quoted(name)}; did you mean {close!r}?"
-    return f"unknown {what} {quoted(name)}; known: {', '.join(known) or 'none'}"
+    """`unknown layer 'sigmiod'; did you mean 'sigmoid'?`, or the list of names if none is close."""
+    return f"unknown {what} {quoted(name)}; {advice(name, known)}"
+
+
+def advice(name: str, known: Collection[str], otherwise: str = "") -> str:
+    """`did you mean 'sigmoid'?`; if no name is close, `otherwise` or all names."""
+    close = closest(name, known)
+    return f"did you mean {close!r}?" if close else otherwise or f"known: {', '.join(known) or 'none'}"

@@ -1,10 +1,11 @@
-"""What `gradstat.listing` returns, made from the tables themselves."""
+"""The listings of `gradstat list`, generated from the tables of records."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gradstat.assumptions import DISTRIBUTIONS
+from gradstat.distributions import DISTRIBUTIONS, OF_UPSTREAM
 from gradstat.errors import UsageError, unknown
+from gradstat.estimators import ESTIMATORS
 from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS, find
 from gradstat.layer_types.statistics import STATISTICS
@@ -15,19 +16,19 @@ from gradstat.text.tables import Column, Report, Table, shown
 
 
 class Listing(Answer):
-    """A table of what gradstat knows; `names` are those of its first column."""
+    """A listing: a table with one row per entry."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
 
     @property
     def rows(self) -> list[tuple[Any, ...]]:
-        """The rows of the table, with a cell for each column."""
+        """The rows of the table, as tuples with one cell per column."""
         return [tuple(row) for row in self._report.tables[0].rows]
 
     @property
     def names(self) -> list[str]:
-        """What is listed, by name."""
+        """The names of the listed entries: the first column."""
         return [str(row[0]) for row in self.rows]
 
     def report(self) -> Report:
@@ -35,7 +36,7 @@ class Listing(Answer):
 
 
 def listing(what: str | None, name: str | None) -> Listing:
-    """What can be listed, one listing, or one layer in full; UsageError for anything else."""
+    """The names of all listings, one listing, or one layer in full; UsageError for unknown names."""
     if what is None:
         return Listing(Report([listings()]))
     if what not in LISTINGS:
@@ -43,12 +44,12 @@ def listing(what: str | None, name: str | None) -> Listing:
     if name is None:
         return Listing(Report([LISTINGS[what][1]()]))
     if what != "layers":
-        raise UsageError(f"{what} are not shown one by one, only layers are; gradstat list {what}")
+        raise UsageError(f"only layers have a listing of one entry; show all with gradstat list {what}")
     return Listing(layer_in_full(name))
 
 
 def layers(chosen: Iterable[Layer] = ()) -> Table:
-    """Name, parameters with defaults, formula, name in PyTorch and referee of every layer, or of those chosen."""
+    """Name, parameters with defaults, formula, PyTorch name and exact values of every layer, or of those chosen."""
     columns = [
         Column("layer"),
         Column("parameters", wrap=14),
@@ -69,7 +70,7 @@ def layers(chosen: Iterable[Layer] = ()) -> Table:
 
 
 def short(torch: str) -> str:
-    """`F.relu`, as people import it."""
+    """The PyTorch name in its usual short form, `F.relu`."""
     return torch.replace("torch.nn.functional.", "F.")
 
 
@@ -79,7 +80,7 @@ def defaults(layer: Layer) -> dict[str, object]:
 
 
 def layer_in_full(name: str) -> Report:
-    """Everything about one layer, a line each; for programs the row of the listing."""
+    """All facts about one layer, one line each; for programs, its row of the listing."""
     layer = find(name)
     lines = [
         ("layer", layer.name),
@@ -102,33 +103,32 @@ def statistics() -> Table:
 
 
 def distributions() -> Table:
-    """The distributions of x."""
-    return _table(("distribution",), [(name,) for name in DISTRIBUTIONS])
+    """The distributions of x and dy, with their densities for mean 0 and standard deviation 1."""
+    rows = [(name, "x, dy" if name in OF_UPSTREAM else "x", law.description) for name, law in DISTRIBUTIONS.items()]
+    return _table(("distribution", "of", "density"), rows)
 
 
 def engines() -> Table:
-    """Where blocks can be sampled."""
+    """The engines, which sample blocks."""
     from gradstat.estimation.engines import ENGINES
 
     return _table(("engine", "description"), [(name, engine.description) for name, engine in ENGINES.items()])
 
 
 def schemes() -> Table:
-    """How `gradstat propagate` can scale a network."""
+    """The schemes of scaling that `gradstat propagate` compares."""
     from gradstat.networks.schemes import SCHEMES
 
     return _table(("scheme", "description"), [(scheme.name, scheme.description) for scheme in SCHEMES.values()])
 
 
 def estimators() -> Table:
-    """How draws are chosen."""
-    from gradstat.estimation.estimators import ESTIMATORS
-
+    """The estimators: methods of choosing draws."""
     return _table(("estimator", "description"), [(name, each.description) for name, each in ESTIMATORS.items()])
 
 
 def formats() -> Table:
-    """Output formats, their suffixes, and what they hold."""
+    """The output formats, their suffixes and contents."""
     return _table(("format", "suffix", "description"), [(f.name, f.suffix, f.description) for f in FORMATS.values()])
 
 
@@ -147,7 +147,7 @@ def configs() -> Table:
 
 
 def plots() -> Table:
-    """The pictures of `gradstat plot`, and what they are drawn from."""
+    """The pictures of `gradstat plot`, and their sources."""
     from gradstat.plots.kinds import PLOTS
 
     rows = [(name, " or ".join(plot.takes), plot.description) for name, plot in PLOTS.items()]
@@ -155,12 +155,12 @@ def plots() -> Table:
 
 
 LISTINGS: dict[str, tuple[str, Callable[[], Table]]] = {
-    "layers": ("layers with parameters and formulas; `gradstat list layers NAME` shows one in full", layers),
+    "layers": ("layers with parameters and formulas; `gradstat list layers NAME` shows one layer in full", layers),
     "statistics": ("statistics with their definitions", statistics),
-    "distributions": ("distributions that x can have", distributions),
+    "distributions": ("distributions that x and dy can have", distributions),
     "schemes": ("schemes of scaling that gradstat propagate compares", schemes),
-    "estimators": ("how draws are chosen", estimators),
-    "engines": ("where draws can be sampled", engines),
+    "estimators": ("methods of choosing draws", estimators),
+    "engines": ("engines, which sample draws on threads or machines", engines),
     "formats": ("output formats and their suffixes", formats),
     "tables": ("tables of constants that `gradstat tables` regenerates", tables),
     "configs": ("configurations that gradstat ships, found by name from any folder", configs),
@@ -169,11 +169,11 @@ LISTINGS: dict[str, tuple[str, Callable[[], Table]]] = {
 
 
 def listings() -> Table:
-    """What can be listed."""
+    """The names of all listings."""
     return _table(("listing", "description"), [(name, description) for name, (description, _) in LISTINGS.items()])
 
 
 def _table(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Table:
-    """A table whose last column is wrapped where there are others."""
+    """A table whose last column is wrapped, unless it is the only one."""
     last = len(names) - 1
     return Table([Column(name, wrap=20 if 0 < i == last else 0) for i, name in enumerate(names)], list(rows))

@@ -1,4 +1,4 @@
-"""What gradstat ships: configurations by name, and claims; found from a wheel, a source distribution or a checkout."""
+"""The configurations and claims that gradstat ships, in a wheel, a source distribution or a checkout."""
 
 import difflib
 import os
@@ -30,13 +30,13 @@ def folder() -> Path:
 
 
 def claims() -> Path:
-    """The folder of shipped claims, relative to the current folder where it is below it."""
+    """The folder of shipped claims; a relative path if it is below the current folder."""
     return _seen_from_here(folder() / "claims")
 
 
 @cache
 def paths() -> dict[str, Path]:
-    """The file of every shipped configuration, by its name without the suffix."""
+    """The path of every shipped configuration, by its name without the suffix."""
     return {path.stem: path for path in sorted(folder().glob(f"*{SUFFIX}"))}
 
 
@@ -48,7 +48,7 @@ def configurations() -> dict[str, Shipped]:
 def resolve(given: Path, command: str) -> Path:
     """The configuration that `given` names: a file of this path, else the shipped configuration of this name.
 
-    UsageError where there is neither, and where the shipped one is for another command than this (`run`, `propagate`).
+    UsageError if neither exists, or if the shipped configuration is for another command (`run` or `propagate`).
     """
     name = str(given)
     path = paths().get(name)
@@ -56,11 +56,11 @@ def resolve(given: Path, command: str) -> Path:
         return given
     if path is not None:
         if (other := _read(path).command) != command:
-            raise UsageError(f"{name}: a shipped configuration of another command", f"gradstat {other} {name}")
+            raise UsageError(f"{name}: is a shipped configuration for another command", f"gradstat {other} {name}")
         return _seen_from_here(path)
     if len(given.parts) == 1 and given.suffix != SUFFIX:
         raise UsageError(f"{name}: there is no such file or shipped configuration", _advice(name))
-    return given  # the message of who opens it names the closest file
+    return given  # opening it raises an error that names the closest file
 
 
 def _read(path: Path) -> Shipped:
@@ -75,12 +75,12 @@ def _read(path: Path) -> Shipped:
 
 
 def _advice(name: str) -> str:
-    """The closest name; where none is close, the shipped names and the .toml files of the current folder."""
+    """The closest name, otherwise the shipped names and the .toml files of the current folder."""
     files = sorted(path.name for path in Path().glob(f"*{SUFFIX}"))
     offered = {name: name for name in paths()} | {file.removesuffix(SUFFIX): file for file in files}
-    close = difflib.get_close_matches(name, offered, n=1) if len(name) <= LONGEST_NAME else []
-    if close:
-        return f"did you mean {offered[close[0]]}?"
+    matches = difflib.get_close_matches(name, offered, n=1) if len(name) <= LONGEST_NAME else []
+    if matches:
+        return f"did you mean {offered[matches[0]]}?"
     here = ", ".join([*files[:MOST_FILES], *(["…"] if len(files) > MOST_FILES else [])])
     return f"shipped: {', '.join(paths())}; in this folder: {here or f'no {SUFFIX} file'}"
 

@@ -1,4 +1,4 @@
-"""The layers that people name: names, formulas, cases and tables, as cases."""
+"""Conversion of names, formulas, cases and tables to cases."""
 
 import os
 import re
@@ -15,13 +15,13 @@ FILES = (".toml", ".parquet")
 
 
 def case_of(layer_or_formula: str | Case, x: Assumption | None, dy: Assumption | None, parameters: Assumption) -> Case:
-    """The case of a name or formula with its parameters and assumptions; a case is returned as it is."""
+    """The case of a name or formula with its parameters and assumptions; a case is returned unchanged."""
     if not isinstance(layer_or_formula, str):
         if x or dy or parameters:
-            raise UsageError("a case has its parameters and assumptions; give them to gradstat.layer")
+            raise UsageError("a case already has parameters and assumptions; pass them to gradstat.layer")
         return layer_or_formula
     given = {name: _plain(value) for name, value in parameters.items()}
-    if not (x or dy or _is_formula(layer_or_formula)):  # pydantic would take longer to import than the answer takes
+    if not (x or dy or _is_formula(layer_or_formula)):  # importing pydantic takes longer than computing the answer
         case = registry.case_of(layer_or_formula, given)
         case.check()
         return case
@@ -31,7 +31,7 @@ def case_of(layer_or_formula: str | Case, x: Assumption | None, dy: Assumption |
 
 
 def source_of(source: File | Case) -> Path | list[Case]:
-    """What a picture is drawn from: the path of a result, or cases."""
+    """The source of a picture: the path of a result, or cases."""
     if not isinstance(source, Case) and (not isinstance(source, str) or source == "-" or source.endswith(FILES)):
         from gradstat.runs.request import request
 
@@ -41,14 +41,20 @@ def source_of(source: File | Case) -> Path | list[Case]:
 
 
 def named(configuration: File | Sequence[str | Case | Mapping[str, Any]], command: str) -> Path | list[dict[str, Any]]:
-    """The file of this path, or the shipped one of this name; a list of layers as their [[layer]] tables."""
+    """The path of a file or of a shipped configuration; a list of layers becomes their [[layer]] tables."""
     if isinstance(configuration, str | os.PathLike):
-        return shipped.resolve(Path(configuration), command)
+        try:
+            return shipped.resolve(Path(configuration), command)
+        except UsageError:
+            name = os.fspath(configuration)
+            if registry.is_name(name):
+                raise UsageError(f"{name}: is a layer, not a configuration", f"gradstat gain {name}") from None
+            raise
     return list(map(table_of, configuration))
 
 
 def table_of(item: str | Case | Mapping[str, Any]) -> dict[str, Any]:
-    """The [[layer]] table that an item of a list of layers stands for."""
+    """The [[layer]] table of a name, formula, case or mapping."""
     if isinstance(item, str):
         return {"expression" if _is_formula(item) else "name": item}
     if isinstance(item, Mapping):
@@ -59,12 +65,12 @@ def table_of(item: str | Case | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_formula(text: str) -> bool:
-    """True for `x` and for whatever is not spelled as a name."""
+    """True for `x` and for every text that is not a name."""
     return text == "x" or re.fullmatch(r"\w[\w.-]*", text) is None or text[0].isdigit()
 
 
 def _plain(value: Any) -> Any:
-    """A value as TOML has it: a number of NumPy as Python's, a tuple as a list."""
+    """The value in a type of TOML: NumPy's numbers become Python's, tuples become lists."""
     if isinstance(value, tuple | list):
         return [_plain(inner) for inner in value]
     return value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""TOML as plain tables: a file, what an option puts over it, how values are spelled there, and numbers of draws."""
+"""Reading TOML files, overriding keys, spelling values in messages, and parsing numbers of draws."""
 
 import difflib
 import json
@@ -6,6 +6,7 @@ import math
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,14 +15,26 @@ from gradstat.errors import UnreadableFile, UsageError
 
 LARGEST_FILE = 2**24  # bytes
 FEWEST, MOST = 2, 10**15
-COUNTS = "a whole number from 2 to 1e15, as 1000, 1e8, 100M or 2**27"
+COUNTS = "a whole number from 2 to 1e15, e.g. 1000, 1e8, 100M or 2**27"
 _COUNT = re.compile(r"(?P<number>[0-9]{1,20}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?)(?P<suffix>[kKMGT]?)")
 _POWER = re.compile(r"(?P<base>[0-9]{1,5})\*\*(?P<power>[0-9]{1,2})")
 _SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_PLACE_IN_TOML = re.compile(r" \(at line (\d+), column (\d+)\)")
+
+
+class InvalidToml(UsageError):
+    """A file that is not TOML. Before Python 3.14 tomllib gives the position of the error only in its message."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        at = _PLACE_IN_TOML.search(reason)
+        self.line, column = map(int, at.groups()) if at else (1, 1)
+        reason = reason[: at.start()] if at else reason
+        self.message = f"not valid TOML: {reason[:1].lower()}{reason[1:]}"
+        super().__init__(self.message, place=(f"{input_name(path)}:{self.line}:{column}",))
 
 
 class Override(NamedTuple):
-    """A value put over the file's: its dotted key, and the option as it was typed."""
+    """A value that replaces the file's: its dotted key, and the text of the option."""
 
     key: str
     value: Any
@@ -29,33 +42,33 @@ class Override(NamedTuple):
 
 
 def is_stdin(path: Path) -> bool:
-    """True for `-`, which stands for standard input."""
+    """True for `-`, which means standard input."""
     return str(path) == "-"
 
 
 def input_name(path: Path) -> str:
-    """What a message calls a file that is read."""
+    """The name of an input file in messages."""
     return "standard input" if is_stdin(path) else str(path)
 
 
 def read_stdin(limit: int = -1) -> bytes:
-    """What is on standard input, at most `limit` bytes of it; nothing where it was read already."""
+    """The content of standard input, at most `limit` bytes; empty if it was read before."""
     return b"" if sys.stdin is None else sys.stdin.buffer.read(limit)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The parsed file, or one line about why there is none."""
+    """The parsed file; UsageError or UnreadableFile with one line otherwise."""
     return parse_toml(read_text(path), path)
 
 
 def read_text(path: Path) -> str:
-    """The text of a TOML file, or of standard input where the path is `-`."""
+    """The text of a TOML file, or of standard input if the path is `-`."""
     name = input_name(path)
     try:
         if is_stdin(path):
             content = read_stdin(LARGEST_FILE + 1)
         else:
-            with path.open("rb") as handle:  # a pipe will do, and /dev/zero has no end
+            with path.open("rb") as handle:  # the limit is needed for pipes and /dev/zero
                 content = handle.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file", _closest_file(path)) from None
@@ -64,31 +77,46 @@ def read_text(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise UnreadableFile(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > LARGEST_FILE:
-        raise UsageError(f"{name}: is larger than {LARGEST_FILE >> 20} MiB, which no configuration is")
+        raise UsageError(f"{name}: is larger than {LARGEST_FILE >> 20} MiB, the limit for a configuration")
     if content.startswith(b"PAR1"):
         raise UsageError(f"{name}: is a result, not a configuration", f"gradstat show {path}")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
-        raise UsageError(f"{name}: not a text file in UTF-8, which a configuration is") from None
+        raise UsageError(f"{name}: is not UTF-8 text; a configuration is a TOML file in UTF-8") from None
 
 
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
-    """The parsed text of a file; UsageError with one line where it is not TOML."""
+    """The parsed text of a file; UsageError if it is not TOML."""
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also a whole number of more than 4300 digits
-        reason = " ".join(str(error).split()).partition(";")[0]
-        raise UsageError(f"{input_name(path)}: not valid TOML: {reason[:1].lower()}{reason[1:]}") from None
+    except (ValueError, RecursionError) as error:  # ValueError also for an integer of more than 4300 digits
+        raise InvalidToml(path, " ".join(str(error).split()).partition(";")[0]) from None
+
+
+# The table that a file of each command holds, and what such a file is.
+PURPOSES = {
+    "layer": ("run", "a configuration of layers"),
+    "claim": ("verify", "a file of claims"),
+    "network": ("propagate", "a configuration of networks"),
+}
+
+
+def check_purpose(document: Mapping[str, Any], command: str, source: Path | str) -> None:
+    """UsageError for a file that another command reads."""
+    purposes = [PURPOSES[key] for key in PURPOSES if key in document]
+    if purposes and command not in [other for other, _ in purposes]:
+        other, description = purposes[0]
+        raise UsageError(f"{source}: is {description}", f"gradstat {other} {source}")
 
 
 def parse_override(text: str) -> Override:
-    """`input.std=2` → key and value; the value is TOML, or a bare word."""
+    """`input.std=2` → key and value; a value that is not TOML is text."""
     key, _, value = (part.strip() for part in text.partition("="))
     if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key) or not value:
         raise UsageError(f"--set {text}: expected key=value, for example --set input.std=2")
     if key.partition(".")[0] == "layer":
-        raise UsageError(f"--set {text}: layers stand in the file only; edit them there")
+        raise UsageError(f"--set {text}: layers cannot be overridden; edit them in the file")
     try:
         document = tomllib.loads(f"value = {value}")
     except (ValueError, RecursionError):
@@ -97,7 +125,7 @@ def parse_override(text: str) -> Override:
 
 
 def apply_override(document: dict[str, Any], override: Override) -> None:
-    """Set a dotted key, making the tables on its way."""
+    """Set a dotted key, creating missing tables."""
     *tables, last = override.key.split(".")
     for table in tables:
         document = document.setdefault(table, {})
@@ -107,7 +135,7 @@ def apply_override(document: dict[str, Any], override: Override) -> None:
 
 
 def toml(value: Any) -> str:
-    """A value as TOML spells it, cut to a readable length."""
+    """A value in TOML notation, cut to a readable length."""
     if isinstance(value, dict):
         text = f"{{ {', '.join(f'{key} = {toml(inner)}' for key, inner in value.items())} }}"
     elif isinstance(value, list):
@@ -122,7 +150,7 @@ def toml(value: Any) -> str:
 
 
 def count(value: Any) -> Any:
-    """A whole number from 100, 1e8, "1e8", "100M", "10_000" or "2**27"; anything else is handed on as it is."""
+    """A whole number from 100, 1e8, "1e8", "100M", "10_000" or "2**27"; other values are returned unchanged."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     text = re.sub(r"(?<=[0-9])_(?=[0-9])", "", value.strip()) if isinstance(value, str) else ""
@@ -135,10 +163,10 @@ def count(value: Any) -> Any:
 
 
 def draws(name: str, value: Any) -> int:
-    """A number of draws from `count`; UsageError otherwise."""
+    """A number of draws; UsageError if `value` is not one."""
     number = count(value)
     if not isinstance(number, int) or not FEWEST <= number <= MOST:
-        raise UsageError(f"{name} = {toml(value)} is impossible; allowed: {COUNTS}")
+        raise UsageError(f"{name} = {toml(value)} is not allowed; expected {COUNTS}")
     return number
 
 

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from gradstat.estimation.estimators import MC, RQMC, Estimator
 from gradstat.estimation.run import ResultRow, run
+from gradstat.estimation.significance import z_score
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD, no_referee
 from gradstat.layer_types.registry import find
@@ -68,7 +70,9 @@ def spreads(estimator: Estimator) -> dict[tuple[str, str], Spread]:
 def spread(lines: Sequence[ResultRow], exact: float) -> Spread:
     """Errors relative to the exact value; an interval covers where the normal score of its error is below 1.96."""
     errors = [line.estimates.std / exact - 1.0 for line in lines]
-    covered = [abs(line.score(line.estimates.std, exact, line.estimates.std_se)) <= WITHIN for line in lines]
+    covered = [
+        abs(z_score(line.estimates.std, exact, line.estimates.std_se, exact, line.degrees)) <= WITHIN for line in lines
+    ]
     return Spread(math.sqrt(statistics.fmean(e * e for e in errors)), statistics.fmean(covered))
 
 
@@ -86,7 +90,7 @@ def per_draw(case: Case, estimator: Estimator) -> float:
     """Seconds per draw, without the pilot: the difference between two runs."""
     run([case], 2, 0, 1, estimator=estimator)
     short, long = (
-        user_time(lambda n=n: run([case], n, 0, 1, estimator=estimator)) for n in (TIMED_DRAWS, 2 * TIMED_DRAWS)
+        user_time(partial(run, [case], n, 0, 1, estimator=estimator)) for n in (TIMED_DRAWS, 2 * TIMED_DRAWS)
     )
     return (long - short) / TIMED_DRAWS
 

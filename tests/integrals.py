@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from scipy import integrate, optimize, stats
 
-from gradstat.assumptions import DISTRIBUTIONS, Input, Upstream
+from gradstat.assumptions import Input, Upstream
+from gradstat.distributions import DISTRIBUTIONS, OF_UPSTREAM
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact, Row
 from tests.layer_cases import Array
 
 INPUTS = [Input(d, mean, std) for d in DISTRIBUTIONS for mean, std in ((0.0, 1.0), (0.7, 0.5), (-1.3, 2.0))]
-UPSTREAMS = [Upstream("normal"), Upstream("laplace")]
+UPSTREAMS = [Upstream(name) for name in OF_UPSTREAM]
 
 
 def scipy_distribution(x: Input) -> Any:

@@ -6,11 +6,12 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from gradstat.distributions import DISTRIBUTIONS
 from gradstat.estimation.mc_kernel import draw_signal
 from gradstat.estimation.merge_tree import Accumulators
-from gradstat.numerics import draws, moments, normals, sums
+from gradstat.numerics import columns, draws, moments, normals, sums
 from gradstat.numerics import simd as vectors
-from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
+from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import compiled
 
 _TABLE, _CUBE = types.float64[:, ::1], types.float64[:, :, ::1]
@@ -37,7 +38,7 @@ def _signal(seed: Any, batch: Any, stream: Any, kinds: Any, scale: Any, sizes: A
 
 @compiled(types.void(_SEED, _INT, _INT, _INT, types.uint64[:, ::1]))
 def _words(seed: Any, batch: Any, slot: Any, stream: Any, out: Any) -> None:
-    draws.words(seed, batch, slot, stream, out)
+    normals.words(seed, batch, slot, stream, out)
 
 
 @compiled(types.void(_SEED, _INT, _INT, types.uint64[:, ::1], _TABLE))
@@ -48,11 +49,11 @@ def _uniforms(seed: Any, batch: Any, stream: Any, bits: Any, out: Any) -> None:
 @compiled(types.void(types.uint64[:, ::1], types.float64[::1], types.float64[::1], types.float64[::1]))
 def _from_words(bits: Any, uniforms: Any, first: Any, second: Any) -> None:
     for lane in range(LANES):
-        uniforms[lane] = draws.open_uniform(bits[0, lane], bits[1, lane])
-    draws.normal_pairs(bits, first, second)
+        uniforms[lane] = normals.open_uniform(bits[0, lane], bits[1, lane])
+    normals.normal_pairs(bits, first, second)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _turned(typingctx: Any, a: Any, cosine: Any, sine: Any) -> Any:
     """normals.turned over arrays whose length is a multiple of normals.WIDTH."""
     signature = types.void(a, cosine, sine)
@@ -90,7 +91,7 @@ def block(values: Any, centre: float) -> Accumulators:
     values = np.atleast_2d(np.ascontiguousarray(values, np.float64))
     slots = np.arange(values.shape[0])
     partial, totals = np.empty((1, sums.SUMS, sums.COLUMNS)), np.empty((1, sums.TOTALS, sums.COLUMNS))
-    out = np.empty((1, moments.WIDTH))
+    out = np.empty((1, columns.WIDTH))
     _accumulate(values, slots, centre, partial, totals)
     moments.finish_rows(partial, totals, values.shape[1], np.array([slots.size]), np.array([centre]), out)
     return out
@@ -127,7 +128,7 @@ def signal(
     `correlations` are those of x between neighbours on its map, of these sizes, and of dy between outputs.
     """
     bits = np.empty((2, LANES), np.uint64)
-    kinds, sizes = np.array([DISTRIBUTION_CODES[x], DISTRIBUTION_CODES[dy]]), np.array(grid, np.int64)
+    kinds, sizes = np.array([DISTRIBUTIONS[x].code, DISTRIBUTIONS[dy].code]), np.array(grid, np.int64)
     parts = []
     for batch in batches:
         lanes_x, lanes_dy = np.empty((n_in, LANES)), np.empty((n_out, LANES))

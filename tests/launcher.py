@@ -100,7 +100,12 @@ def child(arguments: Sequence[str], folder: str, every: float = 0.0, pause: floa
     checkpoints.SPARING = 0
     if pause:
         save = checkpoints.FolderCheckpointer.save
-        checkpoints.FolderCheckpointer.save = lambda self: (save(self), time.sleep(pause))[0]  # type: ignore[method-assign]
+
+        def slow(self: checkpoints.FolderCheckpointer) -> None:
+            save(self)
+            time.sleep(pause)
+
+        checkpoints.FolderCheckpointer.save = slow  # type: ignore[method-assign]
     if limit >= 0:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     code = start(arguments)

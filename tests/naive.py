@@ -39,13 +39,13 @@ def accumulators(values: Sequence[float], centre: float) -> dict[str, Fraction]:
     """What one row accumulates over values of one slot, exactly."""
     exact = [Fraction(v) for v in values]
     n, c = len(exact), Fraction(centre)
-    mean = sum(exact) / n
-    central = {f"m{p}": sum((v - mean) ** p for v in exact) for p in (2, 3, 4)}
+    mean = sum(exact, Fraction()) / n
+    central = {f"m{p}": sum(((v - mean) ** p for v in exact), Fraction()) for p in (2, 3, 4)}
     sums = {
-        "abs": sum(abs(v) for v in exact),
-        "deviation": sum(abs(v - c) for v in exact),
+        "abs": sum((abs(v) for v in exact), Fraction()),
+        "deviation": sum((abs(v - c) for v in exact), Fraction()),
         "sign": Fraction(sum((v > c) - (v < c) for v in exact)),
-        "signed_square": sum((v - c) * abs(v - c) for v in exact),
+        "signed_square": sum(((v - c) * abs(v - c) for v in exact), Fraction()),
         "zeros": Fraction(sum(v == 0 for v in exact)),
     }
     ends = {"min": min(exact), "max": max(exact)}
@@ -58,7 +58,7 @@ def totals(values: np.ndarray, centre: float) -> dict[str, float]:
     t = {"1": d.sum(0), "2": (d**2).sum(0), "a": abs(values).sum(0), "d": abs(d).sum(0)}
     means = {f"t{name}": float(total.mean()) for name, total in t.items()}
     centred = {name: total - total.mean() for name, total in t.items()}
-    pairs = ("11", "12", "22", "aa", "dd", "1d")
+    pairs = (("1", "1"), ("1", "2"), ("2", "2"), ("a", "a"), ("d", "d"), ("1", "d"))
     return {"draws": values.shape[1]} | means | {f"c{a}{b}": math.fsum(centred[a] * centred[b]) for a, b in pairs}
 
 

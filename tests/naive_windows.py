@@ -2,11 +2,12 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 
 
-def starts(size, kernel, stride, padding=0, dilation=1, ceil_mode=False):
+def starts(size: Any, kernel: Any, stride: Any, padding: Any = 0, dilation: Any = 1, ceil_mode: Any = False) -> Any:
     """Where the windows of one dimension begin: each must begin inside or in the padding before, PyTorch's rule."""
     extent = dilation * (kernel - 1) + 1
     found, start = [], -padding
@@ -17,7 +18,9 @@ def starts(size, kernel, stride, padding=0, dilation=1, ceil_mode=False):
     return found
 
 
-def windows(shape, kernel, stride, padding=None, dilation=None, ceil_mode=False):
+def windows(
+    shape: Any, kernel: Any, stride: Any, padding: Any = None, dilation: Any = None, ceil_mode: Any = False
+) -> Any:
     """Of every window: the start of each dimension and the positions its taps read, in scan order."""
     dims = len(shape)
     padding, dilation = padding or (0,) * dims, dilation or (1,) * dims
@@ -27,18 +30,22 @@ def windows(shape, kernel, stride, padding=None, dilation=None, ceil_mode=False)
         yield start, [tuple(s + t * d for s, t, d in zip(start, tap, dilation, strict=True)) for tap in taps]
 
 
-def inside(positions, shape):
+def inside(positions: Any, shape: Any) -> Any:
     """The positions that are on the map."""
     return [p for p in positions if all(0 <= at < size for at, size in zip(p, shape, strict=True))]
 
 
-def max_pool(x, kernel, stride, padding=None, dilation=None, ceil_mode=False):
+def max_pool(
+    x: Any, kernel: Any, stride: Any, padding: Any = None, dilation: Any = None, ceil_mode: Any = False
+) -> Any:
     """The largest input of every window."""
     found = windows(x.shape, kernel, stride, padding, dilation, ceil_mode)
     return [max(x[p] for p in inside(taps, x.shape)) for _, taps in found]
 
 
-def avg_pool(x, kernel, stride, padding=None, ceil_mode=False, count_include_pad=True):
+def avg_pool(
+    x: Any, kernel: Any, stride: Any, padding: Any = None, ceil_mode: Any = False, count_include_pad: Any = True
+) -> Any:
     """The sum of every window over the number of its positions, those of the padding counted or not."""
     values = []
     padded = [size + 2 * pad for size, pad in zip(x.shape, padding or (0,) * x.ndim, strict=True)]
@@ -49,7 +56,7 @@ def avg_pool(x, kernel, stride, padding=None, ceil_mode=False, count_include_pad
     return values
 
 
-def lp_pool(x, norm_type, kernel, stride, ceil_mode=False):
+def lp_pool(x: Any, norm_type: Any, kernel: Any, stride: Any, ceil_mode: Any = False) -> Any:
     """The window's size times the mean of xᵖ, to the power of 1/p."""
     values = []
     for _, taps in windows(x.shape, kernel, stride, None, None, ceil_mode):
@@ -58,7 +65,7 @@ def lp_pool(x, norm_type, kernel, stride, ceil_mode=False):
     return values
 
 
-def adaptive_pool(x, output, reduce):
+def adaptive_pool(x: Any, output: Any, reduce: Any) -> Any:
     """`reduce` (max or the mean) over PyTorch's adaptive windows."""
     values = []
     for place in itertools.product(*map(range, output)):
@@ -69,7 +76,7 @@ def adaptive_pool(x, output, reduce):
     return values
 
 
-def conv(x, weight, stride, dilation, groups):
+def conv(x: Any, weight: Any, stride: Any, dilation: Any, groups: Any) -> Any:
     """x[channel, …], weight[out, in/groups, …] → y[out, window] without padding."""
     outs, ins = weight.shape[:2]
     found = [taps for _, taps in windows(x.shape[1:], weight.shape[2:], stride, None, dilation)]
@@ -83,7 +90,7 @@ def conv(x, weight, stride, dilation, groups):
     return y
 
 
-def conv_transpose(x, weight, stride, dilation, groups):
+def conv_transpose(x: Any, weight: Any, stride: Any, dilation: Any, groups: Any) -> Any:
     """x[in, …], weight[in, out/groups, …] → y[out, …]: every input adds its kernel to the map."""
     kernel, per_group = weight.shape[2:], weight.shape[1]
     sizes = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(x.shape[1:], stride, kernel, dilation, strict=True)]
@@ -98,7 +105,7 @@ def conv_transpose(x, weight, stride, dilation, groups):
     return y
 
 
-def gradient(forward, x, dy, step=1e-6):
+def gradient(forward: Any, x: Any, dy: Any, step: Any = 1e-6) -> Any:
     """d(Σ dy·forward(x))/dx by central differences."""
     found = np.zeros_like(x)
     for place in np.ndindex(x.shape):
@@ -109,7 +116,7 @@ def gradient(forward, x, dy, step=1e-6):
     return found
 
 
-def coverage(kernel, stride, dilation, cell):
+def coverage(kernel: Any, stride: Any, dilation: Any, cell: Any) -> Any:
     """How many windows of an endless line cover each of the positions 0 … cell − 1 (a window begins at 0)."""
     reach = kernel * dilation + cell + stride
     begins = range(-reach * stride, reach * stride, stride)

@@ -6,10 +6,11 @@ import numpy as np
 from numba import types
 from scipy.stats import qmc
 
+from gradstat.distributions import DISTRIBUTIONS
 from gradstat.estimation.rqmc_kernel import draw_points
 from gradstat.numerics import quantiles
 from gradstat.numerics import scrambling as nets
-from gradstat.numerics.draws import DISTRIBUTION_CODES, LANES
+from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import compiled
 from gradstat.numerics.sobol import BITS, DIMENSIONS, generators
 from tests import naive
@@ -68,7 +69,7 @@ def numbers(fractions: Any, distribution: str = "normal") -> Any:
     padded[: fractions.size] = fractions
     out = np.empty(padded.size)
     for start in range(0, padded.size, LANES):
-        _quantiles(padded[start : start + LANES], DISTRIBUTION_CODES[distribution], out[start : start + LANES])
+        _quantiles(padded[start : start + LANES], DISTRIBUTIONS[distribution].code, out[start : start + LANES])
     return out[: fractions.size]
 
 

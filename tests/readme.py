@@ -1,6 +1,6 @@
-"""The parts of README.md that are made from the code: `make docs` writes them, tests/test_readme.py holds them current.
+"""What is made from the code: parts of README.md, and configs/layers.toml. `make docs` writes them.
 
-Each stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+A part of README.md is between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
 
 import re
@@ -12,6 +12,7 @@ import click
 from gradstat.cli.app import COMMANDS, app
 from gradstat.constants.catalogue import chosen, compute
 from gradstat.constants.literals import report
+from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.registry import LAYERS
 from gradstat.listings import defaults, short
 from gradstat.networks.blocks import KINDS
@@ -20,7 +21,8 @@ from gradstat.text.formats import render_text
 from gradstat.text.tables import NOTHING, shown
 from gradstat.toml_file import toml
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -98,6 +100,19 @@ def generated(text: str) -> str:
     return BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found['name']]()}{found[3]}", text)
 
 
+def every_layer() -> str:
+    """The configuration of all layers."""
+    head = "# Every layer that gradstat has, once, with its defaults: x, dy ~ N(0, 1). `make docs` writes this file.\n"
+    return f"{head}seed = {DEFAULT_SEED}\nsamples = 1_000_000\n" + "".join(
+        f'\n[[layer]]\nname = "{name}"\n' for name in LAYERS
+    )
+
+
+def files() -> dict[Path, str]:
+    """Every file with something generated in it, and what its text should be."""
+    return {README: generated(README.read_text(encoding="utf-8")), ROOT / "configs" / "layers.toml": every_layer()}
+
+
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A pipe table."""
     lines = [head, tuple("---" for _ in head), *rows]
@@ -120,4 +135,5 @@ def escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")

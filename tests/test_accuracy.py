@@ -52,7 +52,7 @@ def test_the_other_statistics_of_every_layer(lines: list[ResultRow]) -> None:
         for name, value in values.items():
             error = getattr(found, f"{name}_se")
             if value is not None and error > 0.0:
-                key = (number, line.case.title, line.row.direction, name)
+                key = (number, line.case.label, line.row.direction, name)
                 scores[key] = (getattr(found, name) - value) / error
     bound = z_bound(len(scores))
     assert {key: z for key, z in scores.items() if not abs(z) <= bound} == {}
@@ -79,7 +79,7 @@ def imposter(function: Callable[[Any], Any], name: str) -> Layer:
     """The layer of this name with another formula."""
     wrong = elementwise(
         function.__name__, function, formula="", kinks=(), domains={}, variants=None, constraint=ANYTHING, torch="",
-        source="", aliases=(), presets={}, growth="polynomial",
+        source="", aliases=(), presets={},
     )  # fmt: skip
     return replace(wrong, referee=find(name).referee)
 

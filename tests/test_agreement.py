@@ -129,7 +129,7 @@ def imposter(function: Callable[[Any], Any], name: str) -> Layer:
     """The layer of this name with another formula."""
     wrong = elementwise(
         function.__name__, function, formula="", kinks=(), domains={}, variants=None, constraint=ANYTHING, torch="",
-        source="", aliases=(), growth="polynomial",
+        source="", aliases=(), presets={},
     )  # fmt: skip
     return replace(wrong, referee=find(name).referee)
 

@@ -16,7 +16,16 @@ FLOORS = (
     *("bottom", "numerics", "text", "layer_types", "estimation", "results", "runs"),
     *("constants", "verification", "plots", "networks", "face", "cli", "roof"),
 )
-BOTTOM = {"gradstat.errors", "gradstat.toml_file", "gradstat.config", "gradstat.assumptions", "gradstat.shipped"}
+BOTTOM = {
+    "gradstat.errors",
+    "gradstat.toml_file",
+    "gradstat.config",
+    "gradstat.assumptions",
+    "gradstat.shipped",
+    "gradstat.arithmetic",
+    "gradstat.distributions",
+    "gradstat.estimators",
+}
 STRANGERS = {"constants", "verification", "plots"}  # none of them imports another
 FACE = {"gradstat", "gradstat.listings", "gradstat.sources"}
 ROOF = {"gradstat.__main__"}
@@ -41,7 +50,9 @@ def modules() -> dict[str, Path]:
 
 
 MODULES = modules()
-EVERY_MODULE = pytest.mark.parametrize("module", sorted(MODULES))
+IN_COMMANDS = sorted(module for module in MODULES if module.startswith("gradstat.cli"))
+IN_LAYERS = sorted(module for module in MODULES if module.startswith("gradstat.layer_types"))
+IN_REFEREE = [module for module in IN_LAYERS if module.startswith("gradstat.layer_types.exact")]
 
 
 @cache
@@ -91,7 +102,8 @@ def climbs(module: str, tree: ast.Module) -> list[str]:
 
 def everything_below(module: str) -> set[str]:
     """The gradstat modules that importing `module` imports, directly or not."""
-    found, todo = set(), [module]
+    found: set[str] = set()
+    todo = [module]
     while todo:
         for other in imported_modules(tree_of(todo.pop())) - found:
             found.add(other)
@@ -99,9 +111,8 @@ def everything_below(module: str) -> set[str]:
     return found
 
 
-@EVERY_MODULE
-def test_imports_go_down(module: str) -> None:
-    assert climbs(module, tree_of(module)) == []
+def test_imports_go_down() -> None:
+    assert [found for module in MODULES for found in climbs(module, tree_of(module))] == []
 
 
 def test_every_floor_is_there() -> None:
@@ -128,9 +139,8 @@ def under_the_coat(tree: ast.Module) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if m.startswith("gradstat.cli")])
-def test_the_command_line_is_a_coat_over_the_face(module: str) -> None:
-    assert not under_the_coat(tree_of(module))
+def test_the_command_line_is_a_coat_over_the_face() -> None:
+    assert {module: found for module in IN_COMMANDS if (found := under_the_coat(tree_of(module)))} == {}
 
 
 def test_a_command_that_reaches_inside_is_caught() -> None:
@@ -140,16 +150,15 @@ def test_a_command_that_reaches_inside_is_caught() -> None:
         assert not under_the_coat(ast.parse(line))
 
 
-@EVERY_MODULE
-def test_module_is_short(module: str) -> None:
-    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
-    assert lines <= LONGEST or module in TABLES
+def test_modules_are_short() -> None:
+    lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    assert {module: length for module, length in lengths.items() if length > LONGEST and module not in TABLES} == {}
 
 
-@EVERY_MODULE
-def test_click_is_for_the_command_line(module: str) -> None:
-    uses = {name for name in imports_of(tree_of(module)) if name.split(".")[0] == "click"}
-    assert not uses or module.startswith("gradstat.cli")
+def test_click_is_for_the_command_line() -> None:
+    users = {module for module in MODULES for name in imports_of(tree_of(module)) if name.split(".")[0] == "click"}
+    assert users
+    assert users <= set(IN_COMMANDS)
 
 
 # Numba ------------------------------------------------------------------------------------------------------------
@@ -170,12 +179,11 @@ def compiles(tree: ast.Module) -> list[str]:
     return found
 
 
-@EVERY_MODULE
-def test_numba_options_stand_in_one_module(module: str) -> None:
-    assert bool(compiles(tree_of(module))) == (module == "gradstat.numerics.jit")
+def test_one_module_has_the_options_of_numba() -> None:
+    assert [module for module in MODULES if compiles(tree_of(module))] == ["gradstat.numerics.jit"]
 
 
-def test_options_of_ones_own_are_caught() -> None:
+def test_options_of_numba_in_another_module_are_caught() -> None:
     for line in (
         "from numba import njit",
         "import numba\n@numba.njit\ndef f(): pass",
@@ -186,36 +194,49 @@ def test_options_of_ones_own_are_caught() -> None:
         assert compiles(ast.parse(line)), line
 
 
-@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if m.startswith("gradstat.layer_types")])
-def test_layers_know_numerics_by_its_formulas_only(module: str) -> None:
-    """Neither numba nor the sampler: a layer and its referee share the formula's functions and nothing else."""
-    allowed = {"gradstat.numerics.elementary"}
-    below = everything_below(module)
-    assert {other for other in below if other.startswith("gradstat.numerics.")} <= allowed
-    outside = {name.split(".")[0] for m in (module, *below) for name in imports_of(tree_of(m))}
-    assert not outside & {"numba", "llvmlite", "pandas", "pyarrow", "click", "rich"}
-    if module != "gradstat.layer_types.from_config":
-        assert "gradstat.config" not in below
+def test_layers_use_nothing_of_numerics_but_elementary_functions() -> None:
+    """Neither numba nor the sampler: a layer and its referee share the functions of the formula and nothing else."""
+    for module in IN_LAYERS:
+        below = everything_below(module)
+        numerics = {other for other in below if other.startswith("gradstat.numerics.")}
+        assert numerics <= {"gradstat.numerics.elementary"}, module
+        outside = {name.split(".")[0] for m in (module, *below) for name in imports_of(tree_of(m))}
+        assert not outside & {"numba", "llvmlite", "pandas", "pyarrow", "click", "rich"}, module
+        assert "gradstat.config" not in below or module == "gradstat.layer_types.from_config", module
 
 
-@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if m.startswith("gradstat.layer_types.exact")])
-def test_the_referee_imports_no_layer(module: str) -> None:
+def test_the_referee_imports_no_layer() -> None:
     allowed = {
         "gradstat.assumptions",
+        "gradstat.distributions",
         "gradstat.layer_types.record",
         "gradstat.numerics",
         "gradstat.numerics.elementary",
     }
-    direct = imported_modules(tree_of(module))
-    assert {m for m in direct if not m.startswith("gradstat.layer_types.exact")} <= allowed
+    for module in IN_REFEREE:
+        assert imported_modules(tree_of(module)) - set(IN_REFEREE) <= allowed, module
 
 
-@EVERY_MODULE
-def test_no_module_asks_for_the_name_of_a_layer(module: str) -> None:
+def asks_for_a_name(tree: ast.Module) -> list[str]:
+    """Comparisons of the name of a layer, distribution or estimator with a text."""
+    comparisons = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    return [
+        ast.unparse(node)
+        for node in comparisons
+        if ast.unparse(node.left).endswith(("layer.name", ".distribution", "estimator.name", ".estimator"))
+        and any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in node.comparators)
+    ]
+
+
+def test_no_module_asks_for_the_name_of_a_record() -> None:
     """`if layer.name == "relu"` means that the record lacks a field."""
-    for node in ast.walk(tree_of(module)):
-        if isinstance(node, ast.Compare) and ast.unparse(node.left).endswith("layer.name"):
-            assert not any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in node.comparators)
+    assert {module: asked for module in MODULES if (asked := asks_for_a_name(tree_of(module)))} == {}
+
+
+def test_asking_for_the_name_of_a_record_is_caught() -> None:
+    for line in ('case.layer.name == "relu"', 'x.distribution != "normal"', 'config.estimator == "mc"'):
+        assert asks_for_a_name(ast.parse(line))
+    assert not asks_for_a_name(ast.parse("case.layer.name == other.layer.name"))
 
 
 HEAVY = ("flint", "numba", "llvmlite", "pandas", "pyarrow", "pydantic", "click", "rich", "scipy", "mpmath")

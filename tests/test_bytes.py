@@ -26,7 +26,7 @@ from gradstat.estimation.tasks import Done, Task
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.registry import LAYERS
-from gradstat.numerics import moments as m
+from gradstat.numerics import columns
 from gradstat.numerics.draws import STREAM_VERSION
 from tests import kernels
 
@@ -85,7 +85,7 @@ def one_thread() -> list[ResultRow]:
 def test_threads(one_thread: list[ResultRow], jobs: int) -> None:
     lines = sampled(HANDFUL, jobs=jobs)
     for line, expected in zip(lines, one_thread, strict=True):
-        assert line.accumulators.tobytes() == expected.accumulators.tobytes(), (line.case.title, line.row.direction)
+        assert line.accumulators.tobytes() == expected.accumulators.tobytes(), (line.case.label, line.row.direction)
         assert repr(line.estimates) == repr(expected.estimates)
 
 
@@ -164,10 +164,10 @@ def test_a_short_run_is_the_start_of_a_long_one(samples: int) -> None:
     (x,), (dy,) = kernels.signal(SEED, range(98))
     forward, backward = sampled(["relu"], samples)
     kept = x[:samples] > 0.0
-    assert forward.accumulators[m.COUNT] == samples
-    assert forward.accumulators[m.ZEROS] == backward.accumulators[m.ZEROS] == samples - kept.sum()
-    assert forward.accumulators[m.MAX] == max(x[:samples].max(), 0.0)
-    assert backward.accumulators[m.MIN] == min((dy[:samples] * kept).min(), 0.0)
+    assert forward.accumulators[columns.COUNT] == samples
+    assert forward.accumulators[columns.ZEROS] == backward.accumulators[columns.ZEROS] == samples - kept.sum()
+    assert forward.accumulators[columns.MAX] == max(x[:samples].max(), 0.0)
+    assert backward.accumulators[columns.MIN] == min((dy[:samples] * kept).min(), 0.0)
     assert forward.estimates.mean == pytest.approx((x[:samples] * kept).mean(), rel=1e-12)
 
 

@@ -23,7 +23,7 @@ from gradstat.estimation.run import PILOT_DRAWS, centres, sample
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD, Exact
 from gradstat.layer_types.registry import find
-from gradstat.numerics import moments as m
+from gradstat.numerics import columns
 from gradstat.numerics.draws import PILOT
 
 SEEDS, DRAWS = range(400), 2000
@@ -96,7 +96,7 @@ def test_the_bounds_are_exact() -> None:
 def cells_as_draws(row: Accumulators) -> Estimates:
     """The naive error bar: every cell a draw of its own, dependent or not."""
     forgetful = row.copy()
-    forgetful[m.DRAWS] = 0.0
+    forgetful[columns.DRAWS] = 0.0
     return estimates(forgetful)
 
 
@@ -127,4 +127,4 @@ def test_an_error_bar_of_the_wrong_length_is_caught(factor: float) -> None:
 def test_the_runs_are_different_ones() -> None:
     rows = np.array([accumulators[0] for accumulators in runs("sigmoid")])
     assert len({row.tobytes() for row in rows}) == len(SEEDS)
-    assert set(rows[:, m.COUNT]) == {float(DRAWS)}
+    assert set(rows[:, columns.COUNT]) == {float(DRAWS)}

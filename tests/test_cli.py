@@ -2,65 +2,38 @@
 
 import json
 import os
+import pickle
 import pty
 import re
-import resource
 import select
 import signal
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gradstat import __version__
 from gradstat.cli import app as cli
-from gradstat.cli.app import COMMANDS, describe_error, start
+from gradstat.cli.app import COMMANDS, describe_error
 from gradstat.cli.interrupts import exit_on_interrupt
-from gradstat.errors import CheckFailed, Exit, PrecisionNotReached, UnreadableFile, UsageError
+from gradstat.errors import CheckFailed, Exit, UnreadableFile, UsageError, within
 from gradstat.text.tables import Table
+from tests.commands import Command, Outcome
 
 ROOT = Path(__file__).parents[1]
 FEW = ("-n", "4096")
 COMMAND = [sys.executable, "-m", "gradstat"]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    def line(self) -> str:
-        """The one line on stderr."""
-        assert self.err.count("\n") == 1, self.err
-        assert self.err.startswith("gradstat: ")
-        assert "Traceback" not in self.err
-        return self.err.removeprefix("gradstat: ").strip()
-
-
-Command = Callable[..., Outcome]
-
-
 @pytest.fixture
-def gradstat(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+def gradstat(cli: Command, tmp_path: Path) -> Command:
     """Runs a command in this process, in a folder of its own that holds `relu.toml`."""
     (tmp_path / "relu.toml").write_text('[[layer]]\nname = "relu"\n')
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # restored behind `start`
-
-    def call(*arguments: str) -> Outcome:
-        capfd.readouterr()
-        code = start(arguments)
-        return Outcome(code, *capfd.readouterr())
-
-    return call
+    return cli
 
 
 def process(arguments: Sequence[str], folder: Path, **options: object) -> "subprocess.Popen[str]":
@@ -88,17 +61,6 @@ def test_help_loads_nothing_but_click() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert found.stdout.splitlines()[-1] == "set()"
     assert all(f"  {name}" in found.stdout for name in COMMANDS)
-
-
-def test_help_takes_less_than_a_third_of_a_second() -> None:
-    def seconds() -> float:
-        """Of processor time: how busy the machine is does not matter."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([*COMMAND, "--help"], capture_output=True, cwd=ROOT, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-    assert min(seconds() for _ in range(5)) < 0.3
 
 
 def test_without_command_help_goes_to_stderr(gradstat: Command) -> None:
@@ -147,22 +109,26 @@ MISTAKES = [
     ("run relv.toml", 2, "relv.toml: there is no such file; did you mean relu.toml?"),
     ("run .", 2, ".: is a directory; name a configuration in it, a .toml file"),
     ("run relu.toml/x", 4, "relu.toml/x: cannot be read: Not a directory"),
-    ("run relu.toml -n lots", 2, "--samples lots is impossible; allowed: a whole number from 2 to 1e15, as 1000, 1e8"),
-    ("run relu.toml -n 1", 2, "--samples 1 is impossible; allowed: a whole number from 2 to 1e15"),
-    ("run relu.toml -n -5", 2, "--samples -5 is impossible"),
-    ("run relu.toml --seed -1", 2, "--seed -1 is impossible; allowed: a whole number from 0 to 2**64 - 1, or random"),
-    ("run relu.toml --seed ²", 2, "--seed ² is impossible"),
-    (f"run relu.toml --seed {2**64}", 2, f"--seed {2**64} is impossible"),
-    ("run relu.toml -j 0", 2, "--jobs 0 is impossible; allowed: a whole number from 1 to 1024"),
-    ("run relu.toml -j two", 2, "--jobs two is impossible; allowed: a whole number from 1 to 1024"),
-    ("run relu.toml --estimator mcc", 2, 'estimator = "mcc" is impossible; allowed: "mc", "rqmc"'),
+    (
+        "run relu.toml -n lots",
+        2,
+        "--samples lots is not allowed; expected a whole number from 2 to 1e15, e.g. 1000, 1e8",
+    ),
+    ("run relu.toml -n 1", 2, "--samples 1 is not allowed; expected a whole number from 2 to 1e15"),
+    ("run relu.toml -n -5", 2, "--samples -5 is not allowed"),
+    ("run relu.toml --seed -1", 2, "--seed -1 is not allowed; expected a whole number from 0 to 2**64 - 1, or random"),
+    ("run relu.toml --seed ²", 2, "--seed ² is not allowed"),
+    (f"run relu.toml --seed {2**64}", 2, f"--seed {2**64} is not allowed"),
+    ("run relu.toml -j 0", 2, "--jobs 0 is not allowed; expected a whole number from 1 to 1024"),
+    ("run relu.toml -j two", 2, "--jobs two is not allowed; expected a whole number from 1 to 1024"),
+    ("run relu.toml --estimator mcc", 2, 'estimator = "mcc" is not allowed; expected one of "mc", "rqmc"'),
     ("run relu.toml --engine thread", 2, "unknown engine 'thread'; did you mean 'threads'?"),
     (
         "run relu.toml --set input.std=-1",
         2,
-        "--set input.std=-1: input.std = -1 is impossible; allowed: a number above",
+        "--set input.std=-1: input.std = -1 is not allowed; expected a number above",
     ),
-    ("run relu.toml --set layer.0.name=tanh", 2, "--set layer.0.name=tanh: layers stand in the file only; edit them"),
+    ("run relu.toml --set layer.0.name=tanh", 2, "--set layer.0.name=tanh: layers cannot be overridden; edit them"),
     ("run relu.toml --format tabel", 2, "unknown format 'tabel'; did you mean 'table'?"),
     ("run relu.toml -o a.parqet", 2, "a.parqet: unknown suffix '.parqet'; did you mean '.parquet'?"),
     ("run relu.toml -o no/a.parquet", 2, "no/a.parquet: there is no directory"),
@@ -177,7 +143,7 @@ MISTAKES = [
     ("show .", 4, ".: is a directory; name a .parquet file in it"),
     ("list layer", 2, "unknown listing 'layer'; did you mean 'layers'?"),
     ("list layers sigmiod", 2, "unknown layer 'sigmiod'; did you mean 'sigmoid'?"),
-    ("list statistics mean", 2, "statistics are not shown one by one, only layers are; gradstat list statistics"),
+    ("list statistics mean", 2, "only layers have a listing of one entry; show all with gradstat list statistics"),
 ]
 
 
@@ -207,7 +173,7 @@ def test_debug_adds_a_traceback(gradstat: Command) -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        *((CheckFailed("x"), 1), (UsageError("x"), 2), (PrecisionNotReached("x"), 3), (UnreadableFile("x"), 4)),
+        *((CheckFailed("x"), 1), (UsageError("x"), 2), (UnreadableFile("x"), 4)),
         *((KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 70), (MemoryError(), 70)),
         *((ModuleNotFoundError("no", name="pyarrow"), 70), (BrokenPipeError(), 0)),
     ],
@@ -217,6 +183,16 @@ def test_every_error_has_its_code(error: BaseException, code: int, capsys: pytes
     assert capsys.readouterr().err.count("\n") == (code != 0)
 
 
+def test_an_error_gathers_its_place_from_the_outside_in() -> None:
+    with pytest.raises(UsageError) as caught, within("a.toml", "layer 1"), within("stage 2"):
+        raise UsageError("unknown layer 'rleu'", "did you mean 'relu'?")
+    assert str(caught.value) == "a.toml: layer 1: stage 2: unknown layer 'rleu'; did you mean 'relu'?"
+    assert caught.value.place == ("a.toml", "layer 1", "stage 2")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    with pytest.raises(KeyError, match="x"), within("a.toml"):
+        raise KeyError("x")
+
+
 def test_internal_error_is_one_line(gradstat: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object) -> None:
         raise RuntimeError("two\nlines")
@@ -224,7 +200,9 @@ def test_internal_error_is_one_line(gradstat: Command, monkeypatch: pytest.Monke
     monkeypatch.setattr("gradstat.listings.listings", broken)
     outcome = gradstat("list")
     assert outcome.code == Exit.INTERNAL
-    assert re.match(r"internal error in test_cli.py:\d+: RuntimeError: two lines; --debug shows more", outcome.line())
+    assert re.match(
+        r"internal error in test_cli.py:\d+: RuntimeError: two lines; --debug shows the traceback", outcome.line()
+    )
 
 
 # Lists and doctor -------------------------------------------------------------------------------------------------
@@ -394,11 +372,8 @@ def test_reader_that_has_gone_and_full_stdout(folder: Path) -> None:
 
 
 def interrupted(running: "subprocess.Popen[str]") -> Outcome:
-    begin = time.perf_counter()
     running.send_signal(signal.SIGINT)
-    outcome = finish(running)
-    assert time.perf_counter() - begin < 5.0  # a tenth of a second on an idle machine
-    return outcome
+    return finish(running)
 
 
 def test_interrupt_while_sampling(folder: Path) -> None:
@@ -409,7 +384,7 @@ def test_interrupt_while_sampling(folder: Path) -> None:
     time.sleep(0.3)
     stopped = interrupted(running)
     (run,) = (folder / "results").iterdir()
-    how = f"what is finished (0.0 %) is kept in results/{run.name}; run it again to continue"
+    how = f"finished draws (0.0 %) are saved in results/{run.name}; run it again to resume"
     assert stopped == Outcome(130, "", f"gradstat: interrupted; {how}\n")
     assert (folder / "a.parquet").read_text() == "old"
     assert sorted(os.listdir(folder)) == ["a.parquet", "relu.toml", "results"]

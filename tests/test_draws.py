@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradstat.numerics.draws import DISTRIBUTION_CODES, DY_UNIFORM, NOISE, PILOT, SIGNAL, X_UNIFORM
+from gradstat import distributions
+from gradstat.numerics.draws import DY_UNIFORM, NOISE, PILOT, SIGNAL, X_UNIFORM
 from tests import kernels, naive
 
 Values = np.ndarray
@@ -133,7 +134,7 @@ def test_x_and_dy_have_their_distribution(name: str) -> None:
 
 
 def test_every_distribution_is_checked() -> None:
-    assert set(DISTRIBUTIONS) == set(EVEN_MOMENTS) == set(DISTRIBUTION_CODES)
+    assert set(DISTRIBUTIONS) == set(EVEN_MOMENTS) == set(distributions.DISTRIBUTIONS)
 
 
 def test_mean_and_std_of_x() -> None:

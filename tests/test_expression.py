@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from scipy import integrate, special
 
 import gradstat
+from gradstat.arithmetic import DEEPEST
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig, load
 from gradstat.errors import UsageError
@@ -27,7 +28,7 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.expression.derivative import LARGEST_PROGRAM, program
 from gradstat.layer_types.expression.emit import source
 from gradstat.layer_types.expression.functions import FUNCTIONS
-from gradstat.layer_types.expression.grammar import DEEPEST, LONGEST, parse
+from gradstat.layer_types.expression.grammar import LONGEST, parse
 from gradstat.layer_types.expression.layer import check, expression_layer
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import BACKWARD, FORWARD, Row
@@ -433,7 +434,11 @@ HOSTILE = [
     "where(x > 0, 1)",
     "where(x, 1, 0)",
     "where(0 < x < 1, x, 0)",
-    "where((x > 0), x, 0)",
+    "where((x > 0) > 0, x, 0)",
+    "tanh(x,)",
+    "tanh(,x)",
+    "(x, x)",
+    "x(",
     "x > 0",
     "max(x > 0, 1)",
     "max(,)",
@@ -638,7 +643,9 @@ def test_a_configuration_with_parameters_and_a_sweep() -> None:
     assert [case.layer.name for case in found] == ["expression", "bent", "bent", "relu", "expression"]
     assert found[0].params_json == '{"beta": 1.702, "expression": "x * sigmoid(beta * x)"}'
     assert found[-1].params_json == '{"expression": "max(x, 0)"}'
-    assert found[0].title == 'expression(expression="x * sigmoid(beta * x)", beta=1.702)'
+    labels = ["x * sigmoid(beta * x), beta=1.702", "bent: where(x > 0, x ** n, a * x), a=0.5, n=1"]
+    labels += ["bent: where(x > 0, x ** n, a * x), a=0.5, n=2.5", "relu", "max(x, 0)"]
+    assert [case.label for case in found] == labels
     assert [case.params["n"] for case in found[1:3]] == [1, 2.5]
     y, slope = value_and_slope(found[2], np.array([-2.0, 4.0]))
     assert (y.tolist(), slope.tolist()) == ([-1.0, 32.0], [0.5, 20.0])
@@ -649,9 +656,9 @@ def test_a_configuration_with_parameters_and_a_sweep() -> None:
     [
         ({"expression": "x * beta"}, "unknown name 'beta'"),
         ({"expression": "x", "beta": 1.0}, "the parameter 'beta' does not occur in it"),
-        ({"expression": "x * beta", "beta": "1"}, "beta = '1' is impossible; allowed: a finite number"),
-        ({"expression": "x * beta", "beta": True}, "beta = True is impossible"),
-        ({"expression": "x * beta", "sweep": {"beta": [1.0, "a"]}}, "beta = 'a' is impossible"),
+        ({"expression": "x * beta", "beta": "1"}, "beta = '1' is not allowed; expected a finite number"),
+        ({"expression": "x * beta", "beta": True}, "beta = True is not allowed"),
+        ({"expression": "x * beta", "sweep": {"beta": [1.0, "a"]}}, "beta = 'a' is not allowed"),
         ({"expression": "x", "name": "relu"}, "name = 'relu' is a layer of gradstat"),
         ({"expression": "x", "name": "a\x1bb"}, r"name = 'a\x1bb': letters, digits and _ are allowed"),
         ({"expression": "log(x)"}, "layer 1: expression 'log(x)': 'log(x)' is nan at x = -0.1"),

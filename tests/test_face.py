@@ -39,7 +39,7 @@ def test_public_names_are_there_and_sorted() -> None:
     assert set(gradstat.__all__) <= set(dir(gradstat))
     assert all(getattr(gradstat, name) is not None for name in gradstat.__all__)
     with pytest.raises(AttributeError, match="module 'gradstat' has no attribute 'gian'"):
-        _ = gradstat.gian  # type: ignore[attr-defined]
+        _ = gradstat.gian
 
 
 @EVERY_FUNCTION
@@ -59,6 +59,17 @@ def test_every_function_is_typed_and_documented(name: str) -> None:
         assert set(named) == set(signature.parameters)
 
 
+DEPTH = """
+batch = 4
+features = 4
+[[network]]
+activations = ["relu"]
+[[network.stage]]
+repeat = 2
+blocks = [{ kind = "linear" }, { kind = "activation" }]
+"""
+
+
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files that the examples read."""
@@ -66,6 +77,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gradstat.run(["sigmoid"], samples=1e6).save("series.parquet")
     for name in ("today", "yesterday"):
         gradstat.run(["relu"], samples=SMALL).save(f"{name}.parquet")
+    Path("depth.toml").write_text(DEPTH)
     for index, name in enumerate("ab", 1):
         gradstat.run(["relu"], samples=1e6, shard=(index, 2)).save(f"{name}.parquet")
 
@@ -115,7 +127,7 @@ error: float | None = answer.backward.gain_rms.error
 case: gradstat.Case = gradstat.layer("max_pool2d", kernel_size=3)
 result: gradstat.Result = gradstat.run([case, "relu", {"name": "tanh"}], samples=1e6, shard=(1, 2))
 estimate: gradstat.Estimate = result["relu"].backward.std
-titles: list[str] = [layer.title for layer in result.layers]
+titles: list[str] = [layer.label for layer in result.layers]
 agree: bool = gradstat.diff("a.parquet", result).agree
 verified: bool = gradstat.verify("claims", quick=True).ok
 formulas: list[str] = [layer.formula for layer in gradstat.layers().values()]
@@ -191,16 +203,16 @@ def test_gain_takes_layers_formulas_and_assumptions(layer: str, parameters: dict
         (lambda: gradstat.gain("relu", statistics=["sdt"]), "unknown statistic 'sdt'; did you mean 'std'?"),
         (
             lambda: gradstat.gain("relu", input={"std": -1.0}),
-            "input.std = -1.0 is impossible; allowed: a number above 0",
+            "input.std = -1.0 is not allowed; expected a number above 0",
         ),
         (lambda: gradstat.gain("x +"), "expression 'x +'"),
-        (lambda: gradstat.gain(gradstat.layer("relu"), beta=2), "a case has its parameters"),
+        (lambda: gradstat.gain(gradstat.layer("relu"), beta=2), "a case already has parameters"),
         (
             lambda: gradstat.run(["relu"], samples=1),
-            "samples = 1 is impossible; allowed: a whole number from 2 to 1e15",
+            "samples = 1 is not allowed; expected a whole number from 2 to 1e15",
         ),
         (lambda: gradstat.run(["relu", "sigmiod"]), "layers: layer 2: unknown layer 'sigmiod'"),
-        (lambda: gradstat.run([]), "there is no layer to sample"),
+        (lambda: gradstat.run([]), "the list of layers is empty"),
         (lambda: gradstat.run(["relu"], samples=10, rel_error=0.1), "samples and rel_error exclude each other"),
         (lambda: gradstat.run("no.toml"), "no.toml: there is no such file"),
         (lambda: gradstat.tables("nfnet"), "unknown table 'nfnet'; did you mean 'nfnets'?"),
@@ -265,13 +277,16 @@ def test_a_result_is_found_by_layer(result: gradstat.Result) -> None:
     assert result.layer("max_pool2d", kernel_size=3).backward.std == pytest.approx(1 / 3, abs=0.05)
     wide = gradstat.layer("relu", input={"std": 2.0})
     assert result[wide].forward.mean == pytest.approx(2.0 / (2.0 * np.pi) ** 0.5, abs=0.05)
-    assert [layer.title for layer in result.layers][2:4] == ["relu", "relu, x ~ normal(0, 2)"]
+    assert [layer.label for layer in result.layers][2:4] == ["relu", "relu, x ~ normal(0, 2)"]
 
 
 @pytest.mark.parametrize(
     ("find", "message"),
     [
-        (lambda r: r["relu"], "relu is the name of 2 layers of this result: relu; relu, x ~ normal(0, 2); name the"),
+        (
+            lambda r: r["relu"],
+            "relu is ambiguous: it names 2 layers of this result: relu; relu, x ~ normal(0, 2); name the",
+        ),
         (lambda r: r["max_pool2d"], "max_pool2d(kernel_size=2); max_pool2d(kernel_size=3)"),
         (lambda r: r["sigmod"], "unknown layer of this result 'sigmod'; did you mean 'sigmoid'?"),
         (lambda r: r.layer("max_pool2d", kernel_size=4), "unknown layer of this result"),
@@ -292,7 +307,7 @@ def test_a_result_is_saved_read_and_shown(result: gradstat.Result, tmp_path: Pat
     assert gradstat.diff(again, result).agree
     assert gradstat.diff(again, tmp_path / "a.parquet").report().facts["identical"]
     frame = again.to_pandas()
-    assert (len(frame), frame["std"].dtype) == (len(result), float)
+    assert (len(frame), str(frame["std"].dtype)) == (len(result), "float64")
     assert not [name for name in frame.columns if name.startswith("acc_")]
     assert repr(again).splitlines()[0].split()[:3] == ["layer", "quantity", "estimate"]
     assert "<table" in again._repr_html_()
@@ -360,13 +375,13 @@ def test_progress_is_told_everything() -> None:
 
 def test_an_interrupted_call_continues_to_the_same_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(gradstat.errors.Interrupted, match=r"interrupted; what is finished \(5\d\.\d %\) is kept in"):
+    with pytest.raises(gradstat.errors.Interrupted, match=r"interrupted; finished draws \(5\d\.\d %\) are saved in"):
         gradstat.run(["relu"], samples=4e6, jobs=1, progress=Recorder(stop_at=0.5))
     assert list(tmp_path.glob("results/*/*.part"))
     recorder = Recorder()
     result = gradstat.run(["relu"], samples=4e6, jobs=1, progress=recorder)
     assert recorder.fractions[0] > 0.5
-    assert any("continuing from results/" in line for line in recorder.lines)
+    assert any("resuming from results/" in line for line in recorder.lines)
     assert result.table.equals(gradstat.run(["relu"], samples=4e6, checkpoints=False).table)
     assert not list(tmp_path.glob("results/*"))
 
@@ -385,7 +400,7 @@ def test_a_result_that_cannot_be_delivered_is_not_lost(tmp_path: Path, monkeypat
     def full(result: gradstat.Result) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"), pytest.warns(UserWarning, match=r"\(100.0 %\) is kept in"):
+    with pytest.raises(OSError, match="No space left"), pytest.warns(UserWarning, match=r"\(100.0 %\) are saved in"):
         gradstat.run(["relu"], samples=SMALL, deliver=full)
     assert list(tmp_path.glob("results/*/*.part"))
 
@@ -414,6 +429,13 @@ def test_a_verification_says_what_is_wrong(tmp_path: Path) -> None:
     assert list(verification.to_pandas()["verdict"]) == ["confirmed", "refuted"]
     assert "not as expected: off" in str(verification)
     assert gradstat.verify(tmp_path, only="right", quick=True).ok
+
+
+def test_progress_of_a_verification(tmp_path: Path) -> None:
+    (tmp_path / "claims.toml").write_text(CLAIM.format(id="right", value="1.4142"))
+    recorder = Recorder()
+    assert gradstat.verify(tmp_path, progress=recorder).ok
+    assert recorder.fractions[-1] == pytest.approx(1.0)
 
 
 def test_tables_and_lists() -> None:

@@ -14,13 +14,14 @@ import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gradstat.cli.listings import LISTINGS
 
 from gradstat.cli.app import COMMANDS, app, start
 from gradstat.cli.output import Output
 from gradstat.constants.catalogue import tables
 from gradstat.errors import UsageError
 from gradstat.layer_types.registry import LAYERS
+from gradstat.listings import LISTINGS
+from gradstat.plots.kinds import PLOTS
 from gradstat.text.formats import CODE, FORMATS, PICTURES, TABLES, check, format_of, render, save
 from gradstat.text.tables import Column, Report, Table, Terminal
 from gradstat.text.uncertain import Uncertain
@@ -68,7 +69,19 @@ obtained = { method = "monte-carlo", samples = 1000 }
 expect = "imprecise"
 """
 
-# What is asked of each command; {0} is the folder of `files`. `propagate` writes pages of its own.
+NETWORK = """
+networks = 2
+batch = 8
+features = 16
+schemes = ["he", "separate"]
+[[network]]
+activations = ["relu"]
+[[network.stage]]
+repeat = 3
+blocks = [{ kind = "linear" }, { kind = "activation" }]
+"""
+
+# What is asked of each command; {0} is the folder of `files`.
 QUESTIONS = {
     "run": "run {0}/small.toml",
     "gain": "gain gelu approximate=tanh",
@@ -78,6 +91,7 @@ QUESTIONS = {
     "diff": "diff {0}/a.parquet {0}/b.parquet",
     "merge": "merge {0}/1.parquet {0}/2.parquet -o -",
     "plot": "plot forest {0}/a.parquet -o -",
+    "propagate": "propagate {0}/network.toml",
     "list": "list layers",
     "doctor": "doctor",
 }
@@ -88,10 +102,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("formats")
     (folder / "small.toml").write_text(CONFIG, encoding="utf-8")
     (folder / "claims.toml").write_text(CLAIMS, encoding="utf-8")
+    (folder / "network.toml").write_text(NETWORK, encoding="utf-8")
     config = str(folder / "small.toml")
     for name, more in {"a": [], "b": ["--seed", "2"], "1": ["--shard", "1/2"], "2": ["--shard", "2/2"]}.items():
         assert start(["run", config, "-q", "-o", str(folder / f"{name}.parquet"), *more]) == 0
     return folder
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that are finished are kept for the next test."""
+    monkeypatch.setenv("GRADSTAT_RESULTS", str(tmp_path_factory.getbasetemp() / "results"))
 
 
 def formats_of(name: str) -> tuple[str, ...]:
@@ -106,7 +127,7 @@ PAIRS = [(name, form) for name in QUESTIONS for form in formats_of(name)]
 
 
 def test_commands_pick_from_the_one_registry() -> None:
-    assert set(COMMANDS) - set(QUESTIONS) == {"propagate"}
+    assert set(COMMANDS) - set(QUESTIONS) == {"schema"}  # which is JSON Schema, and nothing else
     assert {form for _, form in PAIRS} == set(FORMATS)
     for name in QUESTIONS:
         forms = formats_of(name)
@@ -137,7 +158,7 @@ def read_json(content: bytes) -> list[dict[str, Any]]:
         assert list(row) == list(rows[0])
         for key, value in row.items():  # no number, no object hides in a text
             assert (
-                key in ("printed", "published", "value", "should_print")
+                key in ("printed", "published", "should_print", "value", "path")
                 or not isinstance(value, str)
                 or (not re.fullmatch(r"-?\d+\.\d+(e-?\d+)?|\{.*\}", value))
             )
@@ -262,7 +283,15 @@ def test_every_listing_and_every_layer_fits_the_terminal(width: int, monkeypatch
     for arguments in [["list"], *(["list", name] for name in LISTINGS), *(["list", "layers", name] for name in LAYERS)]:
         assert start(arguments) == 0
     assert max(len(line) for text in texts for line in text.splitlines()) <= width
-    assert start(["gain", "gelu", "--statistic", "kurtosis"]) == 2
+
+
+@pytest.mark.parametrize(("command", "names"), [("tables", tables()), ("plot", PLOTS)])
+def test_help_names_what_a_command_takes(
+    command: str, names: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start([command, "--help"]) == 0
+    listed = capsys.readouterr().out.partition("Options:")[2]
+    assert all(re.search(rf"^  {name}  ", listed, re.MULTILINE) for name in names)
 
 
 @pytest.mark.parametrize("name", tables())

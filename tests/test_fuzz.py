@@ -7,7 +7,6 @@ Each is nearly right, because what is plainly wrong never gets far. Nothing here
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ from hypothesis import strategies as st
 from gradstat.cli.app import start
 from gradstat.errors import CheckFailed, Exit, UsageError
 from gradstat.results.schema import OPTIONAL, SCHEMA, SCHEMA_VERSION
+from tests.commands import Command
 
-SCOPE = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+SCOPE: dict[str, Any] = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
 ANSWERS = {Exit.DONE, Exit.CHECK_FAILED, Exit.PRECISION_NOT_REACHED}
 REFUSALS = {Exit.USAGE, Exit.UNREADABLE}
 LONGEST = 2100  # characters of a message
@@ -60,17 +60,13 @@ def table(entries: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., tuple[int, str]]:
+def call(cli: Command, tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Runs a command in a folder of its own; holds what a refusal promises; the exit code and stdout."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
 
     def call(*arguments: str) -> tuple[int, str]:
         before = tree(tmp_path)
-        code = start(arguments)
-        out, err = capsys.readouterr()
+        outcome = cli(*arguments)
+        code, out, err = outcome.code, outcome.out, outcome.err
         assert code in ANSWERS | REFUSALS, err
         assert "Traceback" not in err
         if code in REFUSALS:
@@ -164,9 +160,9 @@ FOUND = {  # by hand, each of them once an internal error, or endless; command, 
     "escape": (
         "verify",
         f'{CLAIM_TEXT}locator = "\\u009b2J"\n',
-        "allowed: text in quotes, up to 2000 characters, no con",
+        "expected text in quotes, up to 2000 characters, no con",
     ),
-    "markup": ("verify", f'{CLAIM_TEXT}url = "https://x> <script>"\n', 'allowed: an address, as "https://arxiv.org"'),
+    "markup": ("verify", f'{CLAIM_TEXT}url = "https://x> <script>"\n', 'expected an address, e.g. "https://arxiv.org"'),
     "long name": ("run", f'[[layer]]\nname = "{"x" * 10**6}"\n', f"unknown layer '{'x' * 57}...'; known: "),
     "many cases": (
         "run",

@@ -97,7 +97,7 @@ def moments(name: str, mean: float = 0.0, std: float = 1.0) -> tuple[Any, Any, A
 
 def expected(name: str, mean: float = 0.0, std: float = 1.0) -> dict[tuple[str, str], Any]:
     y, y2, slope2 = moments(name, mean, std)
-    found = {}
+    found: dict[tuple[str, str], Any] = {}
     for direction, first, second in (("forward", y, y2), ("backward", mpf(0), slope2)):
         sigma_, rms = mp.sqrt(second - first**2), mp.sqrt(second)
         values = (first, sigma_, rms, 1 / sigma_, 1 / rms)

@@ -58,7 +58,10 @@ def test_repeated_cells_of_post_iii(name: str, w: int, s: int) -> None:
     distances = [sum(printed[at] != cut[at] for at in cut) for cut in rolled(ours, s)]
     assert min(distances) == len(slips)
     closest = rolled(ours, s)[distances.index(min(distances))]
-    assert {at: (printed[at], closest[at]) for at in printed if printed[at] != closest[at]} == slips
+    wrong: dict[tuple[int, int], object] = {
+        at: (printed[at], closest[at]) for at in printed if printed[at] != closest[at]
+    }
+    assert wrong == slips
     assert len(counts) == s * s
     assert sum(ours.values()) == w * w
     assert pooled == pytest.approx(w * w / s**2, rel=1e-15)

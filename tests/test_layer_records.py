@@ -3,18 +3,19 @@
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gradstat.config import LayerConfig, RunConfig, load
+from gradstat.assumptions import Input, Upstream
+from gradstat.config import LayerConfig, RunConfig
 from gradstat.errors import UsageError
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Layer
 from gradstat.layer_types.registry import LAYERS, case_of, find, resolve, spelling
+from gradstat.results import overview
 from tests.layer_cases import SMALL_CASES, name_of
 
 CASES = pytest.mark.parametrize("case", SMALL_CASES, ids=name_of)
@@ -62,7 +63,6 @@ def test_record_is_complete(layer: Layer) -> None:
     assert layer.formula.startswith("y = ")
     assert layer.backward.startswith("dx = ")
     assert layer.torch == "" or layer.torch.startswith(("torch.", "torchvision."))
-    assert layer.growth
     assert len({p.name for p in layer.parameters}) == len(layer.parameters)
     for parameter in layer.parameters:
         assert parameter.name.isidentifier()
@@ -80,7 +80,7 @@ def test_parameters_are_resolved(case: Case) -> None:
     assert case.params == {p.name: p.default for p in case.layer.parameters} | dict(case.given)
     assert json.loads(case.params_json) == case.params
     assert list(json.loads(case.params_json)) == sorted(case.params)
-    assert case.title.startswith(case.layer.name)
+    assert case.label.startswith(case.layer.name)
     assert all(isinstance(c, float) and math.isfinite(c) for c in case.constants)
 
 
@@ -137,29 +137,23 @@ def test_unknown_parameters_get_the_closest_name(layer: Layer) -> None:
     assert str(raised.value).endswith(", ".join(p.name for p in layer.parameters) or "none")
 
 
-def test_a_configuration_names_every_layer_once() -> None:
-    config = load(Path(__file__).parents[1] / "configs" / "layers.toml")
-    assert [case.layer.name for case in cases(config)] == list(LAYERS)
-    assert all(case.given == {} for case in cases(config))
-
-
 # As PyTorch, Hugging Face's ACT2FN and timm spell them.
 @pytest.mark.parametrize(
     ("names", "title"),
     [
         ("GELU torch.nn.GELU nn.GELU F.gelu torch.nn.functional.gelu gelu_python", "gelu"),
-        ("gelu_tanh gelu_new gelu_fast gelu_pytorch_tanh gelu_python_tanh GELU_tanh", 'gelu(approximate="tanh")'),
-        ("quick_gelu QuickGELU", 'gelu(approximate="quick")'),
+        ("gelu_tanh gelu_new gelu_fast gelu_pytorch_tanh gelu_python_tanh GELU_tanh", "gelu(approximate=tanh)"),
+        ("quick_gelu QuickGELU", "gelu(approximate=quick)"),
         ("swish SiLU nn.functional.silu torch.nn.SiLU", "silu"),
         ("hard_swish HardSwish torch.nn.Hardswish", "hardswish"),
         ("LeakyReLU nn.LeakyReLU F.leaky_relu leaky-relu", "leaky_relu"),
         ("relu2 relu_squared squared_relu", "relu_squared"),
-        ("MaxPool2d torch.nn.MaxPool2d F.max_pool2d", "max_pool2d"),
+        ("MaxPool2d torch.nn.MaxPool2d F.max_pool2d", "max_pool2d(kernel_size=2)"),
         ("mul torch.mul", "multiply"),
     ],
 )
 def test_layers_are_found_by_the_names_that_people_use(names: str, title: str) -> None:
-    assert {case_of(name).title for name in names.split()} == {title}
+    assert {case_of(name).label for name in names.split()} == {title}
 
 
 def test_parameters_win_over_those_that_a_name_implies() -> None:
@@ -190,7 +184,7 @@ def test_layers_are_found_by_name_and_alias() -> None:
         ("max_pool2d", {"kernel_size": 0}, "kernel_size = 0"),
         ("max_pool2d", {"kernel_size": 2.0}, "kernel_size = 2.0"),
         ("max_pool2d", {"kernel_size": [2, True]}, "kernel_size = "),
-        ("dropout", {"p": 1.0}, "p = 1.0"),
+        ("dropout", {"p": 1.1}, "p = 1.1"),
         ("dropout", {"p": -0.1}, "p = -0.1"),
         ("dropout", {"inverted": 1}, "inverted = 1"),
         ("linear", {"in_features": 0}, "in_features = 0"),
@@ -227,3 +221,23 @@ def test_strides_that_leave_no_gaps_are_taken() -> None:
     for stride in (3, [3, 3], None):
         assert Case(find("max_pool2d"), {"kernel_size": 3, "stride": stride}).shape.n_in == 9
     assert Case(find("avg_pool2d"), {"kernel_size": [2, 3], "stride": [2, 3]}).shape.n_in == 6
+
+
+@pytest.mark.parametrize(
+    ("case", "label"),
+    [
+        (Case(find("relu")), "relu"),
+        (Case(find("max_pool2d")), "max_pool2d(kernel_size=2)"),
+        (Case(find("leaky_relu"), {"negative_slope": 0.01}), "leaky_relu"),
+        (Case(find("leaky_relu"), {"negative_slope": 0.2}), "leaky_relu(negative_slope=0.2)"),
+        (Case(find("gelu"), {"approximate": "tanh"}), "gelu(approximate=tanh)"),
+        (Case(find("relu"), x=Input(std=2.0), dy=Upstream("laplace")), "relu, x ~ normal(0, 2), dy ~ laplace(0, 1)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_label(case: Case, label: str) -> None:
+    assert case.label == label
+    x, dy = case.x.label(), case.dy.label()
+    row = {"layer": case.layer.name, "params": case.params_json, "input": x, "upstream": dy}
+    assert overview.label(row) == label
+    assert overview.label(row, (x, dy)) == case.layer_label

@@ -1,5 +1,6 @@
 """Kernels, plain and compiled, against the textbook and against finite differences."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from gradstat.estimation.significance import z_bound
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD
 from gradstat.layer_types.registry import LAYERS, find
-from gradstat.layer_types.windows import pooling
+from gradstat.layer_types.windows import kernels
 from gradstat.layer_types.windows.kernels import power_kernel, window_table
 from gradstat.numerics.draws import LANES
 from tests.layer_cases import SMALL_CASES, Array, name_of, numbers, run_compiled, run_plain
@@ -69,7 +70,7 @@ def test_compiled_kernel_is_the_plain_one(case: Case, ties: bool) -> None:
     """
     x, dy, noise = numbers(case, LANES, seed=2, ties=ties)
     found = [a[:, :64] for a in run_compiled(case, x, dy, noise)]
-    plain = run_plain(case, *(np.ascontiguousarray(a[:, :64]) for a in (x, dy, noise)))
+    plain = run_plain(case, first(x), first(dy), first(noise))
     if is_elementary(case):
         root = max(1.0, 1.0 / case.params.get("norm_type", 1.0))
         size = max(1.0, np.abs(x).max() * np.abs(dy).max())
@@ -103,11 +104,17 @@ def test_kernel_leaves_x_and_dy_alone(case: Case, runner: Any) -> None:
     assert np.array_equal(dy, before[1])
 
 
+def first(a: Array) -> Array:
+    """Its first 64 lanes."""
+    return np.ascontiguousarray(a[:, :64])
+
+
 @ARRAYS
 def test_draws_do_not_touch_each_other(case: Case) -> None:
     drawn = numbers(case, LANES, seed=5)
     order = np.random.default_rng(6).permutation(LANES)
-    moved = run_compiled(case, *(np.ascontiguousarray(a[:, order]) for a in drawn))
+    x, dy, noise = (np.ascontiguousarray(a[:, order]) for a in drawn)
+    moved = run_compiled(case, x, dy, noise)
     assert all(np.array_equal(a[:, order], b) for a, b in zip(run_compiled(case, *drawn), moved, strict=True))
 
 
@@ -117,19 +124,23 @@ def test_backward_is_the_derivative_of_forward(case: Case) -> None:
     np.testing.assert_allclose(run_plain(case, *drawn)[1], finite_differences(case, *drawn), rtol=1e-6, atol=1e-6)
 
 
+def always(kernel: Callable[..., None]) -> Callable[[Any], Callable[..., None]]:
+    return lambda params: kernel
+
+
 def test_a_wrong_backward_is_caught() -> None:
     """Negative control: the gradient of every window goes to the wrong input, or is not divided."""
 
     def shifted(*arrays: Array) -> None:
-        pooling.max_kernel(*arrays)
+        kernels.max_kernel(*arrays)
         arrays[5][:] = np.roll(arrays[5], 1, axis=0)
 
     def undivided(*arrays: Array) -> None:
-        pooling.average_kernel(*arrays)
+        kernels.average_kernel(*arrays)
         arrays[5][:] *= 4.0
 
     for name, kernel in (("max_pool2d", shifted), ("avg_pool2d", undivided)):
-        case = Case(replace(LAYERS[name], kernel=lambda params, wrong=kernel: wrong))
+        case = Case(replace(LAYERS[name], kernel=always(kernel)))
         with pytest.raises(AssertionError):
             test_backward_is_the_derivative_of_forward(case)
         with pytest.raises(AssertionError):
@@ -139,7 +150,7 @@ def test_a_wrong_backward_is_caught() -> None:
 def test_a_kernel_that_reads_its_output_is_caught() -> None:
     def uncleared(constants: Array, x: Array, dy: Array, noise: Array, y: Array, dx: Array) -> None:
         before = dx.copy()
-        pooling.max_kernel(constants, x, dy, noise, y, dx)
+        kernels.max_kernel(constants, x, dy, noise, y, dx)
         dx += before
 
     case = Case(replace(LAYERS["max_pool2d"], kernel=lambda params: uncleared))
@@ -166,7 +177,7 @@ def test_windows_may_overlap_and_run_backwards() -> None:
     rng = np.random.default_rng(8)
     x, dy = np.round(rng.standard_normal((3, 50))), rng.standard_normal((3, 50))
     windows, none = [(0, 1), (1, 2), (1, 0)], np.empty((0, 50))
-    for kernel, numbers_of_it in ((pooling.max_kernel, ()), (pooling.average_kernel, (2.0,) * 6)):
+    for kernel, numbers_of_it in ((kernels.max_kernel, ()), (kernels.average_kernel, (2.0,) * 6)):
         y, dx = np.full((3, 50), np.nan), np.full((3, 50), np.nan)
         kernel(np.array(window_table(windows, numbers_of_it)), x, dy, none, y, dx)
         expected = np.zeros((3, 50))
@@ -174,7 +185,7 @@ def test_windows_may_overlap_and_run_backwards() -> None:
             for window, slots in enumerate(windows):
                 values = [x[slot, lane] for slot in slots]
                 winner = slots[values.index(max(values))]
-                largest = kernel is pooling.max_kernel
+                largest = kernel is kernels.max_kernel
                 assert y[window, lane] == (max(values) if largest else sum(values) / 2.0)
                 for slot in slots:
                     expected[slot, lane] += dy[window, lane] * (slot == winner if largest else 0.5)
@@ -211,5 +222,5 @@ def test_sampling_agrees_with_the_referee() -> None:
         layer.name for layer in LAYERS.values() if layer.referee_words != "none"
     }
     bound = z_bound(len(scores))
-    far = [(line.case.title, line.row, z) for line, z in scores if not abs(z) <= bound]
+    far = [(line.case.label, line.row, z) for line, z in scores if not abs(z) <= bound]
     assert not far

@@ -17,7 +17,7 @@ from gradstat.estimation.blocks import Blocks
 from gradstat.estimation.estimators import MC
 from gradstat.estimation.groups import groups
 from gradstat.estimation.merge_tree import MergeTree
-from gradstat.estimation.segments import Segment
+from gradstat.estimation.segments import Segment, SegmentSnapshot
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.registry import LAYERS
 from gradstat.results.result import Result
@@ -85,7 +85,7 @@ def drawn(folder: Path) -> int:
     return sum(node.draws for path in parts(folder) for node in decoded(path).nodes)
 
 
-def decoded(path: Path) -> nodes.SegmentSnapshot:
+def decoded(path: Path) -> SegmentSnapshot:
     return nodes.decode(path.parent.name, unseal(path.read_text()))
 
 
@@ -138,8 +138,8 @@ def test_interrupted(launcher: Launcher, folder: Path) -> None:
     code, words = stopped(launcher, folder, signal.SIGINT)
     assert code == 130
     (path,) = parts(folder)
-    assert words.startswith("gradstat: interrupted; what is finished (")
-    assert words.endswith(f" %) is kept in results/{path.parent.name}; run it again to continue\n")
+    assert words.startswith("gradstat: interrupted; finished draws (")
+    assert words.endswith(f" %) are saved in results/{path.parent.name}; run it again to resume\n")
     assert words.count("\n") == 1
 
 
@@ -189,7 +189,7 @@ def test_disk_full(launcher: Launcher, folder: Path) -> None:
     code, said = launcher.run(("run", "run.toml", "-n", str(SAMPLES), "-q"), folder, limit=300)
     assert code == 0
     assert said.count("\n") == 1
-    assert "cannot be used (File too large): what is finished is not kept" in said
+    assert "cannot be written (File too large): no checkpoints are saved" in said
     assert list((folder / "results").glob("*/*")) == []
 
 
@@ -200,7 +200,7 @@ def test_a_folder_that_cannot_be_made(launcher: Launcher, folder: Path, home: st
     code, said = launcher.run(("run", "run.toml", "-n", str(SAMPLES), "-q"), folder)
     assert code == 0
     assert said.count("\n") == 1
-    assert "what is finished is not kept" in said
+    assert "no checkpoints are saved" in said
     assert (folder / "file").read_text() == "mine"
 
 
@@ -221,12 +221,12 @@ def test_a_result_that_cannot_be_written_is_not_lost(launcher: Launcher, folder:
     (folder / "out").rmdir()
     assert launcher.wait(process) == 2
     words = (folder / "stderr").read_text()
-    assert "gradstat: what is finished (100.0 %) is kept in results/" in words
+    assert "gradstat: finished draws (100.0 %) are saved in results/" in words
     assert "cannot be written" in words
     (folder / "out").mkdir()
     code, words = launcher.run((*RUN[:-1], str(target), "-v"), folder)
     assert code == 0
-    assert words.count("nothing is left to do") == 2
+    assert words.count("already finished") == 2
     assert parts(folder) == []
 
 

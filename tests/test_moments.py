@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from gradstat.estimation.estimates import estimates
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.significance import z_bound
+from gradstat.numerics import columns, sums
 from gradstat.numerics import moments as m
-from gradstat.numerics import sums
 from gradstat.numerics.draws import LANES
 from tests import kernels, naive
 
@@ -74,7 +74,7 @@ def assert_certified(name: str, accumulators: Accumulators) -> None:
         found = estimates(row)
         assert found.n == known["n"]
         assert abs(found.mean / mean - 1) < TOLERANCE
-        assert abs(math.sqrt(row[m.M2] / (known["n"] - 1)) / sd - 1) < TOLERANCE
+        assert abs(math.sqrt(row[columns.M2] / (known["n"] - 1)) / sd - 1) < TOLERANCE
         assert abs(found.std / sd - 1) < TOLERANCE
         assert abs(found.kurtosis / kurtosis - 1) < TOLERANCE
 
@@ -124,7 +124,7 @@ def test_merging_rounded_means_would_fail() -> None:
     """Negative control: the mean kept to its own last digit, and not as a shift from the centre."""
 
     def rounded(block: Accumulators) -> Accumulators:
-        block[0, m.SHIFT] = (block[0, m.CENTRE] + block[0, m.SHIFT]) - block[0, m.CENTRE]
+        block[0, columns.SHIFT] = (block[0, columns.CENTRE] + block[0, columns.SHIFT]) - block[0, columns.CENTRE]
         return block
 
     total, *blocks = in_blocks(observations("NumAcc4"), 7)
@@ -144,7 +144,7 @@ CENTRE = st.sampled_from([0.0, 0.25, -1.0])
 def assert_close(found: Accumulators, values: list[float], centre: float) -> None:
     """Each sum to 10⁻¹³ of the sum of the sizes of its terms."""
     exact = naive.accumulators(values, centre)
-    for column, name in enumerate(m.NAMES[: m.DRAWS]):
+    for column, name in enumerate(columns.NAMES[: columns.DRAWS]):
         power = {"shift": 1, "deviation": 1, "m2": 2, "signed_square": 2, "m3": 3, "m4": 4}.get(name, 0)
         scale = sum(abs(v - centre) ** power for v in values)
         scale = {"shift": scale / len(values), "abs": sum(map(abs, values))}.get(name, scale)
@@ -169,8 +169,8 @@ def test_whole_and_partial_batches(draws: int, slots: int) -> None:
     values[values < -1.0] = 0.0
     found = kernels.block(values, 0.25)
     assert_close(found, values.ravel().tolist(), 0.25)
-    expected = naive.totals(values, 0.25) if slots > 1 else dict.fromkeys(m.NAMES[m.DRAWS :], 0.0)
-    for column, name in enumerate(m.NAMES[m.DRAWS :], m.DRAWS):
+    expected = naive.totals(values, 0.25) if slots > 1 else dict.fromkeys(columns.NAMES[columns.DRAWS :], 0.0)
+    for column, name in enumerate(columns.NAMES[columns.DRAWS :], columns.DRAWS):
         assert found[0, column] == pytest.approx(expected[name], rel=1e-11, abs=1e-11 * draws * slots), name
 
 
@@ -181,7 +181,7 @@ def test_totals_merge_as_one_pass(draws: int, cut: int, seed: int) -> None:
     cut = min(cut, draws - 1)
     merged = kernels.merged(kernels.block(values[:, :cut], 0.5), kernels.block(values[:, cut:], 0.5))
     expected = naive.totals(values, 0.5)
-    for column, name in enumerate(m.NAMES[m.DRAWS :], m.DRAWS):
+    for column, name in enumerate(columns.NAMES[columns.DRAWS :], columns.DRAWS):
         assert merged[0, column] == pytest.approx(expected[name], rel=1e-10, abs=1e-9 * draws), name
 
 
@@ -223,7 +223,7 @@ def plain_block(values: Array, centre: float) -> Accumulators:
             found, of_draws = plain_column(part, centre, together)
             partial[0, :-2, column] += found
             totals[0, :, column] += of_draws if values.shape[0] > 1 else 0.0
-    out = np.empty((1, m.WIDTH))
+    out = np.empty((1, columns.WIDTH))
     slots = np.array([values.shape[0]])
     m.finish_rows.py_func(partial, totals, values.shape[1], slots, np.array([centre]), out)
     return out
@@ -273,7 +273,7 @@ def test_the_forest_does_not_see_the_order(order: list[int]) -> None:
 def test_the_forest_does_not_see_who_had_which_range(n: int, cuts: list[int], random: object) -> None:
     """Each range of blocks in a tree of its own; then their nodes, in any order, in one."""
     ends = sorted({0, n, *(cut for cut in cuts if cut < n)})
-    nodes = []
+    nodes: list[Any] = []
     for first, end in itertools.pairwise(ends):
         tree = MergeTree()
         for number in range(first, end):
@@ -311,7 +311,7 @@ def z_of_variance(n: int, slots: int, slip: bool) -> float:
     found = []
     for sample in values:
         row = kernels.block(np.tile(sample, (slots, 1)), 0.0)[0]
-        found.append(row[m.M2] / row[m.COUNT] if slip else estimates(row).std ** 2)
+        found.append(row[columns.M2] / row[columns.COUNT] if slip else estimates(row).std ** 2)
     return float((np.mean(found) - 1.0) / (np.std(found) / math.sqrt(len(found))))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from gradstat.assumptions import Input
-from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.estimation import run as runs
 from gradstat.estimation.sample_values import values
@@ -30,13 +30,15 @@ from gradstat.results.provenance import provenance
 from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
 from gradstat.results.store import write
+from tests.commands import Command, Outcome
 
 needs_matplotlib = pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed: pip install 'gradstat[plot]'"
 )
+
 STRIDED = {"kernel_size": 3, "stride": 2}
 SEED = 20160328
-Plot = Callable[..., int]
+Plot = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +49,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = RunConfig.model_validate({"seed": SEED, "samples": 4096, "layer": layers})
     lines = runs.run(cases(config), 4096, SEED, jobs=1)
     write(Result(to_arrow(lines, SEED, "mc"), provenance(config, 1, 0.1)), folder / "result.parquet")
-    columns = {"id": ["a-1", "b<2>", "c", "d"], "source_z": [0.5, -300.0, None, 3.9]}
-    columns |= {"verdict": ["confirmed", "refuted", "undecided", "imprecise"]}  # type: ignore[dict-item]
+    columns: dict[str, list[Any]] = {"id": ["a-1", "b<2>", "c", "d"], "source_z": [0.5, -300.0, None, 3.9]}
+    columns |= {"verdict": ["confirmed", "refuted", "undecided", "imprecise"]}
     pq.write_table(pa.table(columns), folder / "verification.parquet")
     return folder
 
 
 @pytest.fixture
-def plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plot:
+def plot(cli: Command) -> Plot:
     """Runs `gradstat plot` in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: start(["plot", *map(str, arguments)])
+    return lambda *arguments: cli("plot", *arguments)
 
 
 def questions(kind: str, files: Path) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ def test_every_kind_in_every_format_and_always_the_same(kind: str, plot: Plot, f
     names = ("a.png", "a.svg", "a.pdf", "b.svg", "b.pdf")
     for letter in "ab":  # drawn twice, from the question on
         outputs = [word for name in names if name[0] == letter for word in ("-o", name)]
-        assert plot(kind, *questions(kind, files), *outputs) == 0
+        assert plot(kind, *questions(kind, files), *outputs).code == 0
     for suffix in ("svg", "pdf"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
     check_png((tmp_path / "a.png").read_bytes())
@@ -113,7 +114,7 @@ def test_every_kind_in_every_format_and_always_the_same(kind: str, plot: Plot, f
 def check_png(content: bytes) -> None:
     """Every chunk's sum is right, and the image is neither tiny nor of one colour."""
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    at, chunks = 8, {}
+    at, chunks = 8, dict[bytes, Any]()
     while at < len(content):
         length, name = struct.unpack(">I4s", content[at : at + 8])
         body = content[at + 8 : at + 8 + length]
@@ -143,7 +144,7 @@ def test_no_label_touches_another(files: Path) -> None:
     for kind, request in requests.items():
         figure = plots.draw(kind, request)
         with styled():
-            FigureCanvasAgg(figure).draw()
+            FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
         boxes = [
             (text.get_text(), text.get_window_extent())
             for axes in figure.axes
@@ -272,11 +273,11 @@ MISTAKES = [
     (("forest", "relu", "-o", "a.png"), "forest is drawn from a result file, not from relu"),
     (("cells", "relu", "x.parquet", "-o", "a.png"), "keep one of the two"),
     (("cells", "relu", "-o", "a.png"), "no row of a single cell"),
-    (("error", "relu", "--gain", "2", "-o", "a.png"), "--gain says nothing to error"),
+    (("error", "relu", "--gain", "2", "-o", "a.png"), "gain does not apply to 'error' plots"),
     (("error", "relu", "--statistic", "rms", "-o", "a.png"), "allowed: std, mean"),
     (("error", "relu", "-n", "100", "-o", "a.png"), "allowed: -n from 1024"),
-    (("variance-map", "relu", "--range", "3:1", "-o", "a.png"), "--range 3:1 is impossible"),
-    (("variance-map", "relu", "--gain", "-1", "-o", "a.png"), "--gain -1 is impossible"),
+    (("variance-map", "relu", "--range", "3:1", "-o", "a.png"), "range 3:1 is not allowed"),
+    (("variance-map", "relu", "--gain", "-1", "-o", "a.png"), "gain -1 is not allowed"),
     (("variance-map", "negative_slope=1", "-o", "a.png"), "a parameter follows its layer"),
     (("variance-map", "max_pool2d", "--input", "correlation=0.5", "-o", "a.png"), "no exact value of y is known"),
 ]
@@ -284,36 +285,33 @@ MISTAKES = [
 
 @needs_matplotlib
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[m for _, m in MISTAKES])
-def test_mistake_is_one_line(
-    arguments: tuple[str, ...], message: str, plot: Plot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert plot(*arguments) == 2
-    error = capsys.readouterr().err
+def test_mistake_is_one_line(arguments: tuple[str, ...], message: str, plot: Plot, tmp_path: Path) -> None:
+    outcome = plot(*arguments)
+    assert outcome.code == 2
+    error = outcome.err
     assert message in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
 @needs_matplotlib
-def test_file_that_cannot_be_read(plot: Plot, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_that_cannot_be_read(plot: Plot, tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 but no more")
     for kind in ("forest", "cells"):
         for name in ("bad.parquet", "missing.parquet"):
-            assert plot(kind, name, "-o", "a.png") == 4
-            assert capsys.readouterr().err.count("\n") == 1
+            outcome = plot(kind, name, "-o", "a.png")
+            assert outcome.code == 4
+            assert outcome.err.count("\n") == 1
 
 
-def test_without_matplotlib_one_line_says_how_to_get_it(
-    plot: Plot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_matplotlib_one_line_says_how_to_get_it(plot: Plot, monkeypatch: pytest.MonkeyPatch) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "matplotlib" else find_spec(name, *rest)
     )
-    assert plot("histogram", "relu", "-o", "a.png") == 2
-    assert capsys.readouterr().err == (
-        "gradstat: pictures need matplotlib, which is not installed; pip install 'gradstat[plot]'\n"
-    )
+    outcome = plot("histogram", "relu", "-o", "a.png")
+    assert outcome.code == 2
+    assert outcome.err == ("gradstat: pictures need matplotlib, which is not installed; pip install 'gradstat[plot]'\n")
 
 
 def test_directions_of_a_layer_are_both_there() -> None:

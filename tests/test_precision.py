@@ -10,10 +10,11 @@ import pytest
 from gradstat.cli.app import start
 from gradstat.config import RunConfig
 from gradstat.estimation.blocks import block_draws
+from gradstat.estimation.engines import threads
 from gradstat.estimation.estimates import Estimates
 from gradstat.estimation.groups import groups
 from gradstat.estimation.precision import INFLATION, Target, allowed, distances, needed, relative_error, worst
-from gradstat.estimation.run import PILOT_DRAWS, centres, run, sample, threads
+from gradstat.estimation.run import PILOT_DRAWS, centres, run, sample
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.registry import LAYERS
@@ -183,13 +184,17 @@ def test_options_displace_what_the_file_says(folder: Path, capsys: pytest.Captur
             "c.toml: samples and rel_error exclude each other; max_samples limits",
         ),
         ("", "-n 10 --target-error 1", "options: samples and target_error exclude each other"),
-        ("", "--max-samples 100", "max_samples limits what a target draws, and there is none; add --rel-error 1e-4"),
-        ("", "--rel-error 0", "--rel-error 0 is impossible; allowed: a number above 0, as 1e-4"),
-        ("", "--rel-error much", "--rel-error much is impossible; allowed: a number above 0, as 1e-4"),
-        ("", "--rel-error 1e-3 --max-samples 1", "--max-samples 1 is impossible; allowed: a whole number from 2"),
-        ("", "--rel-error 2", "--rel-error 2.0: rel_error = 2.0 is impossible; allowed: a number between 0 and 1"),
-        ("rel_error = -1\n", "", "c.toml: rel_error = -1 is impossible; allowed: a number between 0 and 1, as 1e-4"),
-        ("target_error = 0\n", "", "c.toml: target_error = 0 is impossible; allowed: a number above 0, as 1e-4"),
+        (
+            "",
+            "--max-samples 100",
+            "max_samples limits the draws for a target, and no target is set; add --rel-error 1e-4",
+        ),
+        ("", "--rel-error 0", "--rel-error 0 is not allowed; expected a number above 0, e.g. 1e-4"),
+        ("", "--rel-error much", "--rel-error much is not allowed; expected a number above 0, e.g. 1e-4"),
+        ("", "--rel-error 1e-3 --max-samples 1", "--max-samples 1 is not allowed; expected a whole number from 2"),
+        ("", "--rel-error 2", "rel_error = 2.0 is not allowed; expected a number between 0 and 1"),
+        ("rel_error = -1\n", "", "c.toml: rel_error = -1 is not allowed; expected a number between 0 and 1, e.g. 1e-4"),
+        ("target_error = 0\n", "", "c.toml: target_error = 0 is not allowed; expected a number above 0, e.g. 1e-4"),
         ("rel_eror = 1e-3\n", "", "c.toml: unknown key 'rel_eror'; did you mean 'rel_error'?"),
     ],
 )

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from gradstat.cli import progress
-from gradstat.cli.app import start
 from gradstat.cli.progress import TerminalProgress
 from gradstat.estimation.engines import threads
 from gradstat.estimation.estimators import MC
@@ -18,22 +17,30 @@ from gradstat.estimation.segments import Segment
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.registry import LAYERS
 from gradstat.runs.status import Status
+from tests.commands import Command
 
 Run = Callable[..., list[str]]
 LINE = r"gradstat: (?P<percent>[\d.]+) %, (?P<rate>\S+) draws/s, {error}, (?P<left>\d+) s left"
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(cli: Command) -> Run:
     """Runs two groups of layers; the lines on stderr."""
-    monkeypatch.chdir(tmp_path)
     Path("c.toml").write_text("".join(f'[[layer]]\nname = "{name}"\n' for name in ("relu", "tanh", "max_pool2d")))
 
     def call(*options: str) -> list[str]:
-        assert start(["run", "c.toml", "-j", "1", "-o", "out.csv", "--format", "csv", *options]) == 0
-        return capsys.readouterr().err.splitlines()
+        outcome = cli("run", "c.toml", "-j", "1", "-o", "out.csv", "--format", "csv", *options)
+        assert outcome.code == 0
+        return outcome.err.splitlines()
 
     return call
+
+
+def matches(error: str, lines: list[str]) -> list[re.Match[str]]:
+    """Every line, each of which has to be one of progress with this error."""
+    found = [re.fullmatch(LINE.format(error=error), line) for line in lines]
+    assert None not in found
+    return [match for match in found if match is not None]
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def test_a_short_run_says_nothing(run: Run) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_a_long_run_tells_how_it_goes(run: Run) -> None:
-    lines = [re.fullmatch(LINE.format(error=r"relative error (?P<error>\S+)"), line) for line in run("-n", "2e6")]
+    lines = matches(r"relative error (?P<error>\S+)", run("-n", "2e6"))
     assert len(lines) > 10
     percents, errors = ([float(line[name]) for line in lines] for name in ("percent", "error"))
     assert percents == sorted(percents)
@@ -60,10 +67,7 @@ def test_a_long_run_tells_how_it_goes(run: Run) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_the_error_stands_beside_its_target(run: Run) -> None:
-    lines = [
-        re.fullmatch(LINE.format(error=r"error (?P<error>\S+) of 0.001"), line) for line in run("--rel-error", "1e-3")
-    ]
-    assert all(lines)
+    lines = matches(r"error (?P<error>\S+) of 0.001", run("--rel-error", "1e-3"))
     assert min(float(line["error"]) for line in lines) < 1e-3 < float(lines[0]["error"])
 
 
@@ -79,7 +83,7 @@ def test_verbose_has_a_line_per_layer(run: Run) -> None:
     assert words == [
         "1 of 2: relu: 1,000,000 draws, relative error 0.0011",
         "1 of 2: tanh: 1,000,000 draws, relative error 0.001",
-        "2 of 2: max_pool2d: 1,000,000 draws, relative error 0.00074",
+        "2 of 2: max_pool2d(kernel_size=2): 1,000,000 draws, relative error 0.00074",
     ]
     assert tail.startswith("gradstat: wrote out.csv")
 

@@ -29,6 +29,7 @@ from gradstat.networks.schemes import SCHEMES
 from gradstat.networks.tasks import Experiment, Task, execute
 from gradstat.runs import folder
 from gradstat.text import files
+from tests.commands import Command
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 COMMAND = [sys.executable, "-m", "gradstat", "propagate"]
@@ -52,15 +53,13 @@ Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def propagate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def propagate(cli: Command, tmp_path: Path) -> Run:
     """Runs the command on a configuration in a folder of its own; exit code and stderr."""
-    monkeypatch.chdir(tmp_path)
 
     def call(text: str, *arguments: str) -> tuple[int, str]:
         (tmp_path / "net.toml").write_text(text)
-        capfd.readouterr()
-        code = start(["propagate", "net.toml", *arguments])
-        return code, capfd.readouterr().err
+        outcome = cli("propagate", "net.toml", *arguments)
+        return outcome.code, outcome.err
 
     return call
 
@@ -109,11 +108,11 @@ def parts(folder: Path) -> list[Path]:
         ('"linear" }', '"linear", width = -3 }', "linear: width = -3 is not allowed; expected a whole number from 1"),
         ('"linear" }', '"conv2d" }', "conv2d needs a map of channels × rows × columns; its input has 16 features"),
         ('{ kind = "linear" }', "{ width = 3 }", "block 1: kind is missing; expected one of linear, conv2d"),
-        ("repeat = 4", "repeat = 0", "stage 1: repeat = 0 is impossible; allowed: a whole number from 1 to 10000"),
+        ("repeat = 4", "repeat = 0", "stage 1: repeat = 0 is not allowed; expected a whole number from 1 to 10000"),
         ("repeat = 4", "repaet = 4", "stage 1: unknown key 'repaet'; did you mean 'repeat'?"),
-        ("networks = 3", "networks = 1", "networks = 1 is impossible; allowed: a whole number from 2"),
+        ("networks = 3", "networks = 1", "networks = 1 is not allowed; expected a whole number from 2"),
         ("batch = 8", "bacth = 8", "unknown key 'bacth'; did you mean 'batch'?"),
-        ("features = 16", "features = [3, 8]", "impossible; allowed: a whole number from 1 to 65536, or [channels"),
+        ("features = 16", "features = [3, 8]", "not allowed; expected a whole number from 1 to 65536, or [channels"),
         ("features = 16", "", "features is missing"),
         ("[[network", "[[other", "unknown key 'other'"),
         (
@@ -143,9 +142,9 @@ def test_a_mistake_of_the_command_line(propagate: Run, tmp_path: Path) -> None:
     for arguments, words in {
         ("-o", "x.pgn"): "x.pgn: unknown suffix '.pgn'; did you mean '.png'?",
         ("-o", "nowhere/x.csv"): "there is no directory",
-        ("--set", "networks=1"): "--set networks=1: networks = 1 is impossible",
+        ("--set", "networks=1"): "--set networks=1: networks = 1 is not allowed",
         ("--format", "yaml"): "unknown format 'yaml'",
-        ("-j", "0"): "--jobs 0 is impossible",
+        ("-j", "0"): "--jobs 0 is not allowed",
         ("net.toml",): "two configurations are named 'net'",
     }.items():
         code, err = propagate(SMALL, *arguments)

@@ -2,6 +2,8 @@
 
 import fnmatch
 import importlib.util
+import json
+import os
 import re
 import shlex
 import subprocess
@@ -40,19 +42,20 @@ def parse(line: str) -> click.Context:
     """As the command line does, without doing it."""
     with app.make_context("gradstat", shlex.split(line, comments=True)[1:]) as group:
         name, command, rest = app.resolve_command(group, group._protected_args + group.args)
-        return command.make_context(name, rest, parent=group)
+        assert command is not None
+        context: click.Context = command.make_context(name, rest, parent=group)
+        return context
 
 
 # Generated parts ---------------------------------------------------------------------------------------------------
 
 
-def test_generated_parts_are_current() -> None:
+def test_generated_files_are_current() -> None:
     """In a process of its own: no other test has registered layers there."""
-    code = (
-        "import sys; from tests.readme import *; sys.stdout.buffer.write(generated(README.read_text('utf-8')).encode())"
-    )
+    code = "import json; from tests.readme import files; print(json.dumps({str(p): t for p, t in files().items()}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=True, timeout=120)
-    assert done.stdout.decode() == TEXT, "README.md is not what the code says; run make docs"
+    for path, text in json.loads(done.stdout).items():
+        assert text == Path(path).read_text(encoding="utf-8"), f"{path} is not what the code says; run make docs"
 
 
 def test_every_part_is_there() -> None:
@@ -65,7 +68,7 @@ def test_what_is_old_is_made_anew() -> None:
 
 
 def test_commands_and_layers_are_told_with_all_they_take() -> None:
-    assert "| `gradstat gain` | What one layer does" in commands()
+    assert "| `gradstat gain` | Print the mean, std and gains" in commands()
     assert "| `-n, --samples COUNT` | Draws per layer: 1e8, 100M, 2**27. |" in commands()
     assert "None" not in commands()
     assert r"| `hardshrink` | `lambd=0.5` | y = x if \|x\| > lambd else 0 | `F.hardshrink` | quadrature |" in layers()
@@ -120,14 +123,41 @@ def test_configuration_is_valid(text: str, tmp_path: Path) -> None:
         assert cases(load(path))
 
 
+@pytest.fixture(scope="module")
+def after_make_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the results that `make run` and `make verify` write."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "results").mkdir()
+    commands = {"series": ["run", "configs/series.toml"], "verification": ["verify"]}
+    for name, arguments in commands.items():
+        command = [
+            sys.executable,
+            "-m",
+            "gradstat",
+            *arguments,
+            "-q",
+            "-o",
+            str(folder / "results" / f"{name}.parquet"),
+        ]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=300)
+    return folder
+
+
 @pytest.mark.parametrize("text", snippets("python"))
-def test_python_runs_and_prints_what_is_shown(text: str) -> None:
+def test_python_runs_and_prints_what_is_shown(text: str, after_make_run: Path) -> None:
     if "duckdb" in text and importlib.util.find_spec("duckdb") is None:
         pytest.skip("duckdb is not installed; gradstat does not need it")
     if "SLURMCluster" in text:
         compile(text, "README.md", "exec")
         pytest.skip("needs SLURM; tests/test_dask.py samples on clusters")
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=after_make_run,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     shown = re.match(r"(?:.*\n)*?```\n\n```\n((?:.+\n|\n)*?)```\n", TEXT[TEXT.index(text) + len(text) :])
     if "print(" in text:

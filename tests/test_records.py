@@ -21,7 +21,6 @@ from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimates import Estimates
 from gradstat.estimation.run import ResultRow, run
 from gradstat.layer_types.from_config import cases
-from gradstat.numerics import moments
 from gradstat.results import schema, store
 from gradstat.results.overview import overview, report
 from gradstat.results.provenance import provenance
@@ -75,7 +74,6 @@ def test_columns_are_those_of_the_design() -> None:
 
 def test_columns_agree_with_the_floors_below() -> None:
     assert ["n", *schema.ESTIMATES] == [field.name for field in fields(Estimates)]
-    assert [f"acc_{name}" for name in moments.NAMES] == schema.ACCUMULATORS
 
 
 def test_rows_are_the_lines(lines: list[ResultRow], result: Result) -> None:
@@ -134,7 +132,7 @@ def with_column(found: pa.Table, name: str, value: str) -> pa.Table:
 
 
 FOREIGN: dict[str, tuple[Spoil, str]] = {
-    "no provenance": (lambda t: t.replace_schema_metadata(None), "not one of gradstat's: it has no provenance"),
+    "no provenance": (lambda t: t.replace_schema_metadata(None), "not a result of gradstat: it has no provenance"),
     "no JSON": (lambda t: t.replace_schema_metadata({store.KEY: b"{"}), "its provenance is damaged"),
     "a list": (
         lambda t: t.replace_schema_metadata({store.KEY: b"[1]"}),
@@ -152,10 +150,19 @@ FOREIGN: dict[str, tuple[Spoil, str]] = {
     "column too many": (lambda t: t.append_column("more", t["mean"]), "'more' is unknown"),
     "other order": (lambda t: t.select(list(reversed(t.schema.names))), "another order or other types"),
     "other type": (lambda t: t.set_column(9, "mean", t["mean"].cast(pa.float32())), "another order or other types"),
-    "escape": (lambda t: with_column(t, "layer", "re\x1b[31mlu"), "its column layer holds what gradstat never writes"),
-    "formula": (lambda t: with_column(t, "cell", "=cmd()"), "its column cell holds what gradstat never writes"),
-    "at sign": (lambda t: with_column(t, "estimator", "@mc"), "its column estimator holds what gradstat never writes"),
-    "null": (lambda t: t.set_column(0, "layer", pa.nulls(t.num_rows, pa.string())), "column layer holds what gradstat"),
+    "escape": (
+        lambda t: with_column(t, "layer", "re\x1b[31mlu"),
+        "its column layer has texts that gradstat does not write",
+    ),
+    "formula": (lambda t: with_column(t, "cell", "=cmd()"), "its column cell has texts that gradstat does not write"),
+    "at sign": (
+        lambda t: with_column(t, "estimator", "@mc"),
+        "its column estimator has texts that gradstat does not write",
+    ),
+    "null": (
+        lambda t: t.set_column(0, "layer", pa.nulls(t.num_rows, pa.string())),
+        "column layer has texts that gradstat",
+    ),
     "params": (lambda t: with_column(t, "params", "[1, 2]"), "its column params is not JSON"),
 }
 

@@ -9,11 +9,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from gradstat.assumptions import DISTRIBUTIONS, Input
+from gradstat.assumptions import Input
+from gradstat.distributions import DISTRIBUTIONS, Distribution
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.elementwise import ACTIVATIONS
 from gradstat.layer_types.exact import quadrature
-from gradstat.layer_types.exact.distributions import REACH, cumulative, density
+from gradstat.layer_types.exact.distributions import cumulative, density
 from gradstat.layer_types.record import BACKWARD, FORWARD, Exact, Row
 from gradstat.layer_types.registry import LAYERS, find
 from tests.integrals import (
@@ -56,13 +57,22 @@ def test_density_and_cumulative(x: Input) -> None:
 
 @WITH_INPUT
 def test_reach_leaves_nothing_out(x: Input) -> None:
-    if x.distribution != "uniform":
-        assert density(x, np.array([x.mean + REACH[x.distribution] * x.std]))[0] < 1e-290
+    if not x.law.bounded:
+        assert density(x, np.array([x.mean + x.law.reach * x.std]))[0] < 1e-290
     assert quadrature.expectation(np.ones_like, x) == pytest.approx(1.0, rel=1e-13)
     assert quadrature.expectation(lambda v: v, x) == pytest.approx(x.mean, rel=1e-13, abs=1e-14)
     assert quadrature.expectation(lambda v: (v - x.mean) ** 2, x) == pytest.approx(x.std**2, rel=1e-13)
-    kurtosis = {"normal": 3.0, "laplace": 6.0, "uniform": 1.8, "logistic": 4.2}[x.distribution]
-    assert quadrature.expectation(lambda v: (v - x.mean) ** 4, x) == pytest.approx(kurtosis * x.std**4, rel=1e-13)
+    fourth = quadrature.expectation(lambda v: (v - x.mean) ** 4, x)
+    assert fourth == pytest.approx(x.law.kurtosis * x.std**4, rel=1e-13)
+
+
+@pytest.mark.parametrize("law", DISTRIBUTIONS.values(), ids=lambda law: law.name)
+def test_record_of_a_distribution(law: Distribution) -> None:
+    p = scipy_distribution(Input(law.name))
+    assert p.stats("mvsk") == pytest.approx((0.0, 1.0, 0.0, law.kurtosis - 3.0), abs=1e-14)
+    assert p.support() == pytest.approx((law.lowest, law.highest))
+    assert p.sf(law.bulk) < 1e-22
+    assert law.bounded or 1e-18 < p.sf(law.drawn) < 2.0**-53
 
 
 @pytest.mark.parametrize("case", [c for c in SMALL_CASES if c.layer.elementwise and not c.given], ids=name_of)

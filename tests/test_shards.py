@@ -28,7 +28,11 @@ from gradstat.runs.nodes import decode, encode, run_key
 from gradstat.runs.shards import marked, merge
 
 SAMPLES = 3_000_000  # 12 blocks of relu, 23 of the window; the last ones are short
-LAYERS = (("relu", {}), ("max_pool2d", {"kernel_size": 2}), ("softsign", {"input": {"std": 2.0}}))
+LAYERS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("relu", {}),
+    ("max_pool2d", {"kernel_size": 2}),
+    ("softsign", {"input": {"std": 2.0}}),
+)
 
 
 def config(seed: int = 3, names: Sequence[str] = ("relu", "max_pool2d", "softsign"), **goal: Any) -> RunConfig:
@@ -139,9 +143,9 @@ def test_missing_shards_are_named(left_out: tuple[int, ...], words: str) -> None
     ("other", "words"),
     [
         (lambda: shards(2, 4)[1], "0.parquet has seed 3, 1.parquet has seed 4: not shards of one run"),
-        (lambda: shards(3)[1], "0.parquet is shard 1/2, 1.parquet is 2/3: of another division"),
-        (lambda: sampled(config(names=["relu"]), (2, 2)), "other configurations"),
-        (lambda: sampled(config(samples=2 * SAMPLES), (2, 2)), "other numbers of draws"),
+        (lambda: shards(3)[1], "0.parquet and 1.parquet belong to runs split into 2 and 3 shards"),
+        (lambda: sampled(config(names=["relu"]), (2, 2)), "different configurations"),
+        (lambda: sampled(config(samples=2 * SAMPLES), (2, 2)), "different numbers of draws"),
         (whole, "1.parquet: is a whole result, not a shard; gradstat run CONFIG --shard 1/2"),
         (lambda: stamped(stream_version=-1), "differ in stream_version"),
     ],
@@ -180,12 +184,12 @@ def test_damaged_nodes_are_unreadable(damaged: Any) -> None:
     ],
 )
 def test_draws_that_are_missing_or_there_twice_are_noticed(change: Any) -> None:
-    with pytest.raises(UsageError, match="do not hold all draws"):
+    with pytest.raises(UsageError, match="do not contain all draws"):
         joined([shards(2)[0], rewritten(shards(2)[1], change)])
 
 
 def test_places_of_another_configuration() -> None:
-    with pytest.raises(UsageError, match="its nodes are not those of its configuration"):
+    with pytest.raises(UsageError, match="its nodes do not match its configuration"):
         joined([rewritten(shard, lambda part: replace(part, case_indices=(7,))) for shard in shards(2)])
 
 
@@ -214,7 +218,7 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("gradstat: shard 1/2 is missing")
     assert "-o OUT.parquet" in lines[1]
-    assert lines[2].endswith("a shard needs a file that gradstat merge can read: -o FILE.parquet")
-    assert all(line.endswith("is impossible; allowed: I/K, as 3/7, with I from 1 to K") for line in lines[3:])
+    assert lines[2].endswith("a shard needs an output file for gradstat merge: -o FILE.parquet")
+    assert all(line.endswith("is not allowed; expected I/K, e.g. 3/7, with I from 1 to K") for line in lines[3:])
     assert not Path("none.parquet").exists()
     assert not Path("results").exists()

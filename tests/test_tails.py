@@ -16,6 +16,7 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD
 from gradstat.layer_types.registry import LAYERS
 from tests import kernels
+from tests.layer_cases import grows_exponentially
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -24,7 +25,7 @@ REACH = math.sqrt(2.0 * 53.0 * math.log(2.0))  # r at the middle of the outermos
 EDGE = math.sqrt(2.0 * 52.0 * math.log(2.0))  # r where it ends
 PROMISE = 1e-9
 RADII = np.linspace(0.0, EDGE, 100_001)
-ELEMENTWISE = [name for name, layer in LAYERS.items() if layer.elementwise and layer.growth == "polynomial"]
+ELEMENTWISE = [name for name, layer in LAYERS.items() if layer.elementwise and not grows_exponentially(layer)]
 
 
 def beyond(g: Function) -> float:
@@ -114,7 +115,7 @@ def bound_of_second_moment(case: Case, direction: str) -> float:
     kernel = case.layer.kernel(case.params)
 
     def square(x: np.ndarray) -> np.ndarray:
-        return np.square(np.broadcast_to(kernel(x, *case.constants)[direction != FORWARD], x.shape))
+        return np.asarray(np.square(np.broadcast_to(kernel(x, *case.constants)[direction != FORWARD], x.shape)))
 
     def largest(r: np.ndarray) -> np.ndarray:
         return np.array([max(square(end * np.linspace(-1.0, 1.0, 2001))) for end in r])

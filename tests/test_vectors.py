@@ -48,7 +48,7 @@ OTHERS: dict[str, list[dict[str, Any]]] = {
     "rrelu": [{"lower": -0.4, "upper": 0.3}, {"lower": 0.2, "upper": 0.2}, {"training": False}],
 }
 CASES = [Case(layer, given) for layer in TABLES for given in [{}, *OTHERS.get(layer.name, [])]]
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
 each_layer = pytest.mark.parametrize("layer", TABLES, ids=lambda layer: layer.name)
 
 
@@ -181,7 +181,7 @@ def scores(lines: Sequence[ResultRow]) -> list[tuple[str, float]]:
             if truth is not None:
                 same = abs(value - truth) <= 1e-12 * (abs(truth) + e.std)
                 z = 0.0 if same else (value - truth) / error if error else math.inf
-                found.append((f"{line.case.title} {line.row.direction} {line.row.cell} {statistic}", z))
+                found.append((f"{line.case.label} {line.row.direction} {line.row.cell} {statistic}", z))
     return found
 
 

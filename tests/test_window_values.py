@@ -41,7 +41,7 @@ def moments_of(matrix: Array, mean: Array, covariance: Array, slots: tuple[int, 
     return float(m.mean()), float(v.mean() + m.var()), mad
 
 
-@pytest.mark.parametrize("case", FIXED, ids=lambda case: case.title)
+@pytest.mark.parametrize("case", FIXED, ids=lambda case: case.label)
 @pytest.mark.parametrize("correlation", [0.0, 0.6, 1.0])
 def test_exact_values_of_fixed_linear_maps(case: Case, correlation: float) -> None:
     """The referee against A·C·Aᵀ, where A is what the kernel does to unit vectors and C is written out in full."""

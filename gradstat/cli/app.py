@@ -1,4 +1,4 @@
-"""The group of commands, and the one place where an exception becomes a line of text and an exit code."""
+"""The command group, and the conversion of every exception into one line of text and an exit code."""
 
 import importlib
 import io
@@ -17,31 +17,32 @@ from click.shell_completion import shell_complete
 from gradstat import __version__
 from gradstat.errors import Exit, GradstatError, Interrupted, UsageError, printable, unknown
 
-COMPLETION = "_GRADSTAT_COMPLETE"  # set by the shell; `_GRADSTAT_COMPLETE=bash_source gradstat` prints the script
+COMPLETION = "_GRADSTAT_COMPLETE"  # the shell sets it; `_GRADSTAT_COMPLETE=bash_source gradstat` prints the script
 
-LONGEST_LINE = 2000  # characters: the names of all layers fit
+MOST_MISTAKES = 10  # lines about one file
+LONGEST_LINE = 2000  # characters: enough for the names of all layers
 
-WRITERS = (["echo"], ["start"])  # what writes to stdout past `emit`: click, for --help, and the last flush
+WRITERS = (["echo"], ["start"])  # functions that write to stdout without `emit`: click's, and the last flush
 
 # Command → its one-line help; the module `gradstat.cli.<command>_command` is imported when the command is used.
 COMMANDS = {
-    "run": "Sample the layers of a configuration and print what they do to signal and gradient.",
-    "gain": "What one layer does to the scale of signal and gradient, to certain digits.",
-    "verify": "Decide for published constants whether they are right to the digits they print.",
+    "run": "Sample the layers of a configuration and print the statistics of signal and gradient.",
+    "gain": "Print the mean, std and gains of one layer, exact where known.",
+    "verify": "Check whether published constants are correct to their last printed digit.",
     "show": "Print a result file, or convert it to another format.",
-    "tables": "Regenerate the tables of constants that people paste into code.",
+    "tables": "Compute tables of constants, as Markdown, LaTeX, Python or C.",
     "diff": "Compare two result files row by row.",
-    "merge": "Join the shards of a run to the result of the whole.",
+    "merge": "Merge the shards of a run into the result of the whole run.",
     "plot": "Draw a picture: distributions, a variance map, errors, z-scores or the cells of a stride.",
-    "propagate": "Pass signal and gradient through random networks, under every scheme of scaling.",
+    "propagate": "Measure signal and gradient in random networks under every scaling scheme.",
     "list": "List layers, statistics, distributions, schemes, estimators, engines, formats, tables, configs or plots.",
-    "schema": "Print the JSON Schema of a configuration or of a file of claims.",
+    "schema": "Print the JSON Schema of a configuration or of a claims file.",
     "doctor": "Check this installation: versions, kernel cache, and one known number.",
 }
 
 
 class Commands(click.Group):
-    """Commands that are imported only when they are called, so that --help needs nothing but click."""
+    """Commands that are imported when they are called, so that --help imports only click."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -67,8 +68,14 @@ class Commands(click.Group):
 def app(ctx: click.Context) -> int:
     """How neural-network layers scale the signal they pass forward and the gradient they pass backward.
 
-    Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 precision not reached,
+    Exit codes: 0 success, 1 a check failed, 2 wrong usage or configuration, 3 precision not reached,
     4 unreadable file, 70 internal error, 130 interrupted.
+
+    \b
+    Examples:
+      gradstat gain gelu
+      gradstat run series
+      gradstat verify
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
@@ -76,15 +83,15 @@ def app(ctx: click.Context) -> int:
 
 
 def start(arguments: Sequence[str]) -> int:
-    """Run one command; the exit code. Whatever goes wrong is one line on stderr."""
+    """Run one command and return its exit code. Every error prints one line to stderr."""
     if not sys.warnoptions:
         warnings.showwarning = _show_warning
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may have no σ and no ±
+        sys.stdout.reconfigure(errors="replace")  # the terminal's encoding may lack σ and ±
     try:
-        if wanted := os.environ.get(COMPLETION):
-            return shell_complete(app, {}, "gradstat", COMPLETION, wanted)
-        with app.make_context("gradstat", list(arguments)) as context:  # app.main has messages of its own
+        if instruction := os.environ.get(COMPLETION):
+            return shell_complete(app, {}, "gradstat", COMPLETION, instruction)
+        with app.make_context("gradstat", list(arguments)) as context:  # app.main would print its own messages
             code = app.invoke(context)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -100,10 +107,15 @@ def start(arguments: Sequence[str]) -> int:
 
 
 def describe_error(error: BaseException) -> int:
-    """One line on stderr for what went wrong; the exit code."""
+    """Print one line about the error to stderr and return the exit code."""
     match error:
         case GradstatError():
-            return say(str(error), error.code)
+            say(str(error))
+            for mistake in error.also[: MOST_MISTAKES - 1]:
+                say(str(mistake))
+            if len(error.also) >= MOST_MISTAKES:
+                say(f"{len(error.also) + 1 - MOST_MISTAKES} more mistakes are not shown")
+            return error.code
         case click.UsageError():
             message, path = error.format_message().rstrip("."), error.ctx.command_path if error.ctx else "gradstat"
             return say(message if message.endswith("?") else f"{message}; see {path} --help", Exit.USAGE)
@@ -115,22 +127,24 @@ def describe_error(error: BaseException) -> int:
             return say("interrupted", Exit.INTERRUPTED)
         case BrokenPipeError():
             return Exit.DONE
-        case OSError() if [place.name for place in traceback.extract_tb(error.__traceback__)][-1:] in WRITERS:
+        case OSError() if [frame.name for frame in traceback.extract_tb(error.__traceback__)][-1:] in WRITERS:
             return describe_error(_unwritable(error))
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            return say(f"{where}{error.strerror or error}; --debug shows where", Exit.INTERNAL)
+            return say(f"{where}{error.strerror or error}; --debug shows the traceback", Exit.INTERNAL)
         case ModuleNotFoundError(name=str(name)) if not name.startswith("gradstat"):
             return say(f"the Python package {name} is missing; install gradstat again with pip", Exit.INTERNAL)
         case MemoryError():
-            return say("out of memory; fewer threads need less: -j 1", Exit.INTERNAL)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{os.path.basename(place.filename)}:{place.lineno}"
-    return say(f"internal error in {where}: {type(error).__name__}: {error}; --debug shows more", Exit.INTERNAL)
+            return say("out of memory; use fewer threads: -j 1", Exit.INTERNAL)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+    return say(
+        f"internal error in {where}: {type(error).__name__}: {error}; --debug shows the traceback", Exit.INTERNAL
+    )
 
 
 def say(message: str, code: int = Exit.DONE) -> int:
-    """One line on stderr, free of control characters, its middle left out where it is endless; returns the code."""
+    """Print one line to stderr and return `code`. Control characters and the middle of a very long line are removed."""
     if len(message) > LONGEST_LINE:
         message = f"{message[: LONGEST_LINE - 300]} ... {message[-300:]}"
     with suppress(OSError):
@@ -139,7 +153,7 @@ def say(message: str, code: int = Exit.DONE) -> int:
 
 
 def emit(content: str | bytes) -> None:
-    """Text or bytes to stdout. Where its reader has gone, as `head` does, nobody is left to tell."""
+    """Write text or bytes to stdout. A pipe closed by its reader, for example `head`, is not an error."""
     try:
         click.echo(content, nl=False, color=True)
     except BrokenPipeError:
@@ -154,12 +168,12 @@ def _unwritable(error: OSError) -> UsageError:
 
 
 def _silence_stdout() -> None:
-    """What is still buffered for a broken standard output would raise once more at exit."""
+    """Discard buffered output, which would raise again at exit."""
     with suppress(OSError, AttributeError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-    """gradstat's own warnings, a line each; those of the libraries below are not for its users."""
+    """Print gradstat's warnings, one line each, and drop those of other libraries."""
     if category.__module__.partition(".")[0] == "gradstat":
         say(f"warning: {message}")

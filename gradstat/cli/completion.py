@@ -1,4 +1,4 @@
-"""Types of arguments whose values the shell completes from gradstat's tables."""
+"""Parameter types of click whose values the shell completes from gradstat's tables."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ from gradstat.errors import UsageError
 
 
 class Suggested(Name):
-    """A name that the shell completes and the command looks up: it may be an alias, or carry an address."""
+    """A name that the shell completes. Any text is accepted, because it may be an alias or include an address."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(value)
@@ -41,7 +41,7 @@ class Config(click.Path):
 
 
 class Parameter(ParamType[str]):
-    """`negative_slope=0.2`; the shell completes the parameters of the layer before it, each with its default."""
+    """`negative_slope=0.2`; the shell completes the parameters of the preceding layer, each with its default."""
 
     name = "parameter"
 
@@ -62,15 +62,15 @@ def _typed(value: Any) -> str:
 
 
 def layer_names() -> Iterable[str]:
-    """Names of all layers, for the shell."""
+    """The names of all layers."""
     return gradstat.layers()
 
 
 def engine_names() -> Iterable[str]:
-    """Names of all engines, for the shell."""
+    """The names of all engines."""
     return gradstat.listing("engines").names
 
 
 def estimator_names() -> Iterable[str]:
-    """Names of all estimators, for the shell."""
+    """The names of all estimators."""
     return gradstat.listing("estimators").names

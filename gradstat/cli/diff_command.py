@@ -13,12 +13,17 @@ from gradstat.errors import Exit
 @click.command()
 @click.argument("first", type=PATH)
 @click.argument("second", type=PATH)
-@output_options()
+@output_options(quiet="Print nothing; use the exit code.")
 def command(first: Path, second: Path, output: Output) -> int:
     """Compare two result files row by row; one of them may be - for standard input.
 
-    The same seed and draws must give the same bytes. Otherwise mean and std are compared by z-scores, whose bound
-    holds for all of them together. Exit code 1 where the files disagree, or where one has a row that the other lacks.
+    Rows with equal seeds and draws must be equal to the byte. For other rows, mean and std are compared by z-scores,
+    with one bound for all of them. The exit code is 1 if the files disagree or one has a row that the other lacks.
+
+    \b
+    Examples:
+      gradstat diff today.parquet yesterday.parquet
+      gradstat diff -q a.parquet b.parquet && echo equal
     """
     comparison = gradstat.diff(first, second)
     output.deliver(comparison.report())

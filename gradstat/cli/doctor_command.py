@@ -13,7 +13,13 @@ from gradstat.errors import Exit
 @click.command()
 @output_options()
 def command(output: Output) -> int:
-    """Check this installation: versions, kernel cache, and one known number."""
+    """Check this installation: versions, kernel cache, and one known number.
+
+    \b
+    Examples:
+      gradstat doctor
+      gradstat doctor --format json
+    """
     with exit_on_interrupt():
         diagnosis = gradstat.doctor()
     output.deliver(diagnosis.report())

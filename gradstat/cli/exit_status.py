@@ -1,4 +1,4 @@
-"""The exit code of a result, and the lines on stderr that say why."""
+"""The exit code of a result, and the lines on stderr that explain it."""
 
 from gradstat import Result
 from gradstat.cli.app import say
@@ -6,7 +6,7 @@ from gradstat.errors import Exit
 
 
 def exit_code_for(result: Result) -> int:
-    """CHECK_FAILED where a number disagrees with its exact value, PRECISION_NOT_REACHED where a target was missed."""
+    """CHECK_FAILED if an estimate disagrees with its exact value, PRECISION_NOT_REACHED if a target was missed."""
     for failure in result.failures:
         say(f"check failed: {failure}")
     if result.failures:

@@ -13,7 +13,9 @@ from gradstat.text.formats import CODE, TABLES
 @click.command()
 @click.argument("layer", required=False, type=Suggested("layer", layer_names), metavar="[LAYER | FORMULA]")
 @click.argument("parameters", nargs=-1, type=Parameter(), metavar="[PARAMETER=VALUE]...")
-@click.option("--expression", metavar="FORMULA", help="Instead of a layer: a formula of x, as 'x * sigmoid(1.7 * x)'.")
+@click.option(
+    "--expression", metavar="FORMULA", help="A formula of x, instead of a layer, e.g. 'x * sigmoid(1.7 * x)'."
+)
 @assumption_options
 @click.option(
     "--statistic",
@@ -21,9 +23,9 @@ from gradstat.text.formats import CODE, TABLES
     type=Name("statistic", lambda: gradstat.listing("statistics").names),
     multiple=True,
     metavar="NAME",
-    help="Instead of the five usual ones; repeatable.",
+    help="Statistic to print (default: mean, std, rms, gain_std, gain_rms). Repeatable.",
 )
-@click.option("-j", "--jobs", type=Jobs(), help="Threads, where something has to be sampled.")
+@click.option("-j", "--jobs", type=Jobs(), help="Threads for sampling (default: all processors).")
 @output_options((*TABLES, *CODE))
 def command(
     layer: str | None,
@@ -35,16 +37,20 @@ def command(
     jobs: int | None,
     output: Output,
 ) -> None:
-    """What one layer does to the scale of signal and gradient, to as many digits as are certain.
+    """Print the mean, std and gains of one layer, exact where known.
 
-    From the exact referee where it exists (nothing is compiled), from sampling otherwise.
+    Statistics without an exact value are sampled and printed with their standard error.
+
+    \b
+    Examples:
+      gradstat gain gelu
+      gradstat gain leaky_relu negative_slope=0.2
+      gradstat gain 'x * sigmoid(1.7 * x)' --input std=1.3
     """
     if expression is not None and layer is not None:
         parameters, layer = (layer, *parameters), None
     if layer is None and expression is None:
-        raise UsageError(
-            "name a layer, as gradstat gain silu, or give --expression; gradstat list layers shows them all"
-        )
+        raise UsageError("name a layer, e.g. gradstat gain silu, or a formula; gradstat list layers shows all layers")
     answer = gradstat.gain(
         expression or str(layer),
         statistics=names,

@@ -1,4 +1,4 @@
-"""Ctrl-C: an exception in Python code, the end of the process while kernels are compiled."""
+"""Handling of Ctrl-C: it raises an exception in Python code, and ends the process while kernels are compiled."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ from gradstat.errors import Exit
 
 @contextmanager
 def exit_on_interrupt() -> Iterator[None]:
-    """While this lasts, Ctrl-C ends the process there and then; nothing may be half written meanwhile.
+    """Let Ctrl-C end the process immediately. The block must not write files.
 
-    LLVM calls back into Python, where an exception is lost with a traceback, or leaves a half-built module whose
-    removal crashes.
+    LLVM calls back into Python. An exception raised there is lost with a traceback, or leaves a half-built module that
+    crashes when it is freed.
     """
     with _handled(_leave):
         yield
@@ -24,26 +24,26 @@ def exit_on_interrupt() -> Iterator[None]:
 
 @contextmanager
 def ignore_interrupts() -> Iterator[None]:
-    """While this lasts, Ctrl-C is not heard: what is finished is being written down."""
+    """Ignore Ctrl-C while a checkpoint is written."""
     with _handled(signal.SIG_IGN):
         yield
 
 
 @contextmanager
 def _handled(handler: Any) -> Iterator[None]:
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # what a shell starts in the background
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # set by a shell for background processes
     if ignored or threading.current_thread() is not threading.main_thread():
-        yield  # no other thread is told of signals
+        yield  # only the main thread receives signals
         return
-    before = signal.signal(signal.SIGINT, handler)
+    previous = signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
 
 
 def _leave(*signal_and_frame: Any) -> None:
     with suppress(OSError, AttributeError, ValueError):
-        bar = "\r\x1b[2K\x1b[?25h" if sys.stderr.isatty() else ""  # what a progress bar would clear up
+        bar = "\r\x1b[2K\x1b[?25h" if sys.stderr.isatty() else ""  # erase the progress bar and show the cursor
         os.write(sys.stderr.fileno(), f"{bar}gradstat: interrupted\n".encode())
     os._exit(Exit.INTERRUPTED)

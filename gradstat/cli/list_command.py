@@ -21,5 +21,12 @@ class _LayerToList(Suggested):
 @click.argument("name", required=False, type=_LayerToList("layer", layer_names))
 @output_options()
 def command(what: str | None, name: str | None, output: Output) -> None:
-    """List what gradstat knows; without WHAT, what can be listed. `list layers relu` shows one layer in full."""
+    """List layers, statistics, distributions and other tables. Without WHAT, list the names of the tables.
+
+    \b
+    Examples:
+      gradstat list layers
+      gradstat list layers relu
+      gradstat list statistics --format json
+    """
     output.deliver(gradstat.listing(what, name).report())

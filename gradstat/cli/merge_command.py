@@ -16,12 +16,17 @@ from gradstat.errors import UsageError
 @click.argument("parts", type=PATH, nargs=-1, required=True, metavar="PART...")
 @output_options()
 def command(parts: tuple[Path, ...], output: Output) -> int:
-    """Join the shards of a run, in any order, to the bytes of the whole.
+    """Merge the shards of a run, in any order; the result equals that of an unsharded run to the byte.
 
-    A shard that is there twice counts once; a missing one is named, and one of another run is refused.
+    A shard given twice counts once. A missing shard, or one of another run, is an error.
+
+    \b
+    Examples:
+      gradstat merge 1of2.parquet 2of2.parquet -o whole.parquet
+      gradstat merge shards/*.parquet -o -
     """
     if not output.paths:
-        raise UsageError("name the file to write: -o OUT.parquet, or -o - to look at it only")
+        raise UsageError("name the file to write, -o OUT.parquet, or print to the terminal, -o -")
     result = gradstat.merge(*parts)
     for note in result.notes:
         say(note)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and the types of their values."""
 
 import functools
 import re
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
 
     class ParamType(click.ParamType):
-        """click.ParamType with a subscript, which it takes from click 8.4 on, for the type checker."""
+        """click.ParamType that accepts a type in brackets, which click does from version 8.4."""
 
         def __class_getitem__(cls, converted: Any) -> type:
             return cls
@@ -31,7 +31,7 @@ PATH = click.Path(path_type=Path)
 
 
 class Count(ParamType[int]):
-    """A number of draws: 1000, 1e8, 100M or 2**27."""
+    """A number of draws, e.g. 1000, 1e8, 100M or 2**27."""
 
     name = "count"
 
@@ -41,12 +41,12 @@ class Count(ParamType[int]):
         number = count(value)
         if not isinstance(number, int) or not FEWEST <= number <= MOST:
             name = max(param.opts, key=len) if param else "--samples"
-            raise UsageError(f"{name} {value} is impossible; allowed: {COUNTS}")
+            raise UsageError(f"{name} {value} is not allowed; expected {COUNTS}")
         return number
 
 
 class Positive(ParamType[float]):
-    """A number above 0, as 1e-4."""
+    """A positive number, e.g. 1e-4."""
 
     name = "number"
 
@@ -57,12 +57,12 @@ class Positive(ParamType[float]):
             number = 0.0
         if not 0.0 < number < float("inf"):
             name = max(param.opts, key=len) if param else "number"
-            raise UsageError(f"{name} {value} is impossible; allowed: a number above 0, as 1e-4")
+            raise UsageError(f"{name} {value} is not allowed; expected a number above 0, e.g. 1e-4")
         return number
 
 
 class Shard(ParamType[tuple[int, int]]):
-    """One of so many shards: 3/7."""
+    """One of K shards, e.g. 3/7."""
 
     name = "shard"
 
@@ -70,7 +70,7 @@ class Shard(ParamType[tuple[int, int]]):
         match = re.fullmatch("([0-9]{1,5})/([0-9]{1,5})", str(value))
         index, of = map(int, match.groups()) if match else (0, 0)
         if not 1 <= index <= of:
-            raise UsageError(f"--shard {value} is impossible; allowed: I/K, as 3/7, with I from 1 to K")
+            raise UsageError(f"--shard {value} is not allowed; expected I/K, e.g. 3/7, with I from 1 to K")
         return index, of
 
 
@@ -81,7 +81,7 @@ class Jobs(ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if not re.fullmatch("[0-9]{1,4}", str(value)) or not 1 <= int(value) <= MOST_JOBS:
-            raise UsageError(f"--jobs {value} is impossible; allowed: a whole number from 1 to {MOST_JOBS}")
+            raise UsageError(f"--jobs {value} is not allowed; expected a whole number from 1 to {MOST_JOBS}")
         return int(value)
 
 
@@ -96,12 +96,12 @@ class Seed(ParamType[int]):
 
             return secrets.randbits(63)
         if not re.fullmatch("[0-9]{1,20}", str(value)) or int(value) >= 2**64:
-            raise UsageError(f"--seed {value} is impossible; allowed: a whole number from 0 to 2**64 - 1, or random")
+            raise UsageError(f"--seed {value} is not allowed; expected a whole number from 0 to 2**64 - 1, or random")
         return int(value)
 
 
 class Name(ParamType[str]):
-    """A name out of a table; the shell completes it."""
+    """A name from a table; the shell completes it."""
 
     name = "name"
 
@@ -119,7 +119,7 @@ class Name(ParamType[str]):
 
 
 class ListedCommand(click.Command):
-    """A command whose help ends with a table of names, which is read only when the help is printed."""
+    """A command whose help ends with a table of names. The table is read when the help is printed."""
 
     def __init__(
         self, *arguments: Any, title: str, names: Callable[[], Iterable[tuple[str, str]]], **more: Any
@@ -132,19 +132,26 @@ class ListedCommand(click.Command):
             formatter.write_dl(list(self.names()))
 
 
+def seed_option(default: int | None = None) -> Callable[[Command], Command]:
+    """--seed; without a default, the configuration gives the seed."""
+    text = "Random seed: 0 to 2**64 - 1, or random."
+    return click.option("--seed", type=Seed(), default=default, show_default=default is not None, help=text)
+
+
 def debug_option(command: Command) -> Command:
-    """--debug, which `app.start` looks for."""
-    words = "Show a traceback where an error ends the command."
-    return click.option("--debug", is_flag=True, expose_value=False, help=words)(command)
+    """--debug, which `app.start` reads."""
+    return click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on errors.")(command)
 
 
 def output_options(
-    formats: Sequence[str] = TABLES, default: str = "table", show: Show = "always"
+    formats: Sequence[str] = TABLES,
+    default: str = "table",
+    show: Show = "always",
+    quiet: str = "Quiet: print no result and no progress.",
 ) -> Callable[[Command], Command]:
-    """-o, --format, -q (where `show` leaves something to silence) and --debug; the command takes a checked `Output`."""
+    """-o, --format, -q (with this help, unless `show` is "never") and --debug; the command takes a checked `Output`."""
     suffixes = ", ".join(FORMATS[name].suffix for name in formats)
-    written = f"Write FILE ({suffixes}){', too' * (show == 'always')}; repeatable. `-` is stdout"
-    quiet = [click.option("-q", "--quiet", is_flag=True, help="No result on stdout, no progress.")]
+    also = "Also write" if show == "always" else "Write"
     options = [
         click.option(
             "-o",
@@ -152,7 +159,7 @@ def output_options(
             type=PATH,
             multiple=True,
             metavar="FILE",
-            help=f"{written}{', even with -q' * (show != 'never')}.",
+            help=f"{also} FILE ({suffixes}), or - for stdout{', even with -q' * (show != 'never')}. Repeatable.",
         ),
         click.option(
             "--format",
@@ -163,16 +170,16 @@ def output_options(
             metavar="NAME",
             help=f"Format on stdout: {', '.join(formats)}.",
         ),
-        *(quiet if show != "never" else []),
+        *([click.option("-q", "--quiet", is_flag=True, help=quiet)] if show != "never" else []),
         debug_option,
     ]
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def checked(*arguments: Any, output: Any, format_name: str, quiet: bool = False, **more: Any) -> Any:
-            asked = Output(output, format_name, quiet, formats, show)
-            asked.check()
-            return command(*arguments, output=asked, **more)
+            destination = Output(output, format_name, quiet, formats, show)
+            destination.check()
+            return command(*arguments, output=destination, **more)
 
         for option in reversed(options):
             checked = option(checked)
@@ -184,26 +191,34 @@ def output_options(
 def assumption_options(command: Command) -> Command:
     """--input and --upstream, for `assumed`."""
     x = click.option(
-        "--input", "x", metavar="KEY=VALUE,...", help="Of x: distribution, mean, std, correlation; as std=1.3."
+        "--input",
+        "x",
+        metavar="KEY=VALUE,...",
+        help="Assumptions about the input x, e.g. distribution=laplace,std=1.3.",
     )
-    dy = click.option("--upstream", "dy", metavar="KEY=VALUE,...", help="Of dy: distribution, correlation.")
+    dy = click.option(
+        "--upstream",
+        "dy",
+        metavar="KEY=VALUE,...",
+        help="Assumptions about the gradient dy, e.g. distribution=laplace,correlation=1.",
+    )
     return x(dy(command))
 
 
 def assumed(text: str | None, option: str) -> dict[str, Any] | None:
-    """The table that --input or --upstream spells; None where it is not given."""
+    """The table of assumptions given by --input or --upstream; None if the option is missing."""
     return parse_pairs(text.split(","), f"--{option} ") if text else None
 
 
 def parse_pairs(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
-    """`beta=2` and its like as a table; values are TOML, or bare words."""
+    """`["beta=2", …]` → {"beta": 2, …}; a value that is not TOML is text."""
     from gradstat.toml_file import parse_override
 
-    found = {}
+    table = {}
     for pair in pairs:
         key, equals, _ = pair.partition("=")
         if not equals or not key.strip().isidentifier():
             example = "std=2" if option else "beta=2"
             raise UsageError(f"{option}{pair}: expected key=value, for example {option}{example}")
-        found[key.strip()] = parse_override(pair).value
-    return found
+        table[key.strip()] = parse_override(pair).value
+    return table

@@ -1,4 +1,4 @@
-"""Where a report goes: files by their suffix, and standard output."""
+"""Destinations of a report: files, in the format of their suffix, and standard output."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ from gradstat.text.formats import FORMATS, check, render, save
 from gradstat.text.tables import Report, Terminal
 
 STDOUT = Path("-")
-Show = Literal["always", "without files", "never"]  # when a report goes to standard output without `-o -`
+Show = Literal["always", "without files", "never"]  # when a report is printed without `-o -`
 
 
 @dataclass(frozen=True)
 class Output:
-    """What -o, --format and -q ask for."""
+    """The values of -o, --format and -q."""
 
     paths: Sequence[Path]
     format_name: str
@@ -29,24 +29,24 @@ class Output:
 
     @property
     def files(self) -> list[Path]:
-        """The files to write; `-` is none."""
+        """The files to write; `-` is not a file."""
         return [path for path in self.paths if path != STDOUT]
 
     @property
     def to_stdout(self) -> bool:
-        """True where the report goes to standard output, which `-o -` asks for even with -q."""
+        """True if the report is printed to standard output; `-o -` does so even with -q."""
         is_shown = self.show == "always" or (self.show == "without files" and not self.files)
         return STDOUT in self.paths or (is_shown and not self.quiet)
 
     def check(self) -> None:
-        """UsageError for what could not be written, before any work."""
+        """Raise UsageError for a destination that cannot be written, before any work."""
         check(self.files, self.formats)
         entry = FORMATS[self.format_name]
         if self.to_stdout and not entry.text and sys.stdout is not None and sys.stdout.isatty():
             raise UsageError(f"{entry.name} is not text; write it to a file: -o FILE{entry.suffix}")
 
     def deliver(self, report: Report, verbose: bool = False) -> None:
-        """Files first, then the text: a closed pipe loses nothing, nor does a disk that is full by now."""
+        """Write the files, then standard output. Raise UsageError for failed files after all others are written."""
         failures = []
         for path in self.files:
             try:
@@ -65,7 +65,7 @@ class Output:
 
 
 def terminal() -> Terminal:
-    """Where stdout goes: the terminal's width, and colors unless NO_COLOR is set; a pipe has neither."""
+    """The width of the terminal, and whether it has colors (not if NO_COLOR is set). A pipe has neither."""
     if sys.stdout is None or not sys.stdout.isatty():
         return Terminal()
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"

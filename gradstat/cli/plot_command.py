@@ -13,11 +13,11 @@ from gradstat.cli.options import (
     Jobs,
     ListedCommand,
     Name,
-    Seed,
     assumed,
     assumption_options,
     output_options,
     parse_pairs,
+    seed_option,
 )
 from gradstat.cli.output import Output
 from gradstat.errors import UsageError
@@ -37,16 +37,18 @@ def _kinds() -> Iterable[tuple[str, str]]:
     metavar="[LAYER [PARAMETER=VALUE]... | CONFIG.toml | RESULT.parquet]...",
 )
 @output_options(PICTURES, default="svg", show="never")
-@click.option("--expression", multiple=True, metavar="FORMULA", help="A formula of x instead of a layer; repeatable.")
+@click.option("--expression", multiple=True, metavar="FORMULA", help="A formula of x, instead of a layer. Repeatable.")
 @assumption_options
-@click.option("-n", "--samples", type=Count(), help="Draws, where something is sampled.")
-@click.option("--seed", type=Seed(), default="20160328", show_default=True, help="0 to 2**64 - 1, or random.")
-@click.option("-j", "--jobs", type=Jobs(), help="Threads; all processors where it is left out.")
-@click.option("--statistic", metavar="NAME", help="variance-map: std or rms; error and cells: std or mean.")
-@click.option("--gain", type=float, help="variance-map: a number that y is multiplied by.")
+@click.option("-n", "--samples", type=Count(), help="Draws per layer, for a picture that samples.")
+@seed_option(gradstat.DEFAULT_SEED)
+@click.option("-j", "--jobs", type=Jobs(), help="Threads (default: all processors).")
 @click.option(
-    "--range", "span", metavar="LOW:HIGH", help="variance-map: scales of x, as 0.01:100; 0.03:30 where it is left out."
+    "--statistic",
+    metavar="NAME",
+    help="Statistic to draw: std or rms for variance-map, std or mean for error and cells.",
 )
+@click.option("--gain", type=float, help="Factor of y, for variance-map.")
+@click.option("--range", "span", metavar="LOW:HIGH", help="Scales of x, for variance-map (default: 0.03:30).")
 def command(
     kind: str,
     what: tuple[str, ...],
@@ -63,11 +65,16 @@ def command(
 ) -> None:
     """Draw a picture of layers or of a result file.
 
-    Parameters follow the layer that they belong to:
-    gradstat plot variance-map gelu leaky_relu negative_slope=0.2 -o a.png
+    The parameters of a layer follow its name.
+
+    \b
+    Examples:
+      gradstat plot histogram gelu -o gelu.png
+      gradstat plot variance-map gelu leaky_relu negative_slope=0.2 -o map.svg
+      gradstat plot forest result.parquet -o forest.pdf
     """
     if not output.paths:
-        raise UsageError("a picture needs a file to go to; add -o FILE.png, FILE.svg or FILE.pdf")
+        raise UsageError("a picture needs a file: -o FILE.png, FILE.svg or FILE.pdf")
     picture = gradstat.plot(
         kind,
         *_sources(what, expression, assumed(x, "input"), assumed(dy, "upstream")),
@@ -82,20 +89,20 @@ def command(
 
 
 def _sources(
-    words: Sequence[str], expressions: Sequence[str], x: dict[str, Any] | None, dy: dict[str, Any] | None
+    arguments: Sequence[str], expressions: Sequence[str], x: dict[str, Any] | None, dy: dict[str, Any] | None
 ) -> "list[str | gradstat.Case]":
     """Layers with the parameters that follow each, expressions, and files."""
     files: list[str | gradstat.Case] = []
     layers: list[tuple[str, dict[str, Any]]] = []
-    for word in words:
-        if word == "-" or word.endswith((".toml", ".parquet")):
-            files.append(word)
-        elif re.fullmatch(r"\w+\s*=.*", word) is None:
-            layers.append((word, {}))
+    for argument in arguments:
+        if argument == "-" or argument.endswith((".toml", ".parquet")):
+            files.append(argument)
+        elif re.fullmatch(r"\w+\s*=.*", argument) is None:
+            layers.append((argument, {}))
         elif not layers:
-            raise UsageError(f"{word}: a parameter follows its layer, as leaky_relu {word}")
+            raise UsageError(f"{argument}: a parameter follows its layer, e.g. leaky_relu {argument}")
         else:
-            layers[-1][1].update(parse_pairs([word]))
+            layers[-1][1].update(parse_pairs([argument]))
     layers += [(formula, {}) for formula in expressions]
     return [*files, *(gradstat.layer(name, input=x, upstream=dy, **parameters) for name, parameters in layers)]
 
@@ -108,4 +115,6 @@ def _span(text: str | None) -> tuple[float, float] | None:
     try:
         return float(low), float(high)
     except ValueError:
-        raise UsageError(f"--range {text} is impossible; allowed: two scales from 1e-12 to 1e12, as 0.01:100") from None
+        raise UsageError(
+            f"--range {text} is not allowed; expected two scales from 1e-12 to 1e12, e.g. 0.01:100"
+        ) from None

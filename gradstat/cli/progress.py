@@ -1,5 +1,6 @@
-"""Progress on stderr: a bar on a terminal; elsewhere a line now and then once a run lasts; with -v a line per layer."""
+"""Progress on stderr: a bar on a terminal, otherwise a line every 10 to 60 seconds; with -v also a line per layer."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,19 +14,19 @@ from gradstat.cli.interrupts import exit_on_interrupt, ignore_interrupts
 if TYPE_CHECKING:
     from gradstat import Status
 
-PATIENCE = 10.0  # seconds before the first plain line; then the gaps grow
-LONGEST = 60.0  # seconds between two of them
-GLANCE = 1.0  # seconds between two looks at the error so far
+PATIENCE = 10.0  # seconds before the first plain line; the gaps between lines grow from there
+LONGEST = 60.0  # seconds between two plain lines, at most
+GLANCE = 1.0  # seconds between two updates of the error in the bar
 
 
 class TerminalProgress(gradstat.Progress):
-    """Shows a call on stderr. Created before numba is imported, so that the bar covers compilation."""
+    """Shows the progress of a call on stderr. Created before numba is imported, so that the bar covers compilation."""
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self.verbose, self._quiet = verbose, quiet
         self._bar = None if quiet else running_bar()
         self._start, self._next = time.monotonic(), 0.0
-        self._first: tuple[float, int] | None = None  # when `finished` was called first, and its `done`
+        self._first: tuple[float, int] | None = None  # time of the first call of `finished`, and its `done`
         self._task = self._bar.add_task("preparing kernels", total=None) if self._bar is not None else None
 
     def compiling(self) -> AbstractContextManager[None]:
@@ -36,7 +37,9 @@ class TerminalProgress(gradstat.Progress):
 
     def update(self, status: "Status") -> None:
         if self._bar is not None:
-            self._bar.update(self._task, total=1.0, completed=status.fraction)
+            if not self._bar.tasks[0].total:
+                self._bar.update(self._task, total=1.0, description="sampling")
+            self._bar.update(self._task, completed=status.fraction)
             wait, least = GLANCE, GLANCE
         else:
             wait, least = min(max(status.seconds, PATIENCE), LONGEST), PATIENCE
@@ -53,14 +56,14 @@ class TerminalProgress(gradstat.Progress):
 
     def note(self, text: str) -> None:
         if self.verbose:
-            self._tell(f"{time.monotonic() - self._start:.1f} s, {text}")
+            self._print_line(f"{time.monotonic() - self._start:.1f} s, {text}")
 
     def message(self, text: str) -> None:
         if not self._quiet:
-            self._tell(text)
+            self._print_line(text)
 
     def warn(self, text: str) -> None:
-        self._tell(text)
+        self._print_line(text)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -68,7 +71,7 @@ class TerminalProgress(gradstat.Progress):
             self._bar = None
 
     def _describe(self, status: "Status") -> None:
-        """Speed, error so far, and time left."""
+        """Show speed, current error and time left."""
         left = duration(status.seconds_left)
         text = f"{status.draws_per_second:.2g} draws/s, {_error(status)}, {left} left"
         if self._bar is not None:
@@ -76,8 +79,8 @@ class TerminalProgress(gradstat.Progress):
         elif self.verbose or not self._quiet:
             say(f"{status.percent}, {text}")
 
-    def _tell(self, text: str) -> None:
-        """A line, above the bar where there is one."""
+    def _print_line(self, text: str) -> None:
+        """Print a line, above the bar if it is shown."""
         if self._bar is None:
             say(text)
         else:
@@ -85,7 +88,7 @@ class TerminalProgress(gradstat.Progress):
 
 
 def _error(status: "Status") -> str:
-    """The error of the layers at hand, beside its target where there is one."""
+    """The error of the layers that are being sampled, and its target if there is one."""
     error, target = status.error, status.target
     if error is None:
         return "no error yet"
@@ -100,13 +103,13 @@ def duration(seconds: float) -> str:
 
 
 def running_bar(time_left: bool = False) -> Any:
-    """A bar where stderr is a terminal, None elsewhere; `stop` ends it."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    """A progress bar if stderr is a terminal that can redraw a line, otherwise None; `stop` removes it."""
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
         return None
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn("{task.percentage:>5.1f} %")]
     bar = Progress(
         *columns, *([TimeRemainingColumn()] if time_left else []), console=Console(stderr=True), transient=True
     )
@@ -116,9 +119,9 @@ def running_bar(time_left: bool = False) -> Any:
 
 @contextmanager
 def progress(quiet: bool, verbose: bool = False) -> Iterator[TerminalProgress]:
-    """The bar goes when the block ends, whatever ends it."""
-    shown = TerminalProgress(quiet, verbose)
+    """Show progress during the block; the bar is removed when the block ends."""
+    terminal_progress = TerminalProgress(quiet, verbose)
     try:
-        yield shown
+        yield terminal_progress
     finally:
-        shown.close()
+        terminal_progress.close()

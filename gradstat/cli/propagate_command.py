@@ -6,7 +6,7 @@ import click
 
 import gradstat
 from gradstat.cli.completion import Config
-from gradstat.cli.options import PATH, Jobs, Seed, output_options
+from gradstat.cli.options import PATH, Jobs, output_options, seed_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
 from gradstat.errors import UsageError
@@ -16,7 +16,7 @@ from gradstat.text.formats import PICTURES, TABLES, check_matplotlib, format_of
 
 @click.command()
 @click.argument("configs", nargs=-1, required=True, type=Config("propagate"), metavar="CONFIG...")
-@click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
+@seed_option()
 @click.option("-j", "--jobs", type=Jobs(), help="Worker processes (default: all processors).")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value, e.g. networks=4. Repeatable."
@@ -39,19 +39,25 @@ def command(
 
     CONFIG is a TOML file, `-` for standard input, or the name of a shipped configuration (gradstat list configs).
 
-    Finished networks are kept in results/<run id>/ (or $GRADSTAT_RESULTS): repeat the
-    command to continue an interrupted run.
+    Finished networks are saved under results/ (or $GRADSTAT_RESULTS). Repeat the command to resume.
+
+    \b
+    Examples:
+      gradstat propagate depth
+      gradstat propagate depth --set networks=4 -o depth.svg
     """
-    wanted = {output.format_name, *(format_of(path, output.formats).name for path in output.files)}
-    if wanted & set(PICTURES) and len(configs) > 1:
+    output_formats = {output.format_name, *(format_of(path, output.formats).name for path in output.files)}
+    if output_formats & set(PICTURES) and len(configs) > 1:
         raise UsageError(f"a picture shows one configuration, not {len(configs)}; use --pictures FOLDER")
-    if wanted & set(PICTURES) or pictures:
+    if output_formats & set(PICTURES) or pictures:
         check_matplotlib()
     if pictures:
         for path in configs:
             check_writable(pictures / f"{path.stem}.svg")
-    with progress(output.quiet, verbose) as shown:
-        networks = gradstat.propagate(*configs, seed=seed, settings=settings, jobs=jobs, fresh=fresh, progress=shown)
+    with progress(output.quiet, verbose) as terminal_progress:
+        networks = gradstat.propagate(
+            *configs, seed=seed, settings=settings, jobs=jobs, fresh=fresh, progress=terminal_progress
+        )
     if pictures:
         for title, picture in networks.pictures().items():
             picture.save(pictures / f"{title}.svg")

@@ -7,7 +7,7 @@ import click
 import gradstat
 from gradstat.cli.completion import Config, Suggested, engine_names, estimator_names
 from gradstat.cli.exit_status import exit_code_for
-from gradstat.cli.options import Count, Jobs, Positive, Seed, Shard, output_options
+from gradstat.cli.options import Count, Jobs, Positive, Shard, output_options, seed_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
 from gradstat.errors import UsageError
@@ -15,25 +15,25 @@ from gradstat.errors import UsageError
 
 @click.command()
 @click.argument("config", type=Config("run"))
-@click.option("-n", "--samples", type=Count(), help="Draws per layer: 1e8, 100M, 2**27.")
+@click.option("-n", "--samples", type=Count(), help="Draws per layer, e.g. 1e8, 100M or 2**27.")
 @click.option(
     "--rel-error",
     type=Positive(),
     metavar="NUMBER",
-    help="Instead of -n: draw until the standard error of every std is this share of it, and that of every mean this "
-    "share of rms = √(mean² + std²), for a mean may be 0. A pilot decides how many draws that takes.",
+    help="Target relative standard error, instead of -n. Applies to every std, and to every mean relative to the rms. "
+    "A pilot run chooses the number of draws.",
 )
-@click.option("--target-error", type=Positive(), metavar="NUMBER", help="The same for the standard errors themselves.")
 @click.option(
-    "--max-samples", type=Count(), help="Most draws per layer that a target may take; exit code 3 where it needs more."
+    "--target-error", type=Positive(), metavar="NUMBER", help="Target absolute standard error, instead of -n."
 )
-@click.option("--seed", type=Seed(), help="0 to 2**64 - 1, or random.")
-@click.option("-j", "--jobs", type=Jobs(), help="Threads, or workers of --engine dask; all processors where left out.")
+@click.option("--max-samples", type=Count(), help="Limit on draws per layer for a target (exit code 3 if not reached).")
+@seed_option()
+@click.option("-j", "--jobs", type=Jobs(), help="Threads, or workers of --engine dask (default: all processors).")
 @click.option(
     "--estimator",
     type=Suggested("estimator", estimator_names),
     metavar="NAME",
-    help="How to sample: mc, or rqmc, whose errors fall faster.",
+    help="Estimator: mc, or rqmc, whose errors fall faster.",
 )
 @click.option(
     "--engine",
@@ -41,14 +41,20 @@ from gradstat.errors import UsageError
     default="threads",
     show_default=True,
     metavar="NAME",
-    help="Where to sample: threads, dask or dask:tcp://host:port.",
+    help="Engine: threads, dask or dask:tcp://host:port.",
 )
-@click.option("--shard", type=Shard(), metavar="I/K", help="Only the I-th of K parts; gradstat merge joins them.")
-@click.option("--fresh", is_flag=True, help="Delete the checkpoints of an interrupted run.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Over the configuration, as input.std=2; repeatable."
+    "--shard", type=Shard(), metavar="I/K", help="Sample only shard I of K; gradstat merge merges the shards."
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is being done.")
+@click.option("--fresh", is_flag=True, help="Ignore and delete checkpoints of an interrupted run.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a configuration value, e.g. input.std=2. Repeatable.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Verbose: print one line per step to stderr.")
 @output_options()
 def command(
     config: Path,
@@ -66,15 +72,21 @@ def command(
     verbose: bool,
     output: Output,
 ) -> int:
-    """Sample the layers of a configuration and print what they do to signal and gradient.
+    """Sample the layers of a configuration and print the statistics of signal and gradient.
 
     CONFIG is a TOML file, `-` for standard input, or the name of a shipped configuration (gradstat list configs).
 
-    Runs longer than 5 seconds save checkpoints under results/ (or $GRADSTAT_RESULTS). Repeat the command to continue.
+    Runs longer than 5 seconds save checkpoints under results/ (or $GRADSTAT_RESULTS). Repeat the command to resume.
+
+    \b
+    Examples:
+      gradstat run series
+      gradstat run my.toml -n 1e9 -o result.parquet
+      gradstat run my.toml --rel-error 1e-4 --estimator rqmc
     """
     if shard and not any(path.suffix == ".parquet" for path in output.files):
-        raise UsageError("a shard needs a file that gradstat merge can read: -o FILE.parquet")
-    with progress(output.quiet, verbose) as shown:
+        raise UsageError("a shard needs an output file for gradstat merge: -o FILE.parquet")
+    with progress(output.quiet, verbose) as terminal_progress:
         result = gradstat.run(
             config,
             samples=samples,
@@ -88,7 +100,7 @@ def command(
             jobs=jobs,
             shard=shard,
             fresh=fresh,
-            progress=shown,
+            progress=terminal_progress,
             deliver=lambda result: output.deliver(result.report(), verbose),
         )
     return exit_code_for(result)

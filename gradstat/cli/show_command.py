@@ -13,5 +13,11 @@ from gradstat.cli.output import Output
 @click.argument("result", type=PATH)
 @output_options()
 def command(result: Path, output: Output) -> None:
-    """Print a result file, or convert it to another format. RESULT may be - for standard input."""
-    output.deliver(gradstat.read(result).report())
+    """Print a Parquet file that gradstat wrote, or convert it to another format. RESULT may be - for standard input.
+
+    \b
+    Examples:
+      gradstat show result.parquet
+      gradstat show result.parquet -q -o result.csv
+    """
+    output.deliver(gradstat.show(result).report())

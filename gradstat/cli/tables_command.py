@@ -19,12 +19,24 @@ def _names() -> Iterable[tuple[str, str]]:
 @click.command(cls=ListedCommand, title="Tables", names=_names)
 @click.argument("names", nargs=-1, type=Name("table", lambda: [name for name, _ in _names()]), metavar="[NAME]...")
 @output_options((*TABLES, *CODE), default="md", show="without files")
-@click.option("--check", type=PATH, multiple=True, metavar="FILE", help="Exit 1 where FILE is not what -o would write.")
-@click.option("-j", "--jobs", type=Jobs(), help="Threads, where something has to be sampled.")
+@click.option(
+    "--check",
+    type=PATH,
+    multiple=True,
+    metavar="FILE",
+    help="Exit with code 1 if FILE differs from what -o would write. Repeatable.",
+)
+@click.option("-j", "--jobs", type=Jobs(), help="Threads for sampling (default: all processors).")
 def command(names: tuple[str, ...], output: Output, check: tuple[Path, ...], jobs: int | None) -> None:
-    """Regenerate the tables of constants that people paste into code: those that are named, or all of them.
+    """Compute tables of constants, as Markdown, LaTeX, Python or C: the named ones, or all of them.
 
-    On stdout unless a file is written or checked.
+    The tables are printed unless a file is written or checked.
+
+    \b
+    Examples:
+      gradstat tables selu
+      gradstat tables nfnets -o nfnets.py
+      gradstat tables nfnets --check nfnets.py
     """
     for path in check:
         format_of(path, [name for name in output.formats if name != "parquet"])

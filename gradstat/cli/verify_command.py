@@ -7,7 +7,7 @@ import click
 
 import gradstat
 from gradstat.cli.app import emit, say
-from gradstat.cli.options import PATH, Count, Jobs, Seed, output_options
+from gradstat.cli.options import PATH, Count, Jobs, output_options, seed_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
 from gradstat.errors import Exit, MalformedClaim
@@ -17,12 +17,14 @@ from gradstat.text.github import annotation
 
 @click.command()
 @click.argument("claims", type=PATH, nargs=-1)
-@click.option("--only", metavar="PATTERN", help="Only claims whose id fits, for example 'wang2016-ii-*'.")
-@click.option("--fail-fast", is_flag=True, help="Decide file by file; stop behind the first with a wrong one.")
-@click.option("--quick", is_flag=True, help="Exact referee only: nothing is sampled, nothing compiled.")
-@click.option("--max-samples", type=Count(), default="2**32", show_default=True, help="Most draws for an open claim.")
-@click.option("--seed", type=Seed(), default="20160328", show_default=True, help="0 to 2**64 - 1, or random.")
-@click.option("-j", "--jobs", type=Jobs(), help="Threads; all processors where it is left out.")
+@click.option("--only", metavar="PATTERN", help="Check only claims whose id matches, e.g. 'wang2016-ii-*'.")
+@click.option("--fail-fast", is_flag=True, help="Stop after the first file with an unexpected verdict.")
+@click.option("--quick", is_flag=True, help="Use exact values only; sample nothing.")
+@click.option(
+    "--max-samples", type=Count(), default="2**32", show_default=True, help="Limit on draws per undecided claim."
+)
+@seed_option(gradstat.DEFAULT_SEED)
+@click.option("-j", "--jobs", type=Jobs(), help="Threads (default: all processors).")
 @output_options((*TABLES, "junit", "github"))
 def command(
     claims: tuple[Path, ...],
@@ -34,13 +36,19 @@ def command(
     jobs: int | None,
     output: Output,
 ) -> int:
-    """Decide for published constants whether they are right to the digits they print.
+    """Check whether published constants are correct to their last printed digit.
 
-    CLAIMS are TOML files, folders of them, or - for standard input; without any, the claims that gradstat ships.
-    --quick leaves a claim undecided (exit code 3) where no exact value is known: only sampling decides it.
+    CLAIMS are TOML files, folders of TOML files, or - for standard input. The default is the claims that gradstat
+    ships. With --quick, claims without an exact value stay undecided (exit code 3).
+
+    \b
+    Examples:
+      gradstat verify
+      gradstat verify claims.toml --quick
+      gradstat verify --only 'wang2016-ii-*' -o report.html
     """
     try:
-        with progress(output.quiet) as shown:
+        with progress(output.quiet) as terminal_progress:
             verification = gradstat.verify(
                 *claims,
                 only=only,
@@ -49,11 +57,13 @@ def command(
                 seed=seed,
                 jobs=jobs,
                 fail_fast=fail_fast,
-                progress=shown,
+                progress=terminal_progress,
             )
     except MalformedClaim as error:
         if output.format_name == "github":
-            emit(annotation(error.path, error.line, "malformed claim", error.message) + "\n")
+            for claim in (error, *error.also):
+                if isinstance(claim, MalformedClaim):
+                    emit(annotation(claim.path, claim.line, "malformed claim", claim.message) + "\n")
         raise
     output.deliver(verification.report())
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -64,10 +74,10 @@ def command(
 
 
 def exit_code(verification: gradstat.Verification) -> int:
-    """70 where gradstat contradicts itself, 1 where a claim is not as expected, 3 where claims only stay undecided."""
+    """70 if sampling contradicts an exact value, 1 for an unexpected verdict, 3 if claims stay undecided, else 0."""
     contradictions = [outcome for outcome in verification if outcome.contradiction]
     for outcome in contradictions:
-        say(f"{outcome.claim.id}: {outcome.detail}; gradstat is wrong about this layer; please report it")
+        say(f"{outcome.claim.id}: {outcome.detail}; this is a bug of gradstat; please report it")
     if contradictions:
         return Exit.INTERNAL
     if any(outcome.verdict != "undecided" for outcome in verification.unexpected):

@@ -150,9 +150,8 @@ def _pytorch() -> tuple[Entry, ...]:
     for layer in ACTIVATIONS.values():
         found.append(Entry(names.get(layer.name, layer.name), layer.name))
         for parameter in layer.parameters:  # the variants of a formula, as gelu's tanh
-            if isinstance(parameter.default, str):
-                others = [word for word in parameter.domain.description.split('"')[1::2] if word != parameter.default]
-                found += [Entry(f"{layer.name}({word})", layer.name, {parameter.name: word}) for word in others]
+            others = [word for word in parameter.domain.choices if word != parameter.default]
+            found += [Entry(f"{layer.name}({word})", layer.name, {parameter.name: word}) for word in others]
     return tuple(found)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from gradstat.errors import UsageError, unknown
+from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Exact
 from gradstat.layer_types.statistics import STATISTICS, enclosure_of, exact_value
@@ -21,7 +22,6 @@ DEFAULT = ("mean", "std", "rms", "gain_std", "gain_rms")
 DIRECTIONS = {FORWARD: "y", BACKWARD: "dx"}
 SAMPLES = 2**24
 BATCHES = 32  # of the draws: their spread is the error of what accumulators give no error of
-SEED = 20160328
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ class Values:
         from gradstat.estimation.run import execute, plan, result_rows
 
         cases, jobs = [self.case], self._jobs
-        planned = plan(cases, groups(cases), SAMPLES, SEED, jobs, threads)
+        planned = plan(cases, groups(cases), SAMPLES, DEFAULT_SEED, jobs, threads)
         batches = min(BATCHES, *(len(segment.blocks) for segment in planned))
         parts = [
-            execute([segment.shard(index, batches) for segment in planned], SEED, jobs, threads)
+            execute([segment.shard(index, batches) for segment in planned], DEFAULT_SEED, jobs, threads)
             for index in range(1, batches + 1)
         ]
         whole = result_rows(cases, [snapshot for part in parts for snapshot in part])
@@ -159,7 +159,7 @@ def report(case: Case, found: Sequence[Constant]) -> Report:
     people = Table(
         [Column("statistic", ""), *directions, Column("definition", "", wrap=20)],
         [(n, *(numbers[n, d] for d in DIRECTIONS), STATISTICS[n].description) for n in names],
-        f"{case.title}, x ~ {case.x.label()}, dy ~ {case.dy.label()}",
+        f"{case.layer_label}, x ~ {case.x.label()}, dy ~ {case.dy.label()}",
         case.layer.name,
         [*(notes if any(g.number.error for g in found) else ()), *reasons(found)],
     )

@@ -9,8 +9,9 @@ from gradstat import __version__
 from gradstat.assumptions import Input, Upstream
 from gradstat.constants import catalogue
 from gradstat.constants.catalogue import Computed
-from gradstat.constants.gain import SAMPLES, SEED
+from gradstat.constants.gain import SAMPLES
 from gradstat.errors import CheckFailed, UnreadableFile
+from gradstat.estimators import DEFAULT_SEED
 from gradstat.text.answer import Answer
 from gradstat.text.formats import CODE, FORMATS, TABLES, format_of, render_text
 from gradstat.text.tables import Column, Report, Table
@@ -53,7 +54,7 @@ def report(computed: Sequence[Computed]) -> Report:
     names = " ".join(c.table.name for c in computed)
     sampled = any(gain.number.error for c in computed for row in c.values for gain in row)
     certain = "tables show certain digits only; numbers without an error are exact"
-    drawn = f"; ± is one standard error of {SAMPLES:,} draws, seed {SEED}" if sampled else ""
+    drawn = f"; ± is one standard error of {SAMPLES:,} draws, seed {DEFAULT_SEED}" if sampled else ""
     notes = [f"gradstat {__version__}: gradstat tables {names}", ASSUMED, certain + drawn]
     rows = [
         (c.table.name, entry.name, entry.layer, dict(entry.params), entry.cell, g.direction, g.statistic, g.number,

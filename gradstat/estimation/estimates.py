@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gradstat.numerics import moments as m
+from gradstat.numerics import columns
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,21 @@ def estimates(acc: Any) -> Estimates:
     var = M2/N + se(mean)² is unbiased whether the slots of a draw are independent or not; with one slot it is
     M2/(n − 1).
     """
-    count = acc[m.COUNT]
+    count = acc[columns.COUNT]
     t = totals(acc)
-    c, shift = acc[m.CENTRE], acc[m.SHIFT]
+    c, shift = acc[columns.CENTRE], acc[columns.SHIFT]
     mean = c + shift
     mean_se = _se(t, t.v11)
-    var = acc[m.M2] / count + mean_se * mean_se
+    var = acc[columns.M2] / count + mean_se * mean_se
     std = math.sqrt(var)
     var_se = math.hypot(
         _se(t, t.v22 - 4.0 * shift * t.v12 + 4.0 * shift * shift * t.v11),
         math.sqrt(2.0) * mean_se * mean_se,  # second order: all there is where Σv² is equal in all draws (rms_norm)
     )
     square_se = _se(t, t.v22 + 4.0 * c * t.v12 + 4.0 * c * c * t.v11)
-    sign = acc[m.SIGN] / count
+    sign = acc[columns.SIGN] / count
     mad_se = _se(t, t.vdd - 2.0 * sign * t.v1d + sign * sign * t.v11)
-    m2, m3, m4 = acc[m.M2] / count, acc[m.M3] / count, acc[m.M4] / count
+    m2, m3, m4 = acc[columns.M2] / count, acc[columns.M3] / count, acc[columns.M4] / count
     return Estimates(
         n=round(t.draws),
         mean=mean,
@@ -77,38 +77,38 @@ def estimates(acc: Any) -> Estimates:
         std_se=var_se / (2.0 * std) if std > 0.0 else 0.0,
         second_moment=m2 + mean * mean,
         second_moment_se=square_se,
-        abs_mean=acc[m.ABS] / count,
+        abs_mean=acc[columns.ABS] / count,
         abs_mean_se=_se(t, t.vaa),
-        mad=acc[m.DEVIATION] / count - shift * sign,
+        mad=acc[columns.DEVIATION] / count - shift * sign,
         mad_se=mad_se,
         skewness=m3 / (m2 * math.sqrt(m2)) if m2 > 0.0 else math.nan,
         kurtosis=m4 / (m2 * m2) if m2 > 0.0 else math.nan,
-        zero_fraction=acc[m.ZEROS] / count,
-        min=acc[m.MIN],
-        max=acc[m.MAX],
+        zero_fraction=acc[columns.ZEROS] / count,
+        min=acc[columns.MIN],
+        max=acc[columns.MAX],
     )
 
 
 def totals(acc: Any) -> Totals:
     """Variances of the totals of a draw: accumulated where a draw has several slots, else from the moments."""
-    n = acc[m.COUNT]
-    if acc[m.DRAWS] > 0.0:
-        n = acc[m.DRAWS]
-        sums = [acc[c] for c in (m.C11, m.C12, m.C22, m.CAA, m.CDD, m.C1D)]
+    n = acc[columns.COUNT]
+    if acc[columns.DRAWS] > 0.0:
+        n = acc[columns.DRAWS]
+        sums = [acc[c] for c in (columns.C11, columns.C12, columns.C22, columns.CAA, columns.CDD, columns.C1D)]
     else:
-        shift, mean = acc[m.SHIFT], acc[m.CENTRE] + acc[m.SHIFT]
-        m2, m3, m4 = acc[m.M2], acc[m.M3], acc[m.M4]
+        shift, mean = acc[columns.SHIFT], acc[columns.CENTRE] + acc[columns.SHIFT]
+        m2, m3, m4 = acc[columns.M2], acc[columns.M3], acc[columns.M4]
         square = m2 + n * shift * shift  # Σ(v − c)²
         sums = [
             m2,
             m3 + 2.0 * shift * m2,
             m4 + 4.0 * shift * m3 + 4.0 * shift * shift * m2 - m2 * m2 / n,
-            m2 + n * mean * mean - acc[m.ABS] * acc[m.ABS] / n,
-            square - acc[m.DEVIATION] * acc[m.DEVIATION] / n,
-            acc[m.SIGNED_SQUARE] - shift * acc[m.DEVIATION],
+            m2 + n * mean * mean - acc[columns.ABS] * acc[columns.ABS] / n,
+            square - acc[columns.DEVIATION] * acc[columns.DEVIATION] / n,
+            acc[columns.SIGNED_SQUARE] - shift * acc[columns.DEVIATION],
         ]
     degrees = max(n - 1.0, 1.0)
-    return Totals(n, acc[m.COUNT] / n, *(total / degrees for total in sums))
+    return Totals(n, acc[columns.COUNT] / n, *(total / degrees for total in sums))
 
 
 def _se(t: Totals, variance: float) -> float:

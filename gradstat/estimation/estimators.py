@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gradstat.errors import UsageError
+from gradstat import estimators
+from gradstat.errors import UsageError, unknown
 from gradstat.estimation import rqmc
 from gradstat.estimation.blocks import Blocks
 from gradstat.estimation.estimates import Estimates, estimates
@@ -12,35 +13,25 @@ from gradstat.estimation.groups import Group
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.rqmc_kernel import run_points
-from gradstat.estimation.student import DEGREES
 from gradstat.estimation.tasks import Task
-from gradstat.layer_types.record import Row, unknown
+from gradstat.estimators import EstimatorRecord
+from gradstat.layer_types.record import Row
 from gradstat.numerics.jit import Kernel
-from gradstat.numerics.moments import DRAWS
 
 
 @dataclass(frozen=True)
-class Estimator:
+class Estimator(EstimatorRecord):
     """How draws are chosen and divided into blocks, and how the nodes of a tree become estimates."""
 
-    name: str
-    description: str
-    nested: bool  # the draws of a shorter run are the first of a longer one, and errors fall as n^-1/2
     blocks: Callable[[Group, int], Blocks]  # of all draws where so many are asked for
     kernel: Kernel  # what samples a block
     task: Callable[[Group, int, int, Blocks], Task]  # group, seed, stream, blocks
     total: Callable[[MergeTree], Accumulators]
     estimates: Callable[[Row, Any], Estimates]  # of a row of accumulators
 
-    def degrees(self, accumulators: Any) -> float:
-        """Degrees of freedom of the standard errors of a row."""
-        return DEGREES[self.name](float(accumulators[DRAWS]))
-
 
 MC = Estimator(
-    name="mc",
-    description="independent draws; errors fall as n^-1/2",
-    nested=True,
+    **vars(estimators.MC),
     blocks=lambda group, samples: group.blocks(samples),
     kernel=run_block,
     task=lambda group, seed, stream, blocks: Task(group, seed, stream),
@@ -48,9 +39,7 @@ MC = Estimator(
     estimates=lambda row, accumulators: estimates(accumulators),
 )
 RQMC = Estimator(
-    name="rqmc",
-    description="32 to 63 independent scramblings of 2^k Sobol points; errors fall up to as n^-1",
-    nested=False,
+    **vars(estimators.RQMC),
     blocks=rqmc.blocks,
     kernel=run_points,
     task=rqmc.task,

@@ -10,9 +10,9 @@ from gradstat.estimation.callbacks import callback_of
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD, Row
-from gradstat.numerics.draws import DISTRIBUTION_CODES
+from gradstat.numerics.columns import WIDTH
 from gradstat.numerics.jit import Kernel
-from gradstat.numerics.moments import WIDTH, finish_rows, merge
+from gradstat.numerics.moments import finish_rows, merge
 from gradstat.numerics.sums import COLUMNS, SUMS, TOTALS
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -49,7 +49,7 @@ class Group:
         self.slots_of_rows = np.array([len(row.slots) for _, row in self.rows], np.int64)
         self.centres = np.zeros(len(self.rows))
         x, dy = cases[0].x, cases[0].dy
-        kinds = (DISTRIBUTION_CODES[x.distribution], DISTRIBUTION_CODES[dy.distribution])
+        kinds = (x.law.code, dy.law.code)
         scale = (x.mean, x.std, x.correlation, dy.correlation)
         sizes = cases[0].shape.grid
         self.assumptions = (np.array(kinds, np.int64), np.array(scale), np.array(sizes, np.int64))

@@ -25,7 +25,7 @@ from gradstat.numerics.draws import (
 )
 from gradstat.numerics.jit import compiled, inline
 
-_I, _F = types.int64, types.float64
+_I = types.int64
 _INTS, _FLOATS = types.int64[::1], types.float64[::1]
 _TABLE, _SHAPES, _CUBE = types.float64[:, ::1], types.int64[:, ::1], types.float64[:, :, ::1]
 

@@ -15,6 +15,7 @@ from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.rqmc_kernel import run_points
 from gradstat.estimation.tasks import Spec, Task
 from gradstat.layer_types.record import Row
+from gradstat.numerics import columns
 from gradstat.numerics import moments as m
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.sobol import generators
@@ -85,15 +86,15 @@ def total(tree: MergeTree) -> Accumulators:
 def as_one_draw(accumulators: Accumulators) -> Accumulators:
     """The accumulators [row, WIDTH] of a randomization, all its values being the slots of one draw."""
     one = accumulators.copy()
-    count, shift = one[:, m.COUNT], one[:, m.SHIFT]
-    one[:, m.DRAWS] = 1.0
-    one[:, m.T1] = count * shift
-    one[:, m.T2] = one[:, m.M2] + count * shift * shift
-    one[:, m.TA], one[:, m.TD] = one[:, m.ABS], one[:, m.DEVIATION]
-    one[:, m.C11 :] = 0.0
+    count, shift = one[:, columns.COUNT], one[:, columns.SHIFT]
+    one[:, columns.DRAWS] = 1.0
+    one[:, columns.T1] = count * shift
+    one[:, columns.T2] = one[:, columns.M2] + count * shift * shift
+    one[:, columns.TA], one[:, columns.TD] = one[:, columns.ABS], one[:, columns.DEVIATION]
+    one[:, columns.C11 :] = 0.0
     return one
 
 
 def row_estimates(row: Row, accumulators: Any) -> Estimates:
     """Statistics of one row; n counts points, the errors count randomizations."""
-    return replace(estimates(accumulators), n=round(accumulators[m.COUNT]) // len(row.slots))
+    return replace(estimates(accumulators), n=round(accumulators[columns.COUNT]) // len(row.slots))

@@ -13,7 +13,7 @@ from gradstat.numerics.jit import compiled, inline
 from gradstat.numerics.scrambling import fill, fill_fractions, prepare
 from gradstat.numerics.sobol import BITS, DIMENSIONS
 
-_I, _F = types.int64, types.float64
+_I = types.int64
 _INTS, _FLOATS = types.int64[::1], types.float64[::1]
 _TABLE, _SHAPES, _CUBE = types.float64[:, ::1], types.int64[:, ::1], types.float64[:, :, ::1]
 

@@ -20,6 +20,7 @@ from gradstat.estimation.significance import score
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact, Row
+from gradstat.numerics.columns import DRAWS
 from gradstat.numerics.draws import PILOT
 
 PILOT_DRAWS = 2**18
@@ -201,7 +202,7 @@ def result_rows(
             estimator.estimates(row, accumulators),
             accumulators,
             case.exact(row),
-            estimator.degrees(accumulators),
+            estimator.degrees(float(accumulators[DRAWS])),
         )
         for case, rows in zip(cases, found, strict=True)
         if rows is not None

@@ -14,7 +14,7 @@ from gradstat.numerics.bits import call_layer
 from gradstat.numerics.draws import LANES, NOISE, NORMAL, fill_signal, fill_uniforms
 from gradstat.numerics.jit import compiled
 
-_I, _F = types.int64, types.float64
+_I = types.int64
 _INTS, _FLOATS = types.int64[::1], types.float64[::1]
 _TABLE, _SHAPES = types.float64[:, ::1], types.int64[:, ::1]
 

@@ -25,16 +25,16 @@ class Segment:
     estimator: Estimator
 
     @property
-    def title(self) -> str:
-        """The names of the cases."""
-        return ", ".join(case.title for case in self.group.cases)
+    def label(self) -> str:
+        """The labels of the cases."""
+        return ", ".join(case.label for case in self.group.cases)
 
     def shard(self, index: int, of: int) -> "Segment":
         """The blocks of one shard; UsageError if it would have fewer than two randomizations."""
         units = len(self.blocks) // self.blocks.blocks_per_unit
         if self.blocks.unit_draws and units < 2 * of:
             raise UsageError(
-                f"--shard {index}/{of}: of {units} randomizations, a shard takes two or more for its errors; "
+                f"--shard {index}/{of}: of {units} {self.estimator.units}, a shard takes two or more for its errors; "
                 f"allowed: up to {units // 2} shards"
             )
         return replace(self, blocks=self.blocks.shard(index, of))

@@ -56,7 +56,7 @@ class Disagreement:
     bound: float
 
     def __str__(self) -> str:
-        where = f"{self.row.case.title} {self.row.row.direction} {self.statistic}"
+        where = f"{self.row.case.label} {self.row.row.direction} {self.statistic}"
         return f"{where} is {self.z:+.1f} standard errors from its exact value; bound: {self.bound:.1f}"
 
 

@@ -4,31 +4,11 @@ Plain Python: reading a result needs no compiler.
 """
 
 import math
-from collections.abc import Callable
 from statistics import NormalDist
 
 ENOUGH = 1e6  # degrees of freedom from which the normal distribution is as good
 TERMS = 400
 TINY = 1e-300
-
-
-def infinite(units: float) -> float:
-    """Standard errors of independent draws: there are so many that the error itself is known."""
-    return math.inf
-
-
-def quarter(units: float) -> float:
-    """Degrees of freedom of a variance over so many randomizations: (R − 1)/4.
-
-    A variance has 2(R − 1)/(κ − 1) of them for independent numbers of kurtosis κ. κ = 3 gives R − 1. A randomization
-    whose error is made by its outermost point has κ = 9: that point is at a random distance from the end, and v² there
-    is exponentially distributed. relu's y is such a case; ARCHITECTURE.md has the measurement.
-    """
-    return max((units - 1.0) / 4.0, 1.0)
-
-
-# Estimator → what its standard errors are worth: independent units (`acc_draws` of a result) → degrees of freedom.
-DEGREES: dict[str, Callable[[float], float]] = {"mc": infinite, "rqmc": quarter}
 
 
 def normal_score(ratio: float, degrees: float) -> float:

@@ -9,8 +9,8 @@ from gradstat.estimation.blocks import Block
 from gradstat.estimation.groups import Group
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.estimation.merge_tree import ROOT, Accumulators, MergeTree, Node
-from gradstat.layer_types.case import Case
-from gradstat.layer_types.expression.layer import NAME, expression_layer
+from gradstat.layer_types.case import EXPRESSION, Case
+from gradstat.layer_types.expression.layer import expression_layer
 from gradstat.layer_types.registry import find
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.moments import finish_rows
@@ -44,10 +44,10 @@ class Spec:
 
     def case(self) -> Case:
         """The case; UsageError for a layer that is not registered in this process."""
-        if NAME not in self.params:
+        if EXPRESSION not in self.params:
             return Case(find(self.layer), self.params, self.x, self.dy)
-        names = tuple(name for name in self.params if name != NAME)
-        return Case(expression_layer(self.params[NAME], names, self.layer), self.params, self.x, self.dy)
+        names = tuple(name for name in self.params if name != EXPRESSION)
+        return Case(expression_layer(self.params[EXPRESSION], names, self.layer), self.params, self.x, self.dy)
 
 
 class Task:

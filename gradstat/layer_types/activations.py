@@ -12,7 +12,7 @@ tails, where y·(1 − y) would lose them. Each formula computes e once for y an
 import math
 
 from gradstat.layer_types.elementwise import activation
-from gradstat.layer_types.record import NOT_NEGATIVE, NOT_ZERO, POSITIVE, Domain
+from gradstat.layer_types.record import NOT_NEGATIVE, NOT_ZERO, Domain
 from gradstat.numerics import elementary as el
 from gradstat.numerics.elementary import Value
 
@@ -117,7 +117,7 @@ def elu(x: Value, alpha: float = 1.0) -> Pair:
     return el.where(x > 0.0, x, alpha * el.expm1(below)), el.where(x > 0.0, 1.0, alpha * el.exp(below))
 
 
-@activation(formula="x if x > 0 else alpha·(e^(x/alpha) − 1)", kinks=(0.0,), domains={"alpha": POSITIVE})
+@activation(formula="x if x > 0 else alpha·(e^(x/alpha) − 1)", kinks=(0.0,), domains={"alpha": NOT_ZERO})
 def celu(x: Value, alpha: float = 1.0) -> Pair:
     below = el.minimum(x, 0.0) / alpha
     return el.where(x > 0.0, x, alpha * el.expm1(below)), el.where(x > 0.0, 1.0, el.exp(below))
@@ -301,7 +301,7 @@ def telu(x: Value) -> Pair:
 # The rest
 
 
-@activation(formula="e^x", torch="torch.exp", growth="exponential")
+@activation(formula="e^x", torch="torch.exp")
 def exp(x: Value) -> Pair:
     y = el.exp(x)
     return y, y
@@ -320,13 +320,13 @@ def relu_squared(x: Value) -> Pair:
     return above * above, 2.0 * above
 
 
-@activation(formula="e^−x²", torch="")
+@activation(formula="e^−x²", torch="", source="Hartman et al. 1990, Neural Computation 2(2)")
 def gaussian(x: Value) -> Pair:
     y = el.exp(-x * x)
     return y, -2.0 * x * y
 
 
-@activation(formula="x + (√(x² + 1) − 1)/2", torch="")
+@activation(formula="x + (√(x² + 1) − 1)/2", torch="", source="Wikipedia's list of activation functions")
 def bent_identity(x: Value) -> Pair:
     root = el.sqrt(x * x + 1.0)
     return x + 0.5 * x * x / (root + 1.0), 1.0 + 0.5 * x / root

@@ -80,7 +80,7 @@ def sum_referee(weights: tuple[float, ...], row: Row, x: Input, dy: Upstream) ->
     """y: μΣw and σ²Σw²; dx: the squares of the row's weights, averaged."""
     if row.direction == FORWARD:
         mean, var = x.mean * math.fsum(weights), x.std**2 * math.fsum(w * w for w in weights)
-        return normal(mean, var) if x.distribution == "normal" else Exact(mean, var)
+        return normal(mean, var) if x.is_normal else Exact(mean, var)
     own = [weights[slot] for slot in row.slots]
     spread = abs_mean_of_upstream(dy) * math.fsum(abs(w) for w in own) / len(own)
     return Exact(0.0, math.fsum(w * w for w in own) / len(own), spread, spread)

@@ -1,14 +1,18 @@
 """A case: one layer with every parameter and assumption settled."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
-from gradstat.layer_types.exact.distributions import lowest
-from gradstat.layer_types.record import Exact, Layer, Params, Row, Shape
+from gradstat.layer_types.record import Exact, Layer, Parameter, Params, Row, Shape
+
+EXPRESSION = "expression"  # the name of layers that are a formula, and of the parameter that holds it
+ALWAYS_NAMED = ("kernel_size", "p")  # parameters that people name even where they are the default
+USUAL = (Input().label(), Upstream().label())
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Case:
         """UsageError for parameters that are impossible, and where x can be negative and the layer makes NaN of it."""
         _ = self.shape  # settles the parameters and checks how they go together
         reason = self.layer.negative_input_error(self.params)
-        if reason and lowest(self.x) < 0.0:
+        if reason and self.x.lowest < 0.0:
             uniform = f'input = {{ distribution = "uniform", mean = {2.0 * self.x.std:g}, std = {self.x.std:g} }}'
             raise UsageError(f"{self.layer.name}: {reason}, or x that is never negative: {uniform}")
 
@@ -61,7 +65,34 @@ class Case:
         return json.dumps(self.params, sort_keys=True)
 
     @property
-    def title(self) -> str:
-        """`leaky_relu(negative_slope=0.2)`: the name with the parameters that were given."""
-        inner = ", ".join(f"{key}={json.dumps(value)}" for key, value in self.given.items())
-        return f"{self.layer.name}({inner})" if inner else self.layer.name
+    def label(self) -> str:
+        """`leaky_relu(negative_slope=0.2), x ~ normal(0, 2)`: layer, parameters and assumptions without defaults."""
+        return self.layer_label + assumptions_label(self.x.label(), self.dy.label())
+
+    @property
+    def layer_label(self) -> str:
+        """`leaky_relu(negative_slope=0.2)`: the same without assumptions."""
+        return label_of(self.layer.name, self.params, self.layer.parameters)
+
+
+def label_of(name: str, params: Params, parameters: Sequence[Parameter] = ()) -> str:
+    """`max_pool2d(kernel_size=3)`: the layer of this name, with parameters that are not at the default of their record.
+
+    An expression is its formula: `x * sigmoid(beta * x), beta=1.702`, after its name where it was given one.
+    """
+    usual = {parameter.name: parameter.default for parameter in parameters}
+    words = [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in params.items()
+        if key != EXPRESSION and value is not None and (key in ALWAYS_NAMED or key not in usual or value != usual[key])
+    ]
+    if EXPRESSION in params:
+        prefix = "" if name == EXPRESSION else f"{name}: "
+        return prefix + ", ".join([str(params[EXPRESSION]), *words])
+    return f"{name}({', '.join(words)})" if words else name
+
+
+def assumptions_label(x: str, dy: str, usual: tuple[str, str] = USUAL) -> str:
+    """`, x ~ normal(0, 2), dy ~ laplace(0, 1)`: what is assumed of x and dy where that is not `usual`."""
+    told = [(name, text) for name, text, default in zip(("x", "dy"), (x, dy), usual, strict=True) if text != default]
+    return "".join(f", {name} ~ {text}" for name, text in told)

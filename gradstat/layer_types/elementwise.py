@@ -36,7 +36,6 @@ def activation(
     source: str = "",
     aliases: tuple[str, ...] = (),
     presets: Mapping[str, Params] | None = None,
-    growth: str = "polynomial",
 ) -> Callable[[Formula], Formula]:
     """Decorator: put a scalar formula into the table of activations, under its own name.
 
@@ -63,7 +62,6 @@ def activation(
             source=source,
             aliases=aliases,
             presets=presets or {},
-            growth=growth,
         )
         return function
 
@@ -83,7 +81,6 @@ def elementwise(
     source: str,
     aliases: tuple[str, ...],
     presets: Mapping[str, Params],
-    growth: str,
 ) -> Layer:
     """The record of one scalar formula."""
     numbers = parameters_of(function, domains)
@@ -118,7 +115,6 @@ def elementwise(
         presets=presets,
         constants=constants,
         kinks=kinks_of,
-        growth=growth,
     )
 
 

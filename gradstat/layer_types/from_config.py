@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig, describe_error
-from gradstat.errors import UsageError, closest, quoted
+from gradstat.errors import Mistakes, UsageError, advice, quoted, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Layer, Params
 from gradstat.layer_types.registry import names, resolve
@@ -19,13 +19,13 @@ MOST_CASES = 10_000  # of one layer; a megabyte of result
 
 
 def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
-    """Every case of a configuration, in its order; UsageError names the layer that is wrong."""
+    """Every case of a configuration, in its order; UsageError names each layer that is wrong."""
     found: list[Case] = []
+    mistakes = Mistakes()
     for number, layer in enumerate(config.layer, 1):
-        try:
+        with mistakes.collected(), within(source, f"layer {number}"):
             found.extend(cases_of(layer, config))
-        except UsageError as error:
-            raise UsageError(f"{source}: layer {number}: {error}") from None
+    mistakes.check()
     return found
 
 
@@ -35,7 +35,7 @@ def one_case(table: dict[str, Any], x: Mapping[str, Any] | None, dy: Mapping[str
     try:
         config = RunConfig.model_validate({"layer": [table], **assumed})
     except ValidationError as error:
-        raise UsageError(describe_error(error)[1].removeprefix("layer 1: ")) from None
+        raise UsageError(describe_error(error).message) from None
     (case,) = cases_of(config.layer[0], config)
     return case
 
@@ -84,17 +84,16 @@ def check_keys(record: Layer, layer: LayerConfig) -> None:
     allowed = f"parameters: {', '.join(parameters) or 'none'}"
     for key in layer.sweep:
         if key not in parameters:
-            close = closest(key, parameters)
-            advice = f"did you mean '{close}'?" if close else allowed
-            raise UsageError(f"{record.name}: sweep has the unknown parameter '{key}'; {advice}")
+            raise UsageError(
+                f"{record.name}: sweep has the unknown parameter '{key}'; {advice(key, parameters, allowed)}"
+            )
         if key in layer.params:
             raise UsageError(f"{record.name}: {key} stands alone and in sweep; keep one of the two")
     for key in layer.params:
         if key not in parameters:
             common = list(LayerConfig.model_fields)
-            close = closest(key, parameters + common)
-            advice = f"did you mean '{close}'?" if close else f"{allowed}; of every layer: {', '.join(common)}"
-            raise UsageError(f"{record.name}: unknown key '{key}'; {advice}")
+            otherwise = f"{allowed}; of every layer: {', '.join(common)}"
+            raise UsageError(f"{record.name}: unknown key '{key}'; {advice(key, parameters + common, otherwise)}")
     if layer.sweep and layer.printed:
         raise UsageError(f"{record.name}: printed numbers belong to one case; leave sweep out, or give each its layer")
 

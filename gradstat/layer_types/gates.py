@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact import inputs, upstream
 from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
-from gradstat.layer_types.record import BACKWARD, FORWARD, REAL, Exact, Layer, Parameter, Params, Row, Shape, one_of
+from gradstat.layer_types.record import (
+    BACKWARD,
+    FORWARD,
+    REAL,
+    Exact,
+    Layer,
+    Parameter,
+    Params,
+    Row,
+    Shape,
+    all_values,
+    one_of,
+)
 from gradstat.numerics import elementary as el
 from gradstat.numerics.elementary import Value
 
@@ -29,6 +41,7 @@ ROWS = (
     Row(BACKWARD, GATE, (1,)),
 )
 SQRT_HALF = 0.7071067811865476
+GELU_QUICK = 1.702
 DENSITY_AT_0 = 0.3989422804014327  # 1/√(2π)
 TANH_SCALE, TANH_CUBIC = 0.7978845608028654, 0.044715  # √(2/π)
 
@@ -100,7 +113,9 @@ def silu_gate(b: Value, params: Params) -> Pair:
 
 
 def gelu_gate(b: Value, params: Params) -> Pair:
-    """(bΦ(b), Φ(b) + bφ(b)), or the same with PyTorch's tanh in the place of 2Φ − 1."""
+    """(bΦ(b), Φ(b) + bφ(b)), or the same with PyTorch's tanh instead of 2Φ − 1, or with σ(1.702b) instead of Φ."""
+    if params["approximate"] == "quick":
+        return silu_gate(b, {"beta": GELU_QUICK})
     if params["approximate"] == "none":
         below = 0.5 * (1.0 + el.erf(b / math.sqrt(2.0)))
         return b * below, below + b * el.exp(-b * b / 2.0) / math.sqrt(2.0 * math.pi)
@@ -160,6 +175,7 @@ def gated(
     parameters: tuple[Parameter, ...] = (),
     torch: str = "",
     source: str = "Shazeer, GLU Variants Improve Transformer, 2020",
+    constants: Callable[[Params], tuple[float, ...]] = all_values,
 ) -> Layer:
     """The record of one gate."""
 
@@ -177,7 +193,7 @@ def gated(
         referee_words="enclosure",
         parameters=parameters,
         shape=lambda params: Shape(n_in=2, rows=ROWS),
-        constants=lambda params: tuple(float(v) for v in params.values() if not isinstance(v, str)),
+        constants=constants,
         source=source,
     )
 
@@ -185,11 +201,13 @@ def gated(
 GLU = gated("glu", "a·σ(b)", lambda params: glu_kernel, logistic_gate, torch="torch.nn.functional.glu", source="")
 REGLU = gated("reglu", "a·max(b, 0)", lambda params: reglu_kernel, relu_gate)
 SWIGLU = gated("swiglu", "a·b·σ(βb)", lambda params: swiglu_kernel, silu_gate, (Parameter("beta", 1.0, REAL),))
+GEGLU_KERNELS = {"none": geglu_kernel, "tanh": tanh_geglu_kernel, "quick": swiglu_kernel}
 GEGLU = gated(
     "geglu",
-    "a·b·Φ(b); approximate = tanh: Φ(b) ≈ (1 + tanh(√(2/π)(b + 0.044715b³)))/2",
-    lambda params: tanh_geglu_kernel if params["approximate"] == "tanh" else geglu_kernel,
+    "a·b·Φ(b); approximate = tanh: Φ(b) ≈ (1 + tanh(√(2/π)(b + 0.044715b³)))/2; quick: Φ(b) ≈ σ(1.702b)",
+    lambda params: GEGLU_KERNELS[params["approximate"]],
     gelu_gate,
-    (Parameter("approximate", "none", one_of("none", "tanh")),),
+    (Parameter("approximate", "none", one_of(*GEGLU_KERNELS)),),
+    constants=lambda params: (GELU_QUICK,) if params["approximate"] == "quick" else (),
 )
 GATES = (GLU, GEGLU, SWIGLU, REGLU)

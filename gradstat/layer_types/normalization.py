@@ -138,9 +138,9 @@ def layer_norm_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exac
     if params["eps"] > 0.0:
         return None
     if row.direction == FORWARD:
-        size = abs_component(n - 1) * math.sqrt((n - 1) / n) if x.distribution == "normal" else None
+        size = abs_component(n - 1) * math.sqrt((n - 1) / n) if x.is_normal else None
         return Exact(0.0, 1.0, size and size * math.sqrt(n), size and size * math.sqrt(n))
-    if x.distribution != "normal" or dy.correlation == 1.0:
+    if not x.is_normal or dy.correlation == 1.0:
         return None  # equal dy: dx = 0 up to rounding
     return Exact(0.0, (1.0 - dy.correlation) * (n - 2) / (n - 3) / x.std**2)
 
@@ -154,7 +154,7 @@ def rms_norm_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact 
     if params["eps"] > 0.0 or x.mean != 0.0:
         return None
     if row.direction == FORWARD:
-        size = abs_component(n) * math.sqrt(n) if x.distribution == "normal" else None
+        size = abs_component(n) * math.sqrt(n) if x.is_normal else None
         return Exact(0.0, 1.0, size, size)
     return Exact(0.0, (n - 1) * ratios.inverse_sum_of_squares(n, x))
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.errors import UsageError
-from gradstat.errors import unknown as unknown
+from gradstat.errors import UsageError, unknown
 from gradstat.layer_types.exact.enclosure import Enclosure
 
 Params = Mapping[str, Any]
@@ -20,10 +19,11 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Domain:
-    """A set of allowed parameter values: its words, and its test."""
+    """A set of allowed parameter values: a description, a test, and the words in it where it is made of words."""
 
     description: str
     contains: Callable[[Any], bool]
+    choices: tuple[str, ...] = ()
 
     def __and__(self, other: "Domain") -> "Domain":
         return Domain(f"{self.description}, {other.description}", lambda v: self.contains(v) and other.contains(v))
@@ -157,7 +157,6 @@ class Layer:
         default=lambda params: ""
     )  # why x must not be negative; "": it may
     source: str = ""  # who defines it, where PyTorch does not
-    growth: str = "polynomial"  # of y in x; decides what the tail test promises
 
     def resolve(self, given: Params) -> dict[str, Any]:
         """Every parameter with its value, defaults filled in; UsageError for an unknown or impossible one."""
@@ -171,11 +170,11 @@ class Layer:
             if not parameter.domain.contains(value):
                 allowed = parameter.domain.description
                 found = reprlib.repr(value)
-                raise UsageError(f"{self.name}: {parameter.name} = {found} is impossible; allowed: {allowed}")
+                raise UsageError(f"{self.name}: {parameter.name} = {found} is not allowed; expected {allowed}")
             values[parameter.name] = value
         if not self.constraint.contains(values):
             words = ", ".join(f"{name} = {value!r}" for name, value in values.items())
-            raise UsageError(f"{self.name}: {words} is impossible; allowed: {self.constraint.description}")
+            raise UsageError(f"{self.name}: {words} is not allowed; expected {self.constraint.description}")
         return values
 
 
@@ -195,8 +194,8 @@ POSITIVE = Domain("a number above 0", lambda v: _is_real(v) and v > 0)
 NOT_NEGATIVE = Domain("a number of at least 0", lambda v: _is_real(v) and v >= 0)
 NOT_ZERO = Domain("a number other than 0", lambda v: _is_real(v) and v != 0)
 PROBABILITY = Domain("a number in [0, 1)", lambda v: _is_real(v) and 0 <= v < 1)
+DROP_PROBABILITY = Domain("a number in [0, 1]", lambda v: _is_real(v) and 0 <= v <= 1)
 FLAG = Domain("true or false", lambda v: isinstance(v, bool))
-COUNT = Domain("a whole number above 0", lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0)
 
 
 def whole(low: int, high: int) -> Domain:
@@ -209,4 +208,4 @@ def whole(low: int, high: int) -> Domain:
 
 def one_of(*choices: str) -> Domain:
     """One of these words."""
-    return Domain(" or ".join(f'"{choice}"' for choice in choices), lambda v: v in choices)
+    return Domain(" or ".join(f'"{choice}"' for choice in choices), lambda v: v in choices, choices)

@@ -53,7 +53,6 @@ def activation(
             source=source,
             aliases=(),
             presets={},
-            growth="polynomial",
         )
         _own.add(known)
         return function

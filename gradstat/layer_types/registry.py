@@ -1,6 +1,7 @@
 """The table of all layers, and the names that people use for them."""
 
 import re
+from collections.abc import Mapping
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError, unknown
@@ -36,11 +37,7 @@ def resolve(name: str) -> tuple[Layer, Params]:
     `gelu`, `GELU`, `torch.nn.GELU` and `F.gelu` are one layer, `gelu_tanh` the same with `approximate = "tanh"`.
     """
     known = names()
-    if name in known:
-        return known[name]
-    spelled = {spelling(other): entry for other, entry in known.items()}
-    torch = {spelling(layer.torch): (layer, NO_PARAMETERS) for layer in LAYERS.values() if layer.torch}
-    entry = (torch | spelled).get(spelling(name))
+    entry = _entry(name, known)
     if entry is None:
         raise UsageError(unknown("layer", _MODULE.sub("", name), known))
     return entry
@@ -49,6 +46,19 @@ def resolve(name: str) -> tuple[Layer, Params]:
 def spelling(name: str) -> str:
     """A name without PyTorch's module, case, underscores and hyphens: `torch.nn.LeakyReLU` → `leakyrelu`."""
     return re.sub("[_-]", "", _MODULE.sub("", name).casefold())
+
+
+def is_name(name: str) -> bool:
+    """True for every name of a layer, as `resolve` knows them."""
+    return _entry(name, names()) is not None
+
+
+def _entry(name: str, known: Mapping[str, tuple[Layer, Params]]) -> tuple[Layer, Params] | None:
+    if name in known:
+        return known[name]
+    spelled = {spelling(other): entry for other, entry in known.items()}
+    torch = {spelling(layer.torch): (layer, NO_PARAMETERS) for layer in LAYERS.values() if layer.torch}
+    return (torch | spelled).get(spelling(name))
 
 
 def find(name: str) -> Layer:

@@ -18,6 +18,7 @@ from gradstat.layer_types.exact.distributions import Array, abs_mean_of_upstream
 from gradstat.layer_types.exact.enclosure import Enclosure, decimal, enclosure
 from gradstat.layer_types.exact.quadrature import expectation
 from gradstat.layer_types.record import (
+    DROP_PROBABILITY,
     FLAG,
     FORWARD,
     PROBABILITY,
@@ -70,14 +71,18 @@ def alpha_dropout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx
 
 
 def plain_mask(params: Params) -> Mask[float]:
-    """Scale 1/(1 − p), or 1 where not inverted."""
+    """Scale 1/(1 − p), or 1 where not inverted; with p = 1, y = 0."""
     p = float(params["p"])
+    if p == 1.0:
+        return Mask(p, 0.0, 0.0, 0.0)
     return Mask(p, 1.0 / (1.0 - p) if params["inverted"] else 1.0, 0.0, 0.0)
 
 
 def proven_plain_mask(params: Params) -> Mask[Enclosure]:
     """The same with p as the decimal number that was given."""
     p = decimal(params["p"])
+    if (1 - p).is_zero:
+        return Mask(p, enclosure(0), enclosure(0), enclosure(0))
     return Mask(p, 1 / (1 - p) if params["inverted"] else enclosure(1), enclosure(0), enclosure(0))
 
 
@@ -98,6 +103,8 @@ def proven_alpha_mask(params: Params) -> Mask[Enclosure]:
 def exact(mask: Mask[Enclosure], row: Row, x: Input, dy: Upstream) -> Exact | None:
     """A mixture of two: variance (1 − p)(c²σ² + p(cμ + d − e)²), and (1 − p)c² for dx."""
     keep = 1 - mask.p
+    if keep.is_zero:
+        return Exact.proven(enclosure(0), enclosure(0), enclosure(0), enclosure(0))
     if row.direction != FORWARD:
         square = keep * mask.scale.squared()
         spread = keep * mask.scale * upstream.abs_mean(dy)
@@ -124,7 +131,7 @@ def family(
 ) -> Layer:
     """The record of one member; with a `size`, that many values share one mask and are pooled."""
     alpha = mask is alpha_mask
-    parameters = [Parameter("p", 0.5, PROBABILITY)]
+    parameters = [Parameter("p", 0.5, PROBABILITY if alpha else DROP_PROBABILITY)]
     if not alpha:
         parameters.append(Parameter("inverted", True, FLAG))
     if size is not None:

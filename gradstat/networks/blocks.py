@@ -5,13 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
-from gradstat.config import RunConfig, describe_error
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, unknown, within
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.from_config import cases
-from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Domain, Parameter, unknown, whole
+from gradstat.layer_types.from_config import one_case
+from gradstat.layer_types.record import FLAG, PROBABILITY, REAL, Domain, Parameter, whole
 from gradstat.networks.operations import Conv2d, Features, Linear, Operation
 from gradstat.networks.plain_operations import Activation, AvgPool2d, Dropout, MaxPool2d
 from gradstat.toml_file import toml
@@ -23,7 +20,7 @@ OPTIONAL = Domain(
 WINDOW = whole(1, 64)
 STRIDE = Domain("a whole number from 1 to 64, or left out", lambda v: v is None or WINDOW.contains(v))
 TABLES = Domain(
-    'a list of blocks, as [{ kind = "linear" }]',
+    'a list of blocks, e.g. [{ kind = "linear" }]',
     lambda v: isinstance(v, list) and bool(v) and all(isinstance(table, dict) for table in v),
 )
 NAME = Domain("the name of a layer, in quotes", lambda v: v is None or isinstance(v, str))
@@ -62,14 +59,10 @@ class BlockKind:
 def _activation(params: Params, source: Features) -> Operation:
     """The elementwise layer with the given name or expression."""
     if params["name"] is None and "expression" not in params:
-        raise UsageError('activation: name is missing; add one, as name = "relu", or activations = [...] above it')
+        raise UsageError('activation: name is missing; add one, e.g. name = "relu", or activations = [...] above it')
     table = {key: value for key, value in params.items() if key != "name" or value is not None}
-    try:
-        case = cases(RunConfig.model_validate({"layer": [table]}), "activation")[0]
-    except ValidationError as error:
-        raise UsageError(f"activation: {describe_error(error)[1].removeprefix('layer 1: ')}") from None
-    except UsageError as error:
-        raise UsageError(str(error).replace("activation: layer 1: ", "activation: ")) from None
+    with within("activation"):
+        case = one_case(table, None, None)
     if not case.layer.elementwise:
         raise UsageError(f"activation: {case.layer.name} is not elementwise; see gradstat list layers")
     return Activation(source, Case(case.layer, case.given))

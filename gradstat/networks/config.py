@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from gradstat.config import LARGEST_SEED, Strict, describe_error
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, within
+from gradstat.estimators import DEFAULT_SEED
 from gradstat.networks.randomness import MOST_NETWORKS
 from gradstat.networks.schemes import SCHEMES, find
-from gradstat.toml_file import Override, apply_override, input_name, read_toml
+from gradstat.toml_file import Override, apply_override, check_purpose, input_name, read_toml
 
 LARGEST = 2**16  # features along one dimension
 MOST_REPEATS = 10_000
@@ -39,21 +40,21 @@ class StageConfig(Strict):
     """A sequence of blocks, repeated."""
 
     repeat: int = Field(default=1, ge=1, le=MOST_REPEATS, description="a whole number from 1 to 10000")
-    blocks: list[Table] = Field(min_length=1, description='a list of tables, as [{ kind = "linear" }]')
+    blocks: list[Table] = Field(min_length=1, description='a list of tables, e.g. [{ kind = "linear" }]')
 
 
 class NetworkConfig(Strict):
     """One architecture, or one per activation."""
 
     name: str | None = Field(default=None, pattern=NAME, max_length=MOST_CHARACTERS, description=NAMES)
-    activations: list[str] = Field(default_factory=list, description='names of layers, as ["relu", "tanh"]')
+    activations: list[str] = Field(default_factory=list, description='names of layers, e.g. ["relu", "tanh"]')
     stage: list[Table] = Field(default_factory=list, description="tables in double brackets: [[network.stage]]")
 
 
 class PropagateConfig(Strict):
     """A whole experiment."""
 
-    seed: int = Field(default=20160328, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
+    seed: int = Field(default=DEFAULT_SEED, ge=0, le=LARGEST_SEED, description="a whole number from 0 to 2**64 - 1")
     networks: int = Field(
         default=8, ge=2, le=MOST_NETWORKS, description="a whole number from 2 to 65536, of independent networks"
     )
@@ -72,19 +73,18 @@ def load(path: Path, overrides: Sequence[Override] = ()) -> PropagateConfig:
 
 def of_document(document: Table, overrides: Sequence[Override], source: str) -> PropagateConfig:
     """The configuration in a table, with overrides; `source` is the name that messages begin with."""
+    check_purpose(document, "propagate", source)
     for override in overrides:
         apply_override(document, override)
     try:
         config = PropagateConfig.model_validate(document)
     except ValidationError as error:
-        key, message = describe_error(error, PropagateConfig)
+        key, message, _ = describe_error(error, PropagateConfig)
         blame = [o.typed for o in overrides if key.partition(".")[0] == o.key.partition(".")[0]]
         raise UsageError(f"{blame[-1] if blame else source}: {message}") from None
     for name in config.schemes:
-        try:
+        with within(source, "schemes"):
             find(name)
-        except UsageError as error:
-            raise UsageError(f"{source}: schemes: {error}") from None
     if twice := [name for name in config.schemes if config.schemes.count(name) > 1]:
         raise UsageError(f"{source}: schemes: {twice[0]!r} is listed twice; keep one")
     if not config.network:
@@ -99,7 +99,7 @@ def networks_of(config: PropagateConfig) -> list[NetworkConfig]:
         try:
             network = NetworkConfig.model_validate(table)
         except ValidationError as error:
-            raise UsageError(f"network {number}: {describe_error(error, NetworkConfig)[1]}") from None
+            raise describe_error(error, NetworkConfig).error(f"network {number}") from None
         if not network.stage:
             raise UsageError(f"network {number}: {NO_STAGE}")
         networks.append(network)
@@ -113,5 +113,5 @@ def stages_of(network: NetworkConfig) -> list[StageConfig]:
         try:
             stages.append(StageConfig.model_validate(table))
         except ValidationError as error:
-            raise UsageError(f"stage {number}: {describe_error(error, StageConfig)[1]}") from None
+            raise describe_error(error, StageConfig).error(f"stage {number}") from None
     return stages

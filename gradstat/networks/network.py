@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
 from gradstat.layer_types.registry import find as find_layer
@@ -102,10 +102,8 @@ def label(node: Node) -> str:
 
 def build(config: PropagateConfig, source: str) -> list[Network]:
     """Every network of a configuration; UsageError names file, network, stage and block."""
-    try:
+    with within(source):
         networks = [network for table in networks_of(config) for network in _expanded(table, config)]
-    except UsageError as error:
-        raise UsageError(f"{source}: {error}") from None
     names = [network.name for network in networks]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"{source}: two networks are named {twice[0]!r}; give each a name")
@@ -116,10 +114,9 @@ def _expanded(table: NetworkConfig, config: PropagateConfig) -> Iterator[Network
     """One network per activation, or one."""
     for activation in table.activations or [""]:
         name = " ".join(word for word in (table.name, activation) if word) or "network"
-        try:
-            yield _Builder(activation).network(name, table, config.features)
-        except UsageError as error:
-            raise UsageError(f"network {name!r}: {error}") from None
+        with within(f"network {name!r}"):
+            network = _Builder(activation).network(name, table, config.features)
+        yield network
 
 
 class _Builder:
@@ -134,10 +131,8 @@ class _Builder:
         for number, stage in enumerate(stages_of(table), 1):
             for _ in range(stage.repeat):
                 level += 1
-                try:
+                with within(f"stage {number}"):
                     grown, shape = self.sequence(stage.blocks, shape, level, str(level))
-                except UsageError as error:
-                    raise UsageError(f"stage {number}: {error}") from None
                 nodes += grown
         return Network(name, features, tuple(nodes))
 
@@ -147,10 +142,8 @@ class _Builder:
         """The nodes of a sequence of blocks, and the features of the last one."""
         nodes: list[Node] = []
         for number, table in enumerate(tables, 1):
-            try:
+            with within(f"block {number}"):
                 node, shape = self.node(table, shape, level, f"{path}.{number}")
-            except UsageError as error:
-                raise UsageError(f"block {number}: {error}") from None
             nodes.append(node)
         return nodes, shape
 

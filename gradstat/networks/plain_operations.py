@@ -72,7 +72,7 @@ class Activation(Plain):
 
     @property
     def label(self) -> str:
-        return self.elementwise.title
+        return self.elementwise.layer_label
 
     @property
     def case(self) -> Case:

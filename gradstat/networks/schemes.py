@@ -7,8 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gradstat.errors import UsageError
-from gradstat.layer_types.record import unknown
+from gradstat.errors import UsageError, unknown
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from gradstat.networks.outcome import COLUMNS, Combination, Outcome
 from gradstat.plots import kinds as plots
 from gradstat.text.answer import Answer
 from gradstat.text.formats import PICTURES, TABLES, check_matplotlib
-from gradstat.text.machine import parquet_bytes
+from gradstat.text.machine import described, parquet_bytes
 from gradstat.text.tables import Cell, Column, Report, Table, finite
 from gradstat.text.uncertain import Uncertain
 
@@ -164,4 +164,4 @@ def _parquet(outcomes: Sequence[Outcome]) -> bytes:
     rows = [{"configuration": outcome.title, **row} for outcome in outcomes for row in outcome.rows()]
     document = json.dumps({outcome.title: outcome.provenance for outcome in outcomes}).encode()
     table = pa.Table.from_pylist(rows, schema).replace_schema_metadata({b"gradstat-propagation": document})
-    return parquet_bytes(table)
+    return parquet_bytes(described(table, "Random networks, every block"))

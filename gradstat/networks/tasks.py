@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradstat.errors import UsageError, printable
+from gradstat.errors import UsageError, printable, within
 from gradstat.networks.config import PropagateConfig
 from gradstat.networks.network import Network, build, bytes_needed, scalings
 from gradstat.networks.randomness import NETWORK_STREAM_VERSION
@@ -46,12 +46,10 @@ class Experiment:
         self.config, self.source = config, source
         self.networks: list[Network] = build(config, source)
         for network in self.networks:
-            try:  # before anything is computed
+            with within(source, f"network {network.name!r}"):  # before anything is computed
                 check_memory(network, config.batch)
                 for scheme in config.schemes:
                     scalings(network, SCHEMES[scheme])
-            except UsageError as error:
-                raise UsageError(f"{source}: network {network.name!r}: {error}") from None
 
     @property
     def title(self) -> str:

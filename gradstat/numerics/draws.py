@@ -11,6 +11,7 @@ j + 512. So every lane has 64 bits per slot, addressed by its draw index alone. 
 
 import numpy as np
 
+from gradstat import distributions
 from gradstat.numerics import elementary
 from gradstat.numerics.jit import inline
 from gradstat.numerics.kernel_math import log_positive
@@ -25,8 +26,7 @@ SIGNAL, X_UNIFORM, NOISE, DY_UNIFORM, DY_SHARED = 0, 1, 2, 3, 4
 SCRAMBLE, BEYOND = 5, 6  # of randomized points: see scrambling.py
 PILOT = 16  # added to each of them
 
-NORMAL, LAPLACE, UNIFORM, LOGISTIC = 0, 1, 2, 3
-DISTRIBUTION_CODES = {"normal": NORMAL, "laplace": LAPLACE, "uniform": UNIFORM, "logistic": LOGISTIC}
+NORMAL, LAPLACE, LOGISTIC = distributions.NORMAL.code, distributions.LAPLACE.code, distributions.LOGISTIC.code
 
 SQRT_HALF = 0.7071067811865476
 SQRT_3 = 1.7320508075688772

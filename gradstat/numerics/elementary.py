@@ -91,11 +91,6 @@ def sign(x: Value) -> Value:
     return np.sign(x)
 
 
-def floor(x: Value) -> Value:
-    """The largest integer not above x."""
-    return np.floor(x)
-
-
 def minimum(a: Value, b: Value) -> Value:
     """The smaller of two; NaN if either is."""
     return np.minimum(a, b)

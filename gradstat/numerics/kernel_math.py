@@ -281,13 +281,6 @@ def sign(x):
     return -1.0 if x < 0.0 else value
 
 
-@implements(elementary.floor)
-@inline
-def floor(x):
-    """⌊x⌋."""
-    return np.floor(x)
-
-
 @implements(elementary.minimum)
 @inline
 def minimum(a, b):

@@ -14,23 +14,11 @@ import math
 import numpy as np
 from numba import types
 
+from gradstat.numerics.columns import ABS, C11, CENTRE, COUNT, DRAWS, M2, M3, M4, MAX, MIN, SHIFT, T1
 from gradstat.numerics.jit import compiled, inline
 from gradstat.numerics.sums import SUMS
 
-# One column per accumulator. Values: all slots of the row, over all draws. The mean is kept as its shift from the
-# centre: rounded to the size of the mean itself, merges lose 10⁻¹¹ of the variance where mean/std = 10⁸ (NumAcc4).
-COUNT, CENTRE, SHIFT, M2, M3, M4 = range(6)
-ABS, DEVIATION, SIGN, SIGNED_SQUARE, ZEROS, MIN, MAX = range(6, 13)
-# Per-draw totals over the row's slots, for the error bars: T₁ = Σ(v − c), T₂ = Σ(v − c)², T_a = Σ|v|, T_d = Σ|v − c|.
-DRAWS, T1, T2, TA, TD, C11, C12, C22, CAA, CDD, C1D = range(13, 24)
-WIDTH = 24
 FIRST, SECOND = np.array([0, 0, 1, 2, 3, 0]), np.array([0, 1, 1, 2, 3, 3])  # the totals of C11, C12, …, from T1 on
-# fmt: off
-NAMES = [
-    "count", "centre", "shift", "m2", "m3", "m4", "abs", "deviation", "sign", "signed_square", "zeros", "min", "max",
-    "draws", "t1", "t2", "ta", "td", "c11", "c12", "c22", "caa", "cdd", "c1d",
-]
-# fmt: on
 
 _ROW, _TABLE = types.float64[::1], types.float64[:, ::1]
 

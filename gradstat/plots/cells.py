@@ -14,7 +14,7 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, FORWARD, Row
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import SEQUENTIAL, figure
-from gradstat.results.overview import title, title_of
+from gradstat.results.overview import label
 from gradstat.results.store import read
 from gradstat.text.uncertain import Uncertain
 
@@ -44,7 +44,7 @@ def draw(request: Request) -> Any:
     """A heat map per layer and direction, all of the same colours."""
     found = from_file(request) if request.file is not None else from_cases(request)
     if not found:
-        where = str(request.file) if request.file is not None else ", ".join(case.title for case in request.cases)
+        where = str(request.file) if request.file is not None else ", ".join(case.label for case in request.cases)
         raise UsageError(
             f"{where}: no row of a single cell; a cell needs a stride above 1 in one or two dimensions, "
             "as max_pool2d kernel_size=3 stride=2"
@@ -85,7 +85,7 @@ def from_file(request: Request) -> list[Cells]:
             exact = row[f"exact_{name}"]
             value, error = (row[name], row[f"{name}_se"]) if exact is None else (exact, 0.0)
             squares[_place(row["cell"])] = Square(Uncertain(value, error), row["windows"])
-        found.append(Cells(_brief(title(rows[0])), _letter(rows[0]["direction"]), squares))
+        found.append(Cells(_brief(label(rows[0])), _letter(rows[0]["direction"]), squares))
     return [cells for cells in found if _drawable(cells)]
 
 
@@ -106,7 +106,7 @@ def from_cases(request: Request) -> list[Cells]:
             rows = [row for row in single(case.shape.rows) if row.direction == direction]
             squares = {_place(row.cell): _exact(case, row, request.statistic) for row in rows}
             known = {_place(row.cell): squares[_place(row.cell)] or sampled[id(case), row] for row in rows}
-            found.append(Cells(_brief(title_of(case)), _letter(direction), known))
+            found.append(Cells(_brief(case.label), _letter(direction), known))
     return [cells for cells in found if _drawable(cells)]
 
 

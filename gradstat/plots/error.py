@@ -1,23 +1,24 @@
-"""Measured |estimate − exact| and the standard errors of mc and rqmc against the number of draws, from real runs."""
+"""Measured |estimate − exact| and the standard errors of each estimator against the number of draws, from real runs."""
 
 import math
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 from gradstat.errors import UsageError
-from gradstat.estimation.estimators import MC, RQMC, Estimator
+from gradstat.estimation.estimators import ESTIMATORS, Estimator
 from gradstat.estimation.run import run
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, FORWARD, Row, no_referee
 from gradstat.plots.kinds import Request
-from gradstat.plots.style import BLUE, GREEN, GREY, VERMILLION, figure
-from gradstat.results.overview import title_of
+from gradstat.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
 
 SEEDS = 8
 FEWEST = 2**8
 LOWEST = 0.02  # of the last standard error: where the axis ends
 LETTERS = {"std": "σ", "mean": "E"}
+MARKS = (("D", 5.0, VERMILLION), ("s", 4.5, GREEN), ("^", 5.0, ORANGE))
+SLOPES = {True: (0.5, (5, 2), "slope −½"), False: (1.0, (1, 2), "slope −1")}  # of errors, for nested and other draws
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Point:
 
 
 def draw(request: Request) -> Any:
-    """A panel per layer and direction; dots are runs of mc, diamonds and squares the standard errors of mc and rqmc."""
+    """A panel per layer and direction; dots are runs of the first estimator, other marks standard errors of each."""
     if request.samples < 4 * FEWEST:
         raise UsageError(f"the slope needs runs of several lengths; allowed: -n from {4 * FEWEST}")
     panels = _measure(request)
@@ -49,7 +50,7 @@ def draw(request: Request) -> Any:
 
 
 def _measure(request: Request) -> dict[str, list[Point]]:
-    """The runs of each panel: eight seeds of both estimators at every power of two up to the draws asked for."""
+    """The runs of each panel: eight seeds of every estimator at every power of two up to the draws asked for."""
     blind = [replace(case, layer=replace(case.layer, referee=no_referee)) for case in request.cases]
     exact = {
         (id(twin), row.direction): (title, value)
@@ -61,7 +62,7 @@ def _measure(request: Request) -> dict[str, list[Point]]:
     panels: dict[str, list[Point]] = {}
     n = FEWEST
     while n <= request.samples and exact:
-        for seed, estimator in product(range(SEEDS), (MC, RQMC)):
+        for seed, estimator in product(range(SEEDS), ESTIMATORS.values()):
             for line in run(blind, n, (request.seed + seed) % 2**64, request.jobs, estimator=estimator):
                 title, value = exact.get((id(line.case), line.row.direction), ("", None))
                 if line.row.cell == ALL and value is not None:
@@ -71,14 +72,14 @@ def _measure(request: Request) -> dict[str, list[Point]]:
         n *= 2
     panels = {title: points for title, points in panels.items() if any(point.se > 0.0 for point in points)}
     if not panels:
-        names = ", ".join(case.title for case in request.cases)
+        names = ", ".join(case.label for case in request.cases)
         raise UsageError(f"{names}: no exact value is known that sampling could miss")
     return panels
 
 
 def _exact(case: Case, row: Row, statistic: str) -> tuple[str, float | None]:
     """The title of a panel, and the number that its runs estimate; None where it is not known."""
-    title = f"{title_of(case)}: {LETTERS[statistic]}[{'y' if row.direction == FORWARD else 'dx'}]"
+    title = f"{case.label}: {LETTERS[statistic]}[{'y' if row.direction == FORWARD else 'dx'}]"
     exact = case.exact(row) if row.cell == ALL else None
     return title, None if exact is None else exact.mean if statistic == "mean" else math.sqrt(exact.var)
 
@@ -91,14 +92,16 @@ def _standard_errors(points: list[Point], estimator: Estimator, draws: list[int]
 
 def _panel(panel: Any, title: str, points: list[Point]) -> None:
     draws = sorted({point.n for point in points})
-    errors, faster = (_standard_errors(points, estimator, draws) for estimator in (MC, RQMC))
-    points = [point for point in points if point.estimator is MC]
-    for last, power, dashes, words in ((errors[-1], 0.5, (5, 2), "slope −½"), (faster[-1], 1.0, (1, 2), "slope −1")):
-        slope = [last * (draws[-1] / n) ** power for n in draws]
+    first, *_ = ESTIMATORS.values()
+    errors = {name: _standard_errors(points, estimator, draws) for name, estimator in ESTIMATORS.items()}
+    for estimator in ESTIMATORS.values():
+        power, dashes, words = SLOPES[estimator.nested]
+        slope = [errors[estimator.name][-1] * (draws[-1] / n) ** power for n in draws]
         panel.plot(draws, slope, color=GREY, linestyle=(0, dashes), linewidth=1.4, label=words)
-    panel.plot(draws, errors, "D", color=VERMILLION, markersize=5, label="standard error of mc", zorder=4)
-    panel.plot(draws, faster, "s", color=GREEN, markersize=4.5, label="standard error of rqmc", zorder=4)
-    floor = min(LOWEST * errors[-1], faster[-1] / 2.0)
+    for (name, heights), (marker, size, color) in zip(errors.items(), cycle(MARKS), strict=False):
+        panel.plot(draws, heights, marker, color=color, markersize=size, label=f"standard error of {name}", zorder=4)
+    points = [point for point in points if point.estimator is first]
+    floor = min(LOWEST * errors[first.name][-1], *(heights[-1] / 2.0 for heights in errors.values()))
     for marker, low, words in (("o", False, f"|estimate − exact| of {SEEDS} seeds"), ("v", True, "… below the axis")):
         dots = [point for point in points if (point.error < floor) == low]
         heights = [max(point.error, 1.2 * floor) for point in dots]

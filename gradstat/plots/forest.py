@@ -11,7 +11,7 @@ from gradstat.estimation.significance import SOURCE_BOUND, bound_of
 from gradstat.layer_types.record import ALL, FORWARD
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
-from gradstat.results.overview import STATISTICS, title
+from gradstat.results.overview import STATISTICS, label
 from gradstat.results.result import Result
 from gradstat.results.store import content_of, parse
 
@@ -87,7 +87,7 @@ def scores_of(path: Path) -> Scores:
 def of_result(result: Result) -> Scores:
     """(estimate − exact)/standard error of every statistic; the bound holds for all of them at once."""
     scores = [
-        Score(f"{title(row)} {letter}[{value}]{_cell(row['cell'])}", row[f"z_{name}"], value)
+        Score(f"{label(row)} {letter}[{value}]{_cell(row['cell'])}", row[f"z_{name}"], value)
         for row in result.rows()
         for value in ["y" if row["direction"] == FORWARD else "dx"]
         for name, letter in STATISTICS.items()
@@ -137,9 +137,10 @@ def _verification(content: bytes) -> list[dict[str, Any]] | None:
 
     names = ["id", "verdict", "source_z"]
     try:
-        if not set(names) <= set(pq.read_schema(pa.BufferReader(content)).names):
+        parquet = pq.ParquetFile(pa.BufferReader(content))
+        if not set(names) <= set(parquet.schema_arrow.names):
             return None
-        table = pq.read_table(pa.BufferReader(content), columns=names, use_threads=False)
+        table = parquet.read(columns=names, use_threads=False)  # pq.read_table would read on other threads all the same
     except (pa.ArrowInvalid, OSError):
         return None
     rows: list[dict[str, Any]] = table.to_pylist()

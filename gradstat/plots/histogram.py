@@ -10,7 +10,6 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLACK, BLUE, GREEN, PAPER, VERMILLION, figure
-from gradstat.results.overview import title_of
 from gradstat.text.uncertain import Uncertain
 
 BINS = 120
@@ -54,7 +53,7 @@ def _panel(panel: Any, case: Case, direction: str, letter: str, color: str, requ
         panel.plot(grid, normal, color=BLACK, linestyle=(0, (5, 2)), linewidth=1.4, label="normal, same mean and σ")
         panel.set_ylim(0.0, 1.3 * max(float(normal.max()), float(density.max())))
     _stems(panel, atoms, (low, high))
-    panel.set_title(f"{title_of(case)}: {letter}")
+    panel.set_title(f"{case.label}: {letter}")
     panel.set_xlabel(f"{letter}      {words}")
     panel.set_ylabel("probability density")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gradstat.errors import UsageError, unknown
+from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.case import Case
 from gradstat.text.formats import PICTURES, save
 from gradstat.text.tables import Report
@@ -34,7 +35,7 @@ class Request:
     cases: tuple[Case, ...] = ()
     file: Path | None = None
     samples: int = 0
-    seed: int = 20160328
+    seed: int = DEFAULT_SEED
     jobs: int = 0
     statistic: str = "std"
     gain: float = 1.0
@@ -143,12 +144,14 @@ def request_of(
         if value is not None and not known[name]:
             raise UsageError(f"{name} does not apply to {kind!r} plots; leave it out")
     if statistic is not None and statistic not in plot.statistics:
-        raise UsageError(f"statistic {statistic} is impossible; allowed: {', '.join(plot.statistics)}")
+        raise UsageError(f"statistic {statistic} is not allowed; expected one of {', '.join(plot.statistics)}")
     if gain is not None and not 0.0 < gain < 1e30:
-        raise UsageError(f"gain {gain:g} is impossible; allowed: a number above 0")
+        raise UsageError(f"gain {gain:g} is not allowed; expected a number above 0")
     low, high = span or (0.03, 30.0)
     if not 1e-12 <= low < high <= 1e12 or high < 1.5 * low:
-        raise UsageError(f"range {low:g}:{high:g} is impossible; allowed: two scales from 1e-12 to 1e12, as 0.01:100")
+        raise UsageError(
+            f"range {low:g}:{high:g} is not allowed; expected two scales from 1e-12 to 1e12, e.g. 0.01:100"
+        )
     files = [source for source in sources if isinstance(source, Path)]
     cases = [case for source in sources if not isinstance(source, Path) for case in source]
     _check_sources(kind, plot.takes, files, cases)
@@ -175,7 +178,7 @@ def _check_sources(kind: str, takes: Sequence[str], files: Sequence[Path], cases
     if not files and not cases:
         raise UsageError(f"{kind} is drawn from {' or '.join(takes)}, and there is none; {advice}")
     if (FILE if files else LAYERS) not in takes:
-        raise UsageError(f"{kind} is drawn from {takes[0]}, not from {files[0] if files else cases[0].title}; {advice}")
+        raise UsageError(f"{kind} is drawn from {takes[0]}, not from {files[0] if files else cases[0].label}; {advice}")
     if len(cases) > MOST_LAYERS:
         raise UsageError(f"{len(cases)} layers do not fit into one picture; allowed: up to {MOST_LAYERS}")
 

@@ -15,7 +15,6 @@ from gradstat.layer_types.record import ALL, FORWARD
 from gradstat.layer_types.statistics import exact_value
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import GREY, PAPER, figure, line_styles
-from gradstat.results.overview import title_of
 
 POINTS_PER_DECADE = 12
 BISECTIONS = 40
@@ -119,7 +118,7 @@ def _sign(value: float, scale: float) -> int:
 
 
 def _name(case: Case, gain: float) -> str:
-    return title_of(case) if gain == 1.0 else f"{gain:g} · {title_of(case)}"
+    return case.label if gain == 1.0 else f"{gain:g} · {case.label}"
 
 
 def _label(panel: Any, texts: list[tuple[float, str]]) -> None:
@@ -138,4 +137,4 @@ def check(request: Request) -> None:
     """UsageError for a layer without exact values of y."""
     for case in request.cases:
         if map_of(case, request, case.x.std) is None:
-            raise UsageError(f"{case.title}: no exact value of y is known, and a variance map is made of exact values")
+            raise UsageError(f"{case.label}: no exact value of y is known, and a variance map is made of exact values")

@@ -1,4 +1,4 @@
-"""Two results compared row by row: to the byte where they must agree, by z-scores where they are independent."""
+"""Comparison of two results: rows of equal draws to the byte, rows of independent draws by z-scores."""
 
 import math
 import struct
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradstat.estimation.significance import ROUNDING, beyond, z_bound, z_score
-from gradstat.estimation.student import DEGREES
-from gradstat.results.overview import title
+from gradstat.estimators import ESTIMATORS
+from gradstat.results.overview import label
 from gradstat.results.result import Result
 from gradstat.results.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
 from gradstat.text.answer import Answer
@@ -17,9 +17,11 @@ from gradstat.text.tables import NARROWEST, Column, Report, Table, finite
 from gradstat.text.uncertain import signed
 
 KEY = ("layer", "params", "direction", "cell", "input", "upstream")
-DRAWS = ("seed", "n", "estimator")  # rows that agree in them are of the same draws
-SAMPLED = ("n", *ESTIMATES, WINDOWS, *ACCUMULATORS)  # promised to the byte for one seed
-EXACT = tuple(name for name in REFEREE if name.startswith("exact_"))  # by libm: the last digit depends on the machine
+DRAWS = ("seed", "n", "estimator")  # rows with equal values here have equal draws
+SAMPLED = ("n", *ESTIMATES, WINDOWS, *ACCUMULATORS)  # equal to the byte for equal draws
+EXACT = tuple(
+    name for name in REFEREE if name.startswith("exact_")
+)  # computed with libm: the last digit depends on the machine
 TESTED = ("mean", "std")
 
 Row = Mapping[str, Any]
@@ -28,7 +30,7 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Difference:
-    """One statistic of one row that both results have, and their difference in standard errors where it has any."""
+    """One statistic of a row in both results, and the difference in standard errors if draws are independent."""
 
     row: str
     statistic: str
@@ -39,45 +41,45 @@ class Difference:
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Answer):
-    """What two results agree and disagree on; `bytewise` and `scored` count rows."""
+    """The comparison of two results; `bytewise` and `scored` are numbers of rows."""
 
     alone: tuple[list[str], list[str]]  # rows of the first result only, of the second only
-    unequal: list[Difference]  # what had to be equal and is not
+    unequal: list[Difference]  # values that must be equal and differ
     bytewise: int
     scored: int
     scores: list[Difference]
-    identical: bool  # every number of every row
+    identical: bool  # True if every number of every row is equal
     names: tuple[str, str] = ("first", "second")  # of the two results
 
     def report(self) -> Report:
-        """A row for each difference, and notes on what was compared."""
+        """One row per difference, and notes on the rows that were compared."""
         return report(self, self.names)
 
     @property
     def bound(self) -> float:
-        """What chance allows the largest |z| to be."""
+        """The bound on the largest |z| that chance explains."""
         return z_bound(len(self.scores))
 
     @property
     def largest(self) -> float:
-        """The largest |z|; 0 where no row has one."""
+        """The largest |z|; 0 if no row has one."""
         return max((abs(score.z or 0.0) for score in self.scores), default=0.0)
 
     @property
     def beyond(self) -> list[Difference]:
-        """The scores that chance does not explain; NaN is one."""
+        """The scores that chance does not explain, NaN included."""
         return [score for score in self.scores if score.z is not None and beyond(score.z, self.bound)]
 
     @property
     def agree(self) -> bool:
-        """True where no difference was found."""
+        """True if chance explains all differences."""
         return not (any(self.alone) or self.unequal or self.beyond)
 
 
 def compare(first: Result, second: Result) -> Comparison:
-    """Rows of the same question are compared; equal seeds, draws and stream versions must give equal bytes."""
+    """Compare the rows with equal keys. Equal seeds, draws and stream versions must give equal bytes."""
     rows = _by_key(first), _by_key(second)
-    alone = tuple([_name(row) for key, row in own.items() if key not in other] for own, other in (rows, rows[::-1]))
+    alone = tuple([_name(row) for key, row in these.items() if key not in other] for these, other in (rows, rows[::-1]))
     same_stream = first.provenance.get("stream_version") == second.provenance.get("stream_version")
     pairs = [(row, rows[1][key]) for key, row in rows[0].items() if key in rows[1]]
     unequal: list[Difference] = []
@@ -106,7 +108,7 @@ COLUMNS = (
 
 
 def report(comparison: Comparison, names: tuple[str, str]) -> Report:
-    """A row for each difference, and notes on what was compared."""
+    """One row per difference, and notes on the rows that were compared."""
     lines: list[tuple[Any, ...]] = []
     for name, alone in zip(names, comparison.alone, strict=True):
         lines += [(row, None, None, None, None, f"only in {name}") for row in alone]
@@ -123,7 +125,7 @@ def report(comparison: Comparison, names: tuple[str, str]) -> Report:
             f"{comparison.largest:.1f}, bound {comparison.bound:.1f}"
         )
     if not comparison.bytewise + comparison.scored:
-        notes.append("no row is in both")
+        notes.append("the results have no row in common")
     facts = {
         "first": names[0],
         "second": names[1],
@@ -138,22 +140,22 @@ def report(comparison: Comparison, names: tuple[str, str]) -> Report:
 
 
 def _by_key(result: Result) -> dict[Key, Row]:
-    """Rows by their question; a question asked twice in one file is numbered."""
+    """The rows by their key; repeated keys in one file are numbered."""
     seen: Counter[Key] = Counter()
-    found: dict[Key, Row] = {}
+    rows: dict[Key, Row] = {}
     for row in result.rows():
         key = tuple(row[name] for name in KEY)
-        found[*key, seen[key]] = row
+        rows[*key, seen[key]] = row
         seen[key] += 1
-    return found
+    return rows
 
 
 def _scores(a: Row, b: Row) -> Iterator[Difference]:
-    """Difference over the root of the sum of both variances: too careful where the draws are shared, never too bold.
+    """z = difference / √(sum of both variances). Conservative if the results share draws.
 
-    Its degrees of freedom are the fewer of the two, which is on the safe side as well (Mickey and Brown, 1966).
+    The degrees of freedom are the smaller of the two, which is conservative as well (Mickey and Brown, 1966).
     """
-    degrees = min(DEGREES[row["estimator"]](row["acc_draws"]) for row in (a, b))
+    degrees = min(ESTIMATORS[row["estimator"]].degrees(row["acc_draws"]) for row in (a, b))
     for name in TESTED:
         error = math.hypot(a[f"{name}_se"], b[f"{name}_se"])
         z = z_score(a[name], b[name], error, b["std"], degrees)
@@ -176,7 +178,7 @@ def _difference(a: Row, b: Row, name: str) -> Difference:
 
 def _name(row: Row) -> str:
     cell = "" if row["cell"] == "all" else f" {row['cell']}"
-    return f"{title(row)} {row['direction']}{cell}"
+    return f"{label(row)} {row['direction']}{cell}"
 
 
 def _rows(count: int) -> str:

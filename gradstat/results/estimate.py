@@ -1,4 +1,4 @@
-"""Numbers that know their error, and the statistics of a row by name. Needs no compiler."""
+"""Numbers with a standard error, and the statistics of a row by name. Does not import numba."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,16 +11,16 @@ from gradstat.text.uncertain import Uncertain
 
 
 class Estimate(float):
-    """A float that carries its standard error and, where it is known, the exact value.
+    """A float with its standard error and, if known, the exact value.
 
-    `error` is 0.0 where the number itself is exact, and None where its error is not known. `exact` is None where no
-    exact value is known. `z` is (number − exact)/error as a normal score, None where it is not judged.
+    `error` is 0.0 if the number is exact, and None if its error is unknown. `exact` is None if no exact value is
+    known. `z` is (number − exact)/error as a normal score, None if it was not computed.
     """
 
     error: float | None
     exact: float | None
     z: float | None
-    scale: float  # of the variable: an exact number far below it is rounding
+    scale: float  # size of the variable: a much smaller exact number is a rounding error
     reason: str  # why the number is infinite or undefined
 
     def __new__(
@@ -40,7 +40,7 @@ class Estimate(float):
         return float(self), self.error, self.exact, self.z, self.scale, self.reason
 
     def __repr__(self) -> str:
-        """The certain digits: `0.21173 ± 0.00005`, or `1.700926243`."""
+        """The certain digits: `0.21173 ± 0.00005`, or `1.700926243` for an exact number."""
         if self.error is None:
             return f"{float(self):.3g} ± unknown"
         return self.number.text
@@ -49,7 +49,7 @@ class Estimate(float):
 
     @property
     def number(self) -> Uncertain:
-        """The number as tables hold it."""
+        """The number as a cell of a table."""
         return Uncertain(float(self), self.error, self.scale)
 
 
@@ -69,27 +69,27 @@ class Statistics:
 
 
 def sampled(name: str, row: Mapping[str, Any], errors: Mapping[str, float] | None = None) -> Estimate:
-    """A statistic of a row of a result; `errors` are those of base quantities that the row has no error of."""
+    """A statistic of a row of a result. `errors` gives the errors of base quantities that the row does not have."""
     statistic = STATISTICS[name]
     base = row[statistic.base]
     error = (errors or {}).get(statistic.base, base_error(statistic.base, row))
-    known = None
+    exact = None
     if row["exact_mean"] is not None:
-        known = exact_value(name, Exact(row["exact_mean"], row["exact_std"] ** 2))
+        exact = exact_value(name, Exact(row["exact_mean"], row["exact_std"] ** 2))
     slope, z = statistic.slope(base), row.get(f"z_{statistic.base}")
     return Estimate(
         statistic.f(base),
         None if error is None else abs(slope) * error,
-        known,
+        exact,
         None if z is None else math.copysign(z, z * slope),
     )
 
 
 def base_error(base: str, row: Mapping[str, Any]) -> float | None:
-    """The standard error of a base quantity of a row; None where accumulators do not give it.
+    """The standard error of a base quantity of a row; None if the accumulators do not give it.
 
-    That of P(v = 0) is an upper bound: the zeros of one draw may depend on each other. √((p(1 − p) + 1/n)/n) is not 0
-    where no zero, or nothing else, was drawn.
+    The error of P(v = 0) is an upper bound: the zeros of one draw may depend on each other. √((p(1 − p) + 1/n)/n) is
+    positive even if the draws have no zeros, or only zeros.
     """
     if base == "zero_fraction":
         p, n = row["zero_fraction"], row["n"]

@@ -1,4 +1,4 @@
-"""What of a result people see, made from its rows, and the report that every format is written from."""
+"""The report of a result, and its table for people."""
 
 import json
 import math
@@ -7,12 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gradstat.assumptions import Input, Upstream
 from gradstat.config import RunConfig
 from gradstat.errors import UsageError
 from gradstat.estimation.significance import beyond, bound_of
-from gradstat.estimation.student import DEGREES
-from gradstat.layer_types.case import Case
+from gradstat.estimators import ESTIMATORS
+from gradstat.layer_types.case import USUAL, assumptions_label, label_of
 from gradstat.layer_types.from_config import cases_of
 from gradstat.layer_types.record import ALL, FORWARD
 from gradstat.layer_types.registry import LAYERS
@@ -23,7 +22,6 @@ from gradstat.text.tables import NARROWEST, Column, Report, Table
 from gradstat.text.uncertain import Uncertain, signed
 
 STATISTICS = {"mean": "E", "std": "σ", "mad": "MAD"}
-SPOKEN = ("kernel_size", "p")  # parameters that people name even where they are the default
 COLUMNS = (
     Column("layer", wrap=NARROWEST, code=True),
     Column("quantity"),
@@ -34,7 +32,6 @@ COLUMNS = (
     Column("exact", align="decimal", idle=(None,)),
     Column("z", align="decimal", show=signed, idle=(None,)),
 )
-_DEFAULTS = (Input().label(), Upstream().label())
 
 Row = Mapping[str, Any]
 
@@ -49,10 +46,13 @@ def report(result: Result) -> Report:
 
 
 def overview(result: Result) -> Table:
-    """E, σ and MAD of y and dx: what was printed where the configuration says so, our estimate, the exact value, z."""
+    """E, σ and MAD of y and dx.
+
+    The published number if the configuration gives one, the estimate, the exact value, z.
+    """
     rows, printed = result.rows(), printed_numbers(result)
     shared = {(row["input"], row["upstream"]) for row in rows}
-    assumed = next(iter(shared)) if len(shared) == 1 else _DEFAULTS
+    assumed = next(iter(shared)) if len(shared) == 1 else USUAL
     lines = [line for row in rows for line in _lines(row, printed, assumed)]
     scores = [line[-1] for line in lines]
     bound = bound_of(scores)
@@ -66,7 +66,7 @@ def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> It
     for name, letter in STATISTICS.items():
         value = row.get(f"exact_{name}")
         yield (
-            title(row, assumed),
+            label(row, assumed),
             f"{letter}[{'y' if row['direction'] == FORWARD else 'dx'}]",
             row["cell"],
             "" if row["windows"] is None or (row["windows"], row["cell"]) == (1.0, ALL) else f"{row['windows']:g}",
@@ -77,33 +77,22 @@ def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> It
         )
 
 
-def title(row: Row, assumed: tuple[str, str] = _DEFAULTS) -> str:
-    """`max_pool2d(kernel_size=3)`, without defaults; and what is assumed of x and dy where that is not `assumed`."""
+def label(row: Row, assumed: tuple[str, str] = USUAL) -> str:
+    """The label of a row's case.
+
+    `max_pool2d(kernel_size=3), x ~ laplace(0, 1)`, without assumptions equal to `assumed`.
+    """
     layer = LAYERS.get(row["layer"])
-    usual = {} if layer is None else {parameter.name: json.dumps(parameter.default) for parameter in layer.parameters}
-    inner = ", ".join(
-        f"{key}={_word(value)}"
-        for key, value in json.loads(row["params"]).items()
-        if value is not None and (key in SPOKEN or json.dumps(value) != usual.get(key))
-    )
-    words = [f"{row['layer']}({inner})" if inner else str(row["layer"])]
-    words += [f"x ~ {row['input']}"] if row["input"] != assumed[0] else []
-    words += [f"dy ~ {row['upstream']}"] if row["upstream"] != assumed[1] else []
-    return ", ".join(words)
-
-
-def title_of(case: Case) -> str:
-    """The same of a case."""
-    x, dy = case.x.label(), case.dy.label()
-    return title({"layer": case.layer.name, "params": case.params_json, "input": x, "upstream": dy})
+    layer_label = label_of(row["layer"], json.loads(row["params"]), layer.parameters if layer else ())
+    return layer_label + assumptions_label(row["input"], row["upstream"], assumed)
 
 
 def printed_numbers(result: Result) -> dict[Any, str]:
-    """What the configuration says a text prints: layer, params, input, upstream, direction, statistic → number."""
+    """The published numbers of the configuration: layer, params, input, upstream, direction, statistic → number."""
     try:
         config = RunConfig.model_validate(result.provenance.get("configuration"))
         layers = [(layer.printed, next(cases_of(layer, config))) for layer in config.layer if layer.printed]
-    except (ValidationError, UsageError):  # the configuration of a gradstat that knew other layers
+    except (ValidationError, UsageError):  # the configuration of a gradstat with other layers
         return {}
     return {
         (case.layer.name, case.params_json, case.x.label(), case.dy.label(), *key.split("_")): number
@@ -123,15 +112,17 @@ def _notes(rows: Sequence[Row], assumed: tuple[str, str], exact_known: bool) -> 
     span = f"{draws[0]:,}" if len(draws) == 1 else f"{draws[0]:,} to {draws[-1]:,}"
     first = f"{span} draws per layer, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
     meaning = "± is one standard error"
-    spreads = {round(row["acc_draws"]) for row in rows if math.isfinite(DEGREES[row["estimator"]](row["acc_draws"]))}
+    spreads = {spread for row in rows if (spread := _spread(row))}
     if spreads:
-        meaning += f", from the spread of {' or '.join(map(str, sorted(spreads)))} randomizations"
+        meaning += f", from the spread of {' or '.join(f'{count} {units}' for count, units in sorted(spreads))}"
     if exact_known:
         meaning += "; z = (estimate − exact) / standard error" + (", as a normal score" if spreads else "")
     if any(row["exact_mean"] is not None and None in (row["z_mean"], row["z_std"]) for row in rows):
-        meaning += "; there is no z where too few draws, rare events or heavy tails leave nothing to judge by"
+        meaning += "; z is missing where draws are too few, events too rare or tails too heavy for it"
     return f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}", meaning
 
 
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _spread(row: Row) -> tuple[int, str] | None:
+    """The number and kind of units whose spread gives the error of a row; None for infinite degrees of freedom."""
+    estimator, units = ESTIMATORS[row["estimator"]], row["acc_draws"]
+    return (round(units), estimator.units) if math.isfinite(estimator.degrees(units)) else None

@@ -1,4 +1,4 @@
-"""Where a result comes from: configuration, versions, machine, time."""
+"""The provenance of a result: configuration, versions, machine, time."""
 
 import platform
 import subprocess
@@ -16,7 +16,7 @@ PACKAGES = ("numpy", "numba", "llvmlite", "pandas", "pyarrow")
 
 
 def provenance(config: RunConfig, threads: int, seconds: float) -> dict[str, Any]:
-    """The document kept in the metadata of a result."""
+    """The JSON document in the metadata of a result file."""
     return {
         "schema_version": SCHEMA_VERSION,
         "stream_version": STREAM_VERSION,
@@ -31,13 +31,13 @@ def provenance(config: RunConfig, threads: int, seconds: float) -> dict[str, Any
 
 
 def versions() -> dict[str, str]:
-    """gradstat, Python, and the packages that digits could depend on."""
-    own = {"gradstat": __version__, "python": platform.python_version()}
-    return own | {name: version(name) for name in PACKAGES}
+    """The versions of gradstat, Python, and the packages that could affect digits."""
+    python_and_gradstat = {"gradstat": __version__, "python": platform.python_version()}
+    return python_and_gradstat | {name: version(name) for name in PACKAGES}
 
 
 def cpu() -> str:
-    """The processor as LLVM knows it, for example znver3."""
+    """LLVM's name of the processor, for example znver3."""
     import llvmlite.binding as llvm
 
     return str(llvm.get_host_cpu_name())

@@ -1,4 +1,4 @@
-"""A result as people use it from Python: rows, layers by name, statistics by attribute."""
+"""The result of a run in Python: rows, layers by name, statistics by attribute."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,22 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Result(Answer):
-    """The rows of a run, one for each layer × parameters × direction × cell, and where they come from.
+    """The rows of a run, one per layer × parameters × direction × cell, and their provenance.
 
-    `result["sigmoid"].backward.std` is an `Estimate`. Iterating gives the rows as dictionaries, None where nothing is
-    known. A line each: `failures` are checks that did not pass, `shortfalls` targets that were not reached, `notes`
-    are about the shards that were merged.
+    `result["sigmoid"].backward.std` is an `Estimate`. Iterating gives the rows as dictionaries, with None for unknown
+    values. `failures` lists failed checks, `shortfalls` missed targets, and `notes` remarks about merged shards.
     """
 
     table: "pa.Table"
     provenance: dict[str, Any]
-    nodes: str = ""  # of a shard: what merging needs, see runs/shards.py
+    nodes: str = ""  # of a shard: its finished nodes, which merging needs (runs/shards.py)
     failures: tuple[str, ...] = field(default=(), compare=False)
     shortfalls: tuple[str, ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every row as a dictionary with the columns of a result file; None where nothing is known."""
+        """Every row as a dictionary with the columns of a result file; None for unknown values."""
         rows: list[dict[str, Any]] = self.table.to_pylist()
         return rows
 
@@ -57,34 +56,34 @@ class Result(Answer):
         return self.layer(layer)
 
     def layer(self, layer: str | Case, **parameters: Any) -> "LayerResult":
-        """The statistics of one layer, by its name and as many parameters as it takes to tell it from the others.
+        """The statistics of one layer, given by its name and the parameters that distinguish it from other layers.
 
-        Or by a case of `gradstat.layer`, which also holds the assumptions about x and dy. UsageError where no layer
-        fits, or more than one.
+        A case of `gradstat.layer` also distinguishes the assumptions about x and dy. UsageError if no layer or more
+        than one fits.
         """
         layers = self.layers
-        name = layer if isinstance(layer, str) else layer.title
+        name = layer if isinstance(layer, str) else layer.label
         fitting = [each for each in layers if each.fits(layer, parameters)]
         if len(fitting) == 1:
             return fitting[0]
         wanted = ", ".join([name, *(f"{key}={json.dumps(value)}" for key, value in parameters.items())])
         if not fitting:
-            raise UsageError(unknown("layer of this result", wanted, [each.title for each in layers]))
-        choices = "; ".join(each.title for each in fitting)
+            raise UsageError(unknown("layer of this result", wanted, [each.label for each in layers]))
+        choices = "; ".join(each.label for each in fitting)
         raise UsageError(
-            f"{wanted} is the name of {len(fitting)} layers of this result: {choices}",
+            f"{wanted} is ambiguous: it names {len(fitting)} layers of this result: {choices}",
             f"name the parameters, result.layer({name!r}, parameter=value), or a case, result[gradstat.layer(...)]",
         )
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A data frame with the columns of a result file but the raw accumulators; `params` is JSON."""
+        """A data frame with the columns of a result file, except the raw accumulators; `params` is JSON."""
         from gradstat.results.schema import SHOWN
 
         frame: pd.DataFrame = self.table.select(SHOWN).to_pandas()
         return frame
 
     def report(self) -> Report:
-        """E, σ and MAD of y and dx for people, every column but the raw accumulators for programs."""
+        """E, σ and MAD of y and dx for people; for programs, all columns except the raw accumulators."""
         from gradstat.results.overview import report
 
         return report(self)
@@ -97,11 +96,11 @@ class LayerResult:
         self._rows = rows
 
     @property
-    def title(self) -> str:
-        """The layer with its parameters and assumptions, where they are not the defaults."""
-        from gradstat.results.overview import title
+    def label(self) -> str:
+        """The layer with its parameters and assumptions that differ from the defaults."""
+        from gradstat.results.overview import label
 
-        return title(self._rows[0])
+        return label(self._rows[0])
 
     @property
     def forward(self) -> "RowResult":
@@ -114,33 +113,35 @@ class LayerResult:
         return self.cell(ALL, BACKWARD)
 
     def cell(self, cell: str, direction: str = BACKWARD) -> "RowResult":
-        """The statistics of one position of a strided window, as "(0, 1)"; UsageError where there is none."""
+        """The statistics of one position of a strided window, e.g. "(0, 1)"; UsageError for an unknown position."""
         rows = {row["cell"]: row for row in self._rows if row["direction"] == direction}
         if cell not in rows:
-            raise UsageError(unknown(f"cell of {self.title} {direction}", cell, rows))
+            raise UsageError(unknown(f"cell of {self.label} {direction}", cell, rows))
         return RowResult(rows[cell])
 
     def fits(self, layer: str | Case, parameters: Mapping[str, Any]) -> bool:
-        """True for a layer of this name that has these parameters, and for the case itself."""
+        """True if the name and these parameters, or the case, describe this layer."""
         first = self._rows[0]
-        own = json.loads(first["params"])
+        own_parameters = json.loads(first["params"])
         if isinstance(layer, Case):
             key = (layer.layer.name, layer.params, layer.x.label(), layer.dy.label())
-            return key == (first["layer"], own, first["input"], first["upstream"])
+            return key == (first["layer"], own_parameters, first["input"], first["upstream"])
         name, implied = _resolved(layer)
         wanted = {**implied, **parameters}
-        return bool(name == first["layer"] and all(own.get(key, ...) == value for key, value in wanted.items()))
+        return bool(
+            name == first["layer"] and all(own_parameters.get(key, ...) == value for key, value in wanted.items())
+        )
 
     def __repr__(self) -> str:
-        words = [f"{d}.{s} = {sampled(s, row)}" for d, row in self._pooled() for s in ("mean", "std")]
-        return f"{self.title}: {', '.join(words)}"
+        statistics = [f"{d}.{s} = {sampled(s, row)}" for d, row in self._pooled() for s in ("mean", "std")]
+        return f"{self.label}: {', '.join(statistics)}"
 
     def _pooled(self) -> list[tuple[str, Mapping[str, Any]]]:
         return [(row["direction"], row) for row in self._rows if row["cell"] == ALL]
 
 
 def _resolved(name: str) -> tuple[str, Mapping[str, Any]]:
-    """The name of the layer that a name stands for, and the parameters that it implies; itself for a formula's."""
+    """The layer's name and the parameters that a name or alias implies; the name of a formula is returned unchanged."""
     try:
         layer, implied = resolve(name)
     except UsageError:
@@ -149,7 +150,7 @@ def _resolved(name: str) -> tuple[str, Mapping[str, Any]]:
 
 
 class RowResult(Statistics):
-    """The statistics of one row of a result, and what else the row holds."""
+    """The statistics of one row of a result; `row` has all its columns."""
 
     def __init__(self, row: Mapping[str, Any]) -> None:
         self.row = dict(row)

@@ -1,4 +1,4 @@
-"""Lines of a run → the table of a result."""
+"""The rows of a run → the table of a result."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from gradstat.results.schema import ACCUMULATORS, SCHEMA
 
 
 def to_arrow(lines: Sequence[ResultRow], seed: int, estimator: str) -> pa.Table:
-    """One row per line, with the columns of the result file."""
+    """A table with the columns of the result file, one row per row of the run."""
     return pa.Table.from_pylist([_row(line, seed, estimator) for line in lines], schema=SCHEMA)
 
 
@@ -38,7 +38,7 @@ def _row(line: ResultRow, seed: int, estimator: str) -> dict[str, Any]:
 
 
 def _referee(exact: Exact | None) -> dict[str, float | None]:
-    """exact_mean and exact_std; null where there is no referee."""
+    """exact_mean and exact_std; None if no exact value is known."""
     if exact is None:
         return {"exact_mean": None, "exact_std": None}
     return {"exact_mean": exact.mean, "exact_std": math.sqrt(exact.var)}

@@ -1,6 +1,8 @@
-"""The columns of a result file, in order, and their types. Needs no compiler: reading a result costs none."""
+"""The columns of a result file, in order, and their types. Does not import numba, so reading a result is fast."""
 
 import pyarrow as pa
+
+from gradstat.numerics.columns import NAMES
 
 SCHEMA_VERSION = 2
 
@@ -10,15 +12,9 @@ ESTIMATES = [
     *("mad", "mad_se", "skewness", "kurtosis", "zero_fraction", "min", "max"),
 ]
 REFEREE = ["exact_mean", "exact_std", "z_mean", "z_std"]
-WINDOWS = "windows"  # that cover the cell of a strided map, their mean for `all`; null elsewhere
+WINDOWS = "windows"  # number of windows that cover a cell of a strided map; its mean for `all`, otherwise null
 OPTIONAL = (*REFEREE, WINDOWS)  # columns with nulls
-# The raw accumulators, by the names that numerics/moments.py gives them: what merging two files needs.
-# fmt: off
-ACCUMULATORS = [f"acc_{name}" for name in (
-    "count", "centre", "shift", "m2", "m3", "m4", "abs", "deviation", "sign", "signed_square", "zeros", "min", "max",
-    "draws", "t1", "t2", "ta", "td", "c11", "c12", "c22", "caa", "cdd", "c1d",
-)]
-# fmt: on
+ACCUMULATORS = [f"acc_{name}" for name in NAMES]  # raw sums, for merging files
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in TEXTS]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from gradstat.errors import UnreadableFile
 from gradstat.results.result import Result
 from gradstat.results.schema import SCHEMA, SCHEMA_VERSION
-from gradstat.results.validation import mismatch, parsed
+from gradstat.results.validation import first_problem, parsed
 from gradstat.text.files import write_whole
 from gradstat.text.machine import parquet_bytes
 from gradstat.toml_file import input_name, is_stdin, read_stdin
@@ -26,44 +26,44 @@ def to_parquet(result: Result) -> bytes:
 
 
 def write(result: Result, path: Path) -> None:
-    """Write a Parquet file, whole or not at all."""
+    """Write a Parquet file atomically."""
     write_whole(path, to_parquet(result))
 
 
 def read(path: Path) -> Result:
-    """Read a result, from standard input where the path is `-`; UnreadableFile for anything but a whole result."""
+    """Read a result, from standard input if the path is `-`; UnreadableFile if it is not a complete result."""
     return parse(content_of(path), path)
 
 
 def parse(content: bytes, path: Path) -> Result:
-    """The result that the bytes of a file are; UnreadableFile where they are none."""
+    """The result in the bytes of a file; UnreadableFile if they are not a result."""
     name = input_name(path)
     if content[:4] != b"PAR1":
         empty = "empty, or was read already" if is_stdin(path) and not content else "not a Parquet file"
         raise UnreadableFile(f"{name}: {empty}", _advice(path))
-    try:  # without threads of pyarrow: one that drops a Python object while the interpreter ends aborts the process
+    try:  # without pyarrow's threads: one that frees a Python object while the interpreter exits aborts the process
         table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read(use_threads=False)
     except (OSError, ValueError, MemoryError) as error:  # ValueError: ArrowInvalid
         raise _damaged(name, error) from None
     document = (table.schema.metadata or {}).get(KEY)
     if document is None:
-        raise UnreadableFile(f"{name}: a Parquet file, but not one of gradstat's: it has no provenance")
+        raise UnreadableFile(f"{name}: is a Parquet file, but not a result of gradstat: it has no provenance")
     provenance = parsed(document)
     if provenance is None or not isinstance(provenance.get("configuration", {}), dict):
         raise UnreadableFile(f"{name}: its provenance is damaged", "sample it again with gradstat run")
     _check_version(provenance, name)
-    if wrong := mismatch(table):
-        raise UnreadableFile(f"{name}: {wrong}", "sample it again with gradstat run")
+    if problem := first_problem(table):
+        raise UnreadableFile(f"{name}: {problem}", "sample it again with gradstat run")
     nodes = (table.schema.metadata or {}).get(NODES, b"").decode(errors="replace")
     return Result(table.replace_schema_metadata(None), provenance, nodes)
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file, or its first four where they are not Parquet's."""
+    """The bytes of a Parquet file; the first four bytes of any other file."""
     if is_stdin(path):
         return read_stdin()
     try:
-        if path.is_fifo():  # would wait for a writer
+        if path.is_fifo():  # reading would wait for a writer
             raise UnreadableFile(
                 f"{path}: is a pipe, not a file; write it to a file first, or name - for standard input"
             )
@@ -74,7 +74,7 @@ def content_of(path: Path) -> bytes:
         raise UnreadableFile(f"{path}: there is no such file", "make one with gradstat run CONFIG -o FILE") from None
     except IsADirectoryError:
         raise UnreadableFile(f"{path}: is a directory; name a .parquet file in it") from None
-    except (OSError, ValueError, MemoryError) as error:  # ValueError: a name that cannot be one
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: a name with a null byte
         raise _damaged(str(path), error) from None
 
 
@@ -87,15 +87,15 @@ def _check_version(provenance: dict[str, Any], name: str) -> None:
     version = provenance.get("schema_version")
     if version == SCHEMA_VERSION:
         return
-    found = f"{name}: result schema {version if isinstance(version, int) else 'unknown'}"
+    schema = f"{name}: result schema {version if isinstance(version, int) else 'unknown'}"
     if isinstance(version, int) and version > SCHEMA_VERSION:
         versions = provenance.get("versions")
         writer = versions.get("gradstat") if isinstance(versions, dict) else None
         what = f"gradstat {writer} or newer, which wrote it" if isinstance(writer, str) else "a newer gradstat"
         raise UnreadableFile(
-            f"{found}, this gradstat reads {SCHEMA_VERSION}", f"install {what}: pip install --upgrade gradstat"
+            f"{schema}, this gradstat reads {SCHEMA_VERSION}", f"install {what}: pip install --upgrade gradstat"
         )
-    raise UnreadableFile(f"{found}, this gradstat reads {SCHEMA_VERSION}", "sample it again with gradstat run")
+    raise UnreadableFile(f"{schema}, this gradstat reads {SCHEMA_VERSION}", "sample it again with gradstat run")
 
 
 def _advice(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""What of a file that calls itself a result gradstat never writes: whoever reads rows need not ask again.
+"""Validates a result file once, so that readers of its rows need no checks.
 
-Texts are letters, digits and brackets in front, and printable: no cell of a CSV is a formula to a spreadsheet, no name
-steers a terminal, and what is written reads back exactly, because nothing had to be quoted away.
+Texts are printable and begin with a letter, a digit or a bracket. So a spreadsheet takes no cell for a formula, no
+name contains control characters, and every text is written and read back unchanged.
 """
 
 import json
@@ -20,8 +20,8 @@ NEVER_NEGATIVE = ("n", "std", "exact_std", *(name for name in ESTIMATES if name.
 LONGEST = 10_000  # characters of a cell
 
 
-def mismatch(table: pa.Table) -> str:
-    """What about the columns or their cells is not a result's; empty where nothing is."""
+def first_problem(table: pa.Table) -> str:
+    """The first problem with the columns or cells of a result; empty if there is none."""
     names = table.schema.names
     if missing := [name for name in COLUMNS if name not in names]:
         return f"its columns are not those of a result: {missing[0]} is missing"
@@ -31,39 +31,39 @@ def mismatch(table: pa.Table) -> str:
         return "its columns have another order or other types than those of a result"
     for name in TEXTS:
         if not all(text and len(text) <= LONGEST and is_plain(text) for text in table[name].to_pylist()):
-            return f"its column {name} holds what gradstat never writes"
+            return f"its column {name} has texts that gradstat does not write"
     if not all(is_parameters(text) for text in table["params"].to_pylist()):
         return "its column params is not JSON as gradstat writes it"
     if gaps := [name for name in COLUMNS if name not in OPTIONAL and table[name].null_count]:
         return f"its column {gaps[0]} has gaps"
     for name in ("exact_mean", "exact_std"):
         if not all(math.isfinite(value) for value in table[name].drop_null().to_pylist()):
-            return f"its column {name} holds what is no number"
+            return f"its column {name} has values that are not finite"
     for name in NEVER_NEGATIVE:
         if any(value < 0 for value in table[name].drop_null().to_pylist()):
-            return f"its column {name} holds a number below 0"
+            return f"its column {name} has a negative number"
     return ""
 
 
 def is_plain(text: str) -> bool:
-    """Printable, and no formula to a spreadsheet."""
+    """True for a printable text that a spreadsheet does not take for a formula."""
     return text.isprintable() and _PLAIN.match(text) is not None
 
 
 def is_parameters(text: str) -> bool:
-    """A JSON object, spelled as gradstat spells it: sorted, finite, printable."""
-    found = parsed(text)
-    return found is not None and json.dumps(found, sort_keys=True) == text
+    """True for a JSON object as gradstat writes it: keys sorted, numbers finite, texts printable."""
+    document = parsed(text)
+    return document is not None and json.dumps(document, sort_keys=True) == text
 
 
 def parsed(document: str | bytes) -> dict[str, Any] | None:
-    """A JSON object of finite numbers and printable texts; None where it is something else."""
+    """A JSON object of finite numbers and printable texts; None for anything else."""
     try:
-        found = json.loads(document)
-        json.dumps(found, allow_nan=False)
+        content = json.loads(document)
+        json.dumps(content, allow_nan=False)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and all(text.isprintable() for text in texts(found)) else None
+    return content if isinstance(content, dict) and all(text.isprintable() for text in texts(content)) else None
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -1,6 +1,7 @@
-"""Checkpoints: what is finished of a run is kept every few seconds, and taken up by the next process that asks for it.
+"""Saves finished nodes every few seconds; the next process with the same run key resumes from them.
 
-Nothing is written before a run has lasted FIRST seconds, unless it is stopped; nothing is left of a run that is done.
+Nothing is written in the first FIRST seconds of a run, unless it is interrupted. All files are deleted after the
+result is delivered.
 """
 
 import threading
@@ -17,34 +18,37 @@ from gradstat.estimation.tasks import Finished
 from gradstat.runs.folder import RunFolder, run_id
 from gradstat.runs.nodes import decode, encode
 
-FIRST, EVERY = 5.0, 2.0  # seconds: a kill costs no more than this
-SPARING = 200  # times the duration of a save between two of them: half a percent
+FIRST, EVERY = 5.0, 2.0  # seconds before the first save, and between two saves: the most that a kill loses
+SPARING = 200  # pause between two saves, in durations of a save: saving takes half a percent of the time
 Warn = Callable[[str], None]
 
 
 def checkpointer_of(run_key: Any, shard: tuple[int, int] | None, warn: Warn) -> "FolderCheckpointer":
-    """The checkpointer of a run. Shards have folders of their own: they run at the same time."""
+    """The checkpointer of a run. Each shard has its own folder, because shards run simultaneously."""
     part = f"-{shard[0]}of{shard[1]}" if shard else ""
     return FolderCheckpointer(RunFolder(f"{run_id(run_key)}{part}", run_key), warn)
 
 
 class FolderCheckpointer(Checkpointer):
-    """Saves the finished nodes of one run in its folder; `warn` is called with a line for what cannot be used."""
+    """Saves the finished nodes of one run in its folder.
+
+    `warn` is called with a line for each unusable file or folder.
+    """
 
     def __init__(self, folder: RunFolder, warn: Warn) -> None:
         self.folder, self._warn = folder, warn
-        self._found: dict[str, SegmentSnapshot] = {}
+        self._saved: dict[str, SegmentSnapshot] = {}
         self._unsaved: dict[str, tuple[Segment, MergeTree]] = {}
         self._names: list[str] = []
         self._begin = self._last = self._due = 0.0
         self._refused = False
-        self.saves, self.seconds = 0, 0.0  # so far
+        self.saves, self.seconds = 0, 0.0  # number of saves and their duration
         self._lock = threading.Lock()
 
     def open(self, fresh: bool) -> bool:
         """Read what an earlier process saved, or delete it; True if there is something to continue from.
 
-        UsageError where another process is at it now.
+        UsageError if another process is sampling the same run.
         """
         if not self.folder.exists():
             return False
@@ -52,11 +56,11 @@ class FolderCheckpointer(Checkpointer):
             self.folder.open()
             for name in self.folder.names() if fresh else []:
                 self.folder.remove(name)
-        except OSError as error:  # parts can be read all the same: each is whole
+        except OSError as error:  # the parts can still be read: each is written atomically
             self._refuse(error)
         for name in [] if fresh else self.folder.names():
             self._read(name)
-        return bool(self._found)
+        return bool(self._saved)
 
     @property
     def lasted(self) -> bool:
@@ -69,29 +73,29 @@ class FolderCheckpointer(Checkpointer):
         return bool(self.folder.exists() and self.folder.names())
 
     def finished(self, segment: Segment) -> Sequence[Finished]:
-        """The largest nodes on file that lie in the segment, no draw twice. The first call begins the run."""
+        """The largest saved nodes within the segment, without overlaps. The first call starts the clock of the run."""
         if not self._begin:
             self._begin = self._last = time.monotonic()
             self._due = self._begin + FIRST
-        taken: list[Finished] = []
+        chosen_nodes: list[Finished] = []
         ends: list[tuple[int, int]] = []
         for node in sorted(self._nodes(segment), key=lambda node: -node.draws):
             first, last = node.node[1] << node.node[0], (node.node[1] + 1) << node.node[0]
             if all(last <= other or end <= first for other, end in ends):
-                taken.append(node)
+                chosen_nodes.append(node)
                 ends.append((first, last))
-        return taken
+        return chosen_nodes
 
     def keep(self, segment: Segment, tree: MergeTree) -> None:
-        """Write what is finished, if it is time to."""
+        """Register finished nodes, and save them if a save is due."""
         self._unsaved[self._name(segment)] = segment, tree
         self._last = time.monotonic()
         if self._last >= self._due:
             self.save()
 
     def save(self) -> None:
-        """Write what is finished and not on file; a disk that refuses is told of once."""
-        with self._lock:  # a second Ctrl-C may come here while a thread of the engine is still saving
+        """Write the finished nodes that are not yet saved. A write error gives one warning."""
+        with self._lock:  # after a second Ctrl-C, a thread of the engine may still be saving
             self._save()
 
     def _save(self) -> None:
@@ -107,10 +111,10 @@ class FolderCheckpointer(Checkpointer):
         self.saves, self.seconds = self.saves + 1, self.seconds + now - start
 
     def forget(self, segments: Sequence[Segment]) -> None:
-        """The result is delivered: its parts, and those of shorter runs of it, go."""
+        """Delete the parts of a delivered result, and those of shorter runs with the same key."""
         shorter = [
             name
-            for name, part in self._found.items()
+            for name, part in self._saved.items()
             if any(part.case_indices == s.case_indices and part.blocks.samples <= s.blocks.samples for s in segments)
         ]
         try:
@@ -129,14 +133,14 @@ class FolderCheckpointer(Checkpointer):
 
     def _read(self, name: str) -> None:
         try:
-            self._found[name] = decode(self._run, self.folder.read(name))
+            self._saved[name] = decode(self._run, self.folder.read(name))
         except ValueError as error:
             self._warn(f"{self.folder.path(name)}: {error}; its draws are sampled again")
 
     def _nodes(self, segment: Segment) -> Iterator[Finished]:
-        """Those on file that belong to these cases and blocks and are about their centres."""
+        """The saved nodes that have the cases, blocks and centres of this segment."""
         centres = segment.group.centres.tobytes()
-        for name, part in self._found.items():
+        for name, part in self._saved.items():
             if part.case_indices != segment.case_indices or not part.blocks.same_layout_as(segment.blocks):
                 continue
             if np.array(part.centres).tobytes() != centres:
@@ -148,4 +152,4 @@ class FolderCheckpointer(Checkpointer):
         if not self._refused:
             self._refused = True
             reason = error.strerror or str(error)
-            self._warn(f"warning: {self.folder.folder} cannot be used ({reason}): what is finished is not kept")
+            self._warn(f"warning: {self.folder.folder} cannot be written ({reason}): no checkpoints are saved")

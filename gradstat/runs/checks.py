@@ -1,4 +1,4 @@
-"""What is wrong with a result: estimates that disagree with their exact value, targets that were not reached."""
+"""Checks of a result: estimates that disagree with their exact value, and targets that were not reached."""
 
 import math
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ from gradstat.results.result import Result
 
 
 def checked(result: Result, rows: Sequence[ResultRow], target: Target | None, notes: tuple[str, ...] = ()) -> Result:
-    """The result with what is wrong with it, and with these notes."""
+    """The result with its failures, its shortfalls and these notes."""
     short = () if target is None else shortfalls(rows, target)
     return replace(result, failures=failures(rows), shortfalls=short, notes=notes)
 
 
 def failures(rows: Sequence[ResultRow]) -> tuple[str, ...]:
-    """A line for every estimate that is lost to overflow, or disagrees with its exact value."""
-    lost = [
-        f"{row.case.title} {row.row.direction}: its moments are too large or too small for a float"
+    """One line per estimate that overflowed or disagrees with its exact value."""
+    overflowed = [
+        f"{row.case.label} {row.row.direction}: its moments are too large or too small for a float"
         for row in rows
         if not _is_finite(row)
     ]
-    return (*lost, *map(str, disagreements(rows)))
+    return (*overflowed, *map(str, disagreements(rows)))
 
 
 def shortfalls(rows: Sequence[ResultRow], target: Target) -> tuple[str, ...]:
-    """A line for every case with an error above its target, and the number of draws that would reach it."""
+    """One line per case with an error above its target, with the number of draws that would reach the target."""
     cases: dict[int, list[ResultRow]] = {}
     for row in rows:
         cases.setdefault(id(row.case), []).append(row)
@@ -43,8 +43,8 @@ def _shortfall(rows: Sequence[ResultRow], target: Target) -> str:
     how = f"--max-samples {more:.2g}" if draws >= target.max_samples else f"-n {more:.2g}"
     kind = "relative error" if distance.target == target.relative else "error"
     return (
-        f"{rows[0].case.title} {distance.statistic}: {kind} {distance.error:.2g}, target {distance.target:g}, "
-        f"after {draws:,} draws; about {more:.1e} would do: {how}"
+        f"{rows[0].case.label} {distance.statistic}: {kind} {distance.error:.2g}, target {distance.target:g}, "
+        f"after {draws:,} draws; about {more:.1e} are needed: {how}"
     )
 
 

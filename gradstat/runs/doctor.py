@@ -1,4 +1,4 @@
-"""Whether this installation works: versions, kernel cache, and one number that is known exactly."""
+"""A check of this installation: versions, kernel cache, and one estimate against its exact value."""
 
 from gradstat.estimation.run import available_cpus, run
 from gradstat.layer_types.record import BACKWARD
@@ -14,7 +14,7 @@ DRAWS = 2**20
 
 
 class Diagnosis(Answer):
-    """Facts about an installation; `failures` are the checks that did not pass, a line each."""
+    """Facts about an installation; `failures` has one line per failed check."""
 
     def __init__(self, facts: dict[str, str], failures: tuple[str, ...]) -> None:
         self.facts, self.failures = facts, failures
@@ -24,9 +24,11 @@ class Diagnosis(Answer):
 
 
 def examine() -> Diagnosis:
-    """Sample relu, and compare it with its exact values."""
+    """Collect facts, sample relu, and compare it with its exact values."""
     facts = versions() | {"cpu": f"{cpu()}, {available_cpus()} available"}
-    state = "kept from run to run" if jit.caching() else "cannot be written: kernels are compiled in every process"
+    state = (
+        "kernels are kept between runs" if jit.caching() else "cannot be written: kernels are compiled in every process"
+    )
     facts["kernel cache"] = f"{jit.cache_directory()}, {state}"
     rows = run([case_of("relu")], DRAWS, 0)
     for row in rows:

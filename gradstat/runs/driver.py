@@ -1,4 +1,4 @@
-"""A run that survives: compile, pilot, sample with checkpoints, and deliver the result before they are removed."""
+"""A run with checkpoints: compile, pilot, sample, deliver the result, delete the checkpoints."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ Deliver = Callable[[Result], None]
 
 @dataclass(frozen=True)
 class Job:
-    """What to sample, and how."""
+    """The configuration and cases of a run, and how to sample them."""
 
     config: RunConfig
     cases: Sequence[Case]
@@ -40,12 +40,14 @@ class Job:
 
 
 def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
-    """The result of a job. `deliver` is called with it before its checkpoints are removed: they stay where it raises.
+    """Return the result of a job.
 
-    Interrupted where Ctrl-C stops the sampling; what is finished is saved first, and the message says where.
+    `deliver` is called with it before the checkpoints are deleted; if it raises, they stay.
+
+    Raises Interrupted after Ctrl-C. The finished nodes are saved first, and the message names their folder.
     """
     config, cases = job.config, job.cases
-    with engine_of(job.engine, job.jobs or available_cpus()) as (engine, jobs):  # a cluster ends with it
+    with engine_of(job.engine, job.jobs or available_cpus()) as (engine, jobs):  # closes the cluster
         estimator = estimator_of(config.estimator)
         with progress.compiling():
             grouped = groups(cases, estimator.kernel)
@@ -73,14 +75,14 @@ def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
 
 @contextmanager
 def _checkpoints(job: Job, key: object, progress: Progress, status: Status) -> Iterator[Checkpointer]:
-    """The checkpointer of a run from begin to end; whatever stops the run, what is finished is written first."""
+    """Yield the checkpointer of a run. If the run stops for any reason, its finished nodes are saved."""
     if not job.checkpoints:
         yield NO_CHECKPOINTS
         return
     checkpointer = checkpointer_of(key, job.shard, progress.warn)
     try:
         if checkpointer.open(job.fresh):
-            progress.message(f"continuing from {checkpointer.folder.folder}; --fresh starts over")
+            progress.message(f"resuming from {checkpointer.folder.folder}; --fresh starts from the beginning")
         yield checkpointer
     except BaseException as error:
         progress.close()
@@ -96,11 +98,11 @@ def _checkpoints(job: Job, key: object, progress: Progress, status: Status) -> I
     finally:
         checkpointer.folder.close()
     if checkpointer.saves:
-        progress.note(f"saved what was finished {checkpointer.saves} times, in {checkpointer.seconds:.3f} s")
+        progress.note(f"saved finished nodes {checkpointer.saves} times, in {checkpointer.seconds:.3f} s")
 
 
 def _how_to_continue(checkpointer: FolderCheckpointer, status: Status) -> str:
     if not checkpointer.holds:
         return ""
     how_much = f" ({status.percent})" if status.percent else ""
-    return f"what is finished{how_much} is kept in {checkpointer.folder.folder}; run it again to continue"
+    return f"finished draws{how_much} are saved in {checkpointer.folder.folder}; run it again to resume"

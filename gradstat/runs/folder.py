@@ -1,7 +1,7 @@
-"""What is finished of a long run, kept for the next process: results/<run id>/, one file per part, whole or not at all.
+"""The folder of a run, results/<run id>/, which keeps finished parts for the next process. Each part is one file.
 
-A part is two lines: the SHA-256 of the second one, and the second one, JSON. With a lock, one process at a time works
-in a folder: the lock is an flock, which the operating system releases when its holder ends or is killed.
+A part has two lines: the SHA-256 of the second line, and a line of JSON. Files are written atomically. A lock admits
+one process at a time; it is an flock, which the operating system releases when the process exits or is killed.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from typing import Any
 from gradstat.errors import UsageError
 from gradstat.text.files import whole
 
-HOME = "GRADSTAT_RESULTS"  # environment variable: the folder of all runs; ./results where it is not set
+HOME = "GRADSTAT_RESULTS"  # environment variable: the folder of all runs; the default is ./results
 SUFFIX = ".part"
 LOCK, KEY = "lock", "run.json"
 
@@ -27,18 +27,18 @@ def home() -> Path:
 
 
 def run_id(run_key: Any) -> str:
-    """Sixteen hex digits that name a run: the hash of its key as JSON, whatever the order in it."""
+    """Sixteen hex digits that identify a run: the hash of its key as JSON with sorted keys."""
     document = json.dumps(run_key, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(document.encode()).hexdigest()[:16]
 
 
 def seal(body: str) -> str:
-    """One line of text below its SHA-256."""
+    """The SHA-256 of a line of text, and below it the line."""
     return f"{hashlib.sha256(body.encode()).hexdigest()}\n{body}\n"
 
 
 def unseal(text: str) -> str:
-    """The line that was sealed; ValueError where it is not whole."""
+    """The line that `seal` was given; ValueError if it is damaged."""
     digest, _, rest = text.partition("\n")
     body = rest.removesuffix("\n")
     if body == rest or hashlib.sha256(body.encode()).hexdigest() != digest:
@@ -47,9 +47,9 @@ def unseal(text: str) -> str:
 
 
 class RunFolder:
-    """The folder of one run. OSError where the system refuses, UsageError where another process has the lock.
+    """The folder of one run. Methods raise OSError for errors of the system; `open` raises UsageError if it is locked.
 
-    Without `lock` several processes share the folder: whoever writes a part, its bytes are the same.
+    Without `lock` several processes share the folder. All of them write the same bytes for a part.
     """
 
     def __init__(self, name: str, run_key: Any, lock: bool = True) -> None:
@@ -59,11 +59,11 @@ class RunFolder:
         self._made_home = False
 
     def exists(self) -> bool:
-        """Whether an earlier process left something."""
+        """True if an earlier process created the folder."""
         return self.folder.is_dir()
 
     def open(self) -> None:
-        """Make the folder, with the key of its run; lock it, and delete the temporary files of killed processes."""
+        """Create and lock the folder, write the key of its run, and delete temporary files of killed processes."""
         if self._lock is not None:
             return
         self._made_home = not self.folder.parent.exists()
@@ -77,32 +77,32 @@ class RunFolder:
                 temporary.write_text(json.dumps(self._run_key, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def names(self) -> list[str]:
-        """The parts that are there."""
+        """The names of the parts."""
         return sorted(path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}"))
 
     def write(self, name: str, body: str) -> None:
-        """Keep one line of text."""
+        """Write a part: one line of text."""
         self.open()
         with whole(self.path(name)) as temporary:
             temporary.write_text(seal(body), encoding="utf-8")
 
     def read(self, name: str) -> str:
-        """The line of a part; ValueError, saying why, where it cannot be had whole."""
+        """The line of a part; ValueError with the reason if it cannot be read or is damaged."""
         try:
             return unseal(self.path(name).read_bytes().decode(errors="replace"))
         except OSError as error:
             raise ValueError(error.strerror or str(error)) from None
 
     def path(self, name: str) -> Path:
-        """Where a part is."""
+        """The path of a part."""
         return self.folder / f"{name}{SUFFIX}"
 
     def remove(self, name: str) -> None:
-        """Forget a part."""
+        """Delete a part."""
         self.path(name).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let others in; a folder without parts goes."""
+        """Release the lock, and delete a folder without parts."""
         if self._lock is None:
             return
         with suppress(OSError):
@@ -117,7 +117,7 @@ class RunFolder:
 
 
 def _locked(path: Path) -> int:
-    """An open file that is locked, and still the one that the next process would open."""
+    """Open and lock a file. Retries if another process deleted the file in the meantime."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -135,7 +135,7 @@ def _locked(path: Path) -> int:
         except OSError:
             os.close(handle)
             raise
-        os.close(handle)  # its last holder has removed it
+        os.close(handle)  # the previous holder has deleted the file
 
 
 def _same_file(handle: int, path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Finished nodes of a run as one line of JSON, for checkpoints and shards; every bit of a float survives."""
+"""Finished nodes of a run as one line of JSON, for checkpoints and shards. Floats keep every bit."""
 
 import base64
 import json
@@ -18,7 +18,10 @@ FLOAT = np.dtype("<f8")
 
 
 def run_key(cases: Sequence[Case], seed: int, estimator: str) -> dict[str, Any]:
-    """What decides on the digits of a run, as JSON: not the number of draws, threads, engine, or where results go."""
+    """The values that determine the digits of a run, as JSON.
+
+    Without number of draws, threads, engine and output files.
+    """
     return {
         "stream_version": STREAM_VERSION,
         "estimator": estimator,
@@ -28,7 +31,7 @@ def run_key(cases: Sequence[Case], seed: int, estimator: str) -> dict[str, Any]:
 
 
 def encode(run: str, snapshot: SegmentSnapshot) -> str:
-    """One line: the run, the cases by their places, the blocks, the nodes, and the accumulators of all nodes."""
+    """One line: the run, the indices of the cases, the blocks, the nodes, and the accumulators of all nodes."""
     rows = [node.accumulators for node in snapshot.nodes]
     packed = np.concatenate(rows).astype(FLOAT).tobytes() if rows else b""
     blocks = snapshot.blocks
@@ -45,18 +48,18 @@ def encode(run: str, snapshot: SegmentSnapshot) -> str:
 
 
 def decode(run: str, line: str) -> SegmentSnapshot:
-    """What `encode` was given; ValueError where it is of another run, or of no run."""
+    """The snapshot that `encode` was given; ValueError if it belongs to another run or is malformed."""
     try:
-        found = json.loads(line)
-        if found["run"] != run:
+        document = json.loads(line)
+        if document["run"] != run:
             raise ValueError("a part of another run")
-        nodes = [(int(level), int(index), int(draws)) for level, index, draws in found["nodes"]]
-        packed = np.frombuffer(base64.b64decode(found["accumulators"], validate=True), FLOAT).astype(np.float64)
-        centres = tuple(float(centre) for centre in found["centres"])
+        nodes = [(int(level), int(index), int(draws)) for level, index, draws in document["nodes"]]
+        packed = np.frombuffer(base64.b64decode(document["accumulators"], validate=True), FLOAT).astype(np.float64)
+        centres = tuple(float(centre) for centre in document["centres"])
         rows = list(packed.reshape(len(nodes), len(centres), -1)) if nodes else []
-        blocks = Blocks(*(int(number) for number in found["blocks"]))
-        places = tuple(int(place) for place in found["places"])
+        blocks = Blocks(*(int(number) for number in document["blocks"]))
+        case_indices = tuple(int(index) for index in document["places"])
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a part of a run ({error})") from None
     finished = [Finished((level, index), row, draws) for (level, index, draws), row in zip(nodes, rows, strict=True)]
-    return SegmentSnapshot(places, blocks, centres, tuple(finished))
+    return SegmentSnapshot(case_indices, blocks, centres, tuple(finished))

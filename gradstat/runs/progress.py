@@ -1,4 +1,4 @@
-"""What a long call reports while it lasts. Importing this needs no compiler."""
+"""The interface for the progress of long calls. Does not import numba."""
 
 import warnings
 from contextlib import AbstractContextManager, nullcontext
@@ -9,20 +9,23 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Receives what a long call reports, one event at a time. This class ignores all but warnings: override methods."""
+    """Receives the events of a long call.
 
-    verbose = False  # True: notes are wanted
+    This class ignores all events except warnings; subclasses override methods.
+    """
+
+    verbose = False  # True: the call computes notes about each layer
 
     def compiling(self) -> AbstractContextManager[None]:
-        """Entered while kernels are compiled, when an exception raised by a signal handler could crash LLVM."""
+        """A context for compiling kernels, in which an exception raised by a signal handler could crash LLVM."""
         return nullcontext()
 
     def saving(self) -> AbstractContextManager[None]:
-        """Entered while an interrupted run is saved."""
+        """A context for saving an interrupted run."""
         return nullcontext()
 
     def update(self, status: "Status") -> None:
-        """More draws are finished."""
+        """Called when more draws are finished."""
 
     def finished(self, text: str, done: int, total: int) -> None:
         """`done` of `total` equal parts of a call are finished; `text` names the last one."""
@@ -31,14 +34,14 @@ class Progress:
         """A line about a finished step."""
 
     def message(self, text: str) -> None:
-        """A line about what is going to be done, as the folder that a run continues from."""
+        """A line about the next step, for example the folder from which a run resumes."""
 
     def warn(self, text: str) -> None:
-        """A line about what went wrong without ending the call."""
+        """A line about a problem that does not end the call."""
         warnings.warn(text, stacklevel=2)
 
     def close(self) -> None:
-        """Nothing more is sampled; called at least once."""
+        """Called when the sampling has ended: remove the bar."""
 
 
 SILENT = Progress()

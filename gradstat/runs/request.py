@@ -1,4 +1,4 @@
-"""What a run is asked for: a configuration file or a list of layers, with options put over it."""
+"""The request of a run: a configuration file or a list of layers, and options that override it."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +17,9 @@ Layers = Sequence[Mapping[str, Any]]
 def request(
     configuration: str | os.PathLike[str] | Layers, options: Mapping[str, Any], settings: Iterable[str]
 ) -> tuple[RunConfig, list[Case]]:
-    """The configuration with settings and options put over it, and its cases; UsageError for what is wrong with it.
+    """The configuration with settings and options applied, and its cases; UsageError for mistakes in it.
 
-    An option of None leaves the configuration as it is.
+    An option of None does not change the configuration.
     """
     overrides = [parse_override(text) for text in settings]
     overrides += [Override(key, value, "") for key, value in options.items() if value is not None]
@@ -28,6 +28,6 @@ def request(
         config = load(path, overrides)
         return config, cases(config, str(path))
     if not configuration:
-        raise UsageError("there is no layer to sample; name one or more")
+        raise UsageError("the list of layers is empty; name at least one")
     config = of_document({"layer": [dict(table) for table in configuration]}, overrides, "layers")
     return config, cases(config, "layers")

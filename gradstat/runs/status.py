@@ -1,4 +1,4 @@
-"""How far a run is: draws, speed, error so far, and time left."""
+"""The state of a run: finished draws, speed, current error, and time left."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,35 +12,35 @@ from gradstat.runs.progress import Progress
 
 
 class Status:
-    """How far a run is. A `RunListener` that counts the draws of a run and hands itself to a `Progress`."""
+    """The state of a run. A `RunListener` that counts draws and passes itself to a `Progress`."""
 
     def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
         self._progress, self._clock = progress, clock
         self._start = clock()
-        self._total = self._done = self._here = 0.0  # blocks times layers: they take about equally long
+        self._total = self._done = self._here = 0.0  # in blocks times layers, which take about equal times
         self._draws = self._left = self._number = self._segments = 0
         self._target: Target | None = None
 
     def compiling(self) -> AbstractContextManager[None]:
-        """The `Progress` is told."""
+        """The context of the `Progress` for compiling kernels."""
         return self._progress.compiling()
 
     def planned(self, segments: Sequence[Segment], target: Target | None) -> None:
-        """The pilot has run, and these segments are to be sampled."""
+        """Called after the pilot, with the segments to sample."""
         self._target, self._segments = target, len(segments)
         self._total = sum(_work(segment, segment.blocks.total) for segment in segments)
         self._start = self._clock()
 
     def begin(self, segment: Segment, finished: int) -> None:
-        """A segment begins, of which an earlier process has finished `finished` draws."""
+        """Called when a segment begins, of which an earlier process finished `finished` draws."""
         self._number += 1
         self._segment, self._left = segment, segment.blocks.total - finished
         self._done += _work(segment, finished)
         if not self._left:
-            self._progress.note(f"{self._number} of {self._segments}: {segment.title}: nothing is left to do")
+            self._progress.note(f"{self._number} of {self._segments}: {segment.label}: already finished")
 
     def done(self, segment: Segment, tree: MergeTree, draws: int) -> None:
-        """`draws` more draws are in the tree of the segment."""
+        """Called when `draws` more draws are in the merge tree of the segment."""
         self._tree = tree
         self._left -= draws
         self._draws += draws * len(segment.case_indices)
@@ -53,7 +53,7 @@ class Status:
 
     @property
     def fraction(self) -> float:
-        """The finished fraction of the run, what an earlier process did included; 0.0 before the pilot has run."""
+        """The finished fraction of the run, including the draws of earlier processes; 0.0 before the pilot has run."""
         return self._done / self._total if self._total else 0.0
 
     @property
@@ -63,35 +63,38 @@ class Status:
 
     @property
     def seconds(self) -> float:
-        """How long this process has been sampling."""
+        """Seconds of sampling in this process."""
         return self._clock() - self._start
 
     @property
     def draws_per_second(self) -> float:
-        """Draws of all layers, of this process alone."""
+        """Draws per second in this process, all layers together."""
         return self._draws / max(self.seconds, 1e-9)
 
     @property
     def seconds_left(self) -> float:
-        """At the speed so far."""
+        """Estimated seconds until the end, at the speed so far."""
         return (self._total - self._done) / self._here * self.seconds
 
     @property
     def target(self) -> float | None:
-        """The target of `error`; None where the number of draws was given."""
+        """The target for `error`; None if the number of draws was given."""
         rows = self._rows()
         return None if self._target is None or not rows else worst(rows, self._target).target
 
     @property
     def error(self) -> float | None:
-        """The error furthest from its target, or the largest relative error, of the layers at hand; None at first."""
+        """The error furthest from its target, or the largest relative error, in the current segment.
+
+        None until known.
+        """
         rows = self._rows()
         if not rows:
             return None
         return relative_error(rows) if self._target is None else worst(rows, self._target).error
 
     def _rows(self) -> list[Estimates]:
-        """Estimates by what is finished; none while there is no estimate of an error."""
+        """Estimates from the finished draws; empty until errors can be estimated."""
         if not self._tree.has_error:
             return []
         estimator, group = self._segment.estimator, self._segment.group
@@ -99,11 +102,11 @@ class Status:
         return [estimator.estimates(row, total) for (_, row), total in zip(group.rows, totals, strict=True)]
 
     def _errors(self) -> Iterator[str]:
-        """A line per layer: draws and error."""
+        """One line per layer: draws and error."""
         rows = iter(self._rows())
         for case in self._segment.group.cases:
             estimates = [next(rows) for _ in case.shape.rows]
-            yield f"{case.title}: {estimates[0].n:,} draws, relative error {relative_error(estimates):.2g}"
+            yield f"{case.label}: {estimates[0].n:,} draws, relative error {relative_error(estimates):.2g}"
 
 
 def _work(segment: Segment, draws: int) -> float:

@@ -1,4 +1,4 @@
-"""What the functions of gradstat return can be printed, shown in a notebook, saved, and handed to pandas."""
+"""Base class of return values: they can be printed, shown in a notebook, saved, and converted to a data frame."""
 
 import shutil
 from abc import ABC, abstractmethod
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class Answer(ABC):
-    """Printed, it is the table that the command prints, as wide as the terminal."""
+    """A return value. `print` shows the table that the command prints, fitted to the width of the terminal."""
 
-    formats: Sequence[str] = TABLES  # that `save` writes
+    formats: Sequence[str] = TABLES  # the formats that `save` writes
 
     @abstractmethod
     def report(self) -> Report:
-        """The tables and rows that every format is written from."""
+        """The tables and rows, which every format is rendered from."""
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A data frame in full precision: an uncertain number is NAME and NAME_se."""
+        """A data frame in full precision. An uncertain number has two columns, NAME and NAME_se."""
         import pandas as pd
 
         return pd.DataFrame(self.report().records())
 
     def save(self, path: str | Path) -> None:
-        """Write a file, whole or not at all; its suffix chooses the format."""
+        """Write a file atomically; its suffix chooses the format."""
         check([Path(path)], self.formats)
         save(self.report(), Path(path), self.formats)
 

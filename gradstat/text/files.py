@@ -1,4 +1,4 @@
-"""Writing a file so that it is there whole or not at all."""
+"""Atomic writing of files: a file is complete or does not exist."""
 
 import errno
 import os
@@ -11,14 +11,14 @@ from gradstat.errors import UsageError
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all; a character that UTF-8 cannot hold becomes a question mark."""
+    """Write a file atomically; a character that UTF-8 cannot encode becomes a question mark."""
     with replacing(path) as temporary:
         temporary.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which is synced and renamed to `path` if nothing fails; UsageError if it does."""
+    """Yield a temporary path, and rename it to `path` after the block. UsageError for an error of the system."""
     try:
         with whole(path) as temporary:
             yield temporary
@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """The same with the OSError as it is. A failure or an interrupt leaves what was there before, and no other file."""
+    """Like `replacing`, but lets OSError through. After an error or an interrupt the old file is unchanged."""
     target = target_of(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -44,7 +44,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def target_of(path: Path) -> Path:
-    """The file that a link leads to, so that the link stays a link; OSError where it leads in a circle."""
+    """The file that a link points to, so that the link stays a link; OSError for a circular link."""
     target = Path(os.path.realpath(path))
     if target.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
@@ -52,7 +52,7 @@ def target_of(path: Path) -> Path:
 
 
 def check_writable(path: Path) -> None:
-    """UsageError now rather than after an hour of sampling."""
+    """Raise UsageError if `path` cannot be written. Called before sampling, which may take hours."""
     try:
         target = target_of(path)
         if target.is_dir():

@@ -1,6 +1,6 @@
-"""The registry of output formats: every command picks its formats here, by name or by the suffix of a file.
+"""The registry of output formats. Commands choose a format by its name or by the suffix of a file.
 
-Importing this needs none of the libraries that write the formats: the command line asks it for names.
+The libraries that write the formats are imported when a report is rendered, so listing the names is fast.
 """
 
 import importlib
@@ -18,16 +18,16 @@ Renderer = Callable[[Report, Terminal], str | bytes]
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write a report; `suffix` chooses it for -o."""
+    """An output format of reports; -o chooses it by `suffix`."""
 
     name: str
     suffix: str
     description: str
-    renderer: str = ""  # module.function of gradstat.text; empty: reports that have the format carry it themselves
+    renderer: str = ""  # module.function of gradstat.text; empty: only reports with this format in `own` have it
     text: bool = True
 
     def render(self, report: Report, terminal: Terminal) -> str | bytes:
-        """The report in this format; UsageError where it has none."""
+        """The report in this format; UsageError if it does not have this format."""
         if self.name in report.own:
             return report.own[self.name]()
         if not self.renderer:
@@ -41,7 +41,7 @@ FORMATS = {
     entry.name: entry
     for entry in (
         Format("table", ".txt", "aligned columns, as wide as the terminal", "tables.as_text"),
-        Format("json", ".json", "all rows in full precision, and what is true of all of them", "machine.as_json"),
+        Format("json", ".json", "all rows in full precision, and their provenance", "machine.as_json"),
         Format("csv", ".csv", "all rows in full precision", "machine.as_csv"),
         Format("md", ".md", "Markdown tables", "markup.as_markdown"),
         Format("latex", ".tex", "LaTeX tabulars, with booktabs", "markup.as_latex"),
@@ -51,12 +51,12 @@ FORMATS = {
         Format("c", ".h", "constants as macros of C", "machine.as_c"),
         Format("junit", ".xml", "verdicts as test cases of JUnit"),
         Format("github", ".github", "verdicts as annotations of GitHub Actions"),
-        Format("svg", ".svg", "a picture as vectors, for the web", text=False),
-        Format("pdf", ".pdf", "a picture as vectors, for print", text=False),
-        Format("png", ".png", "a picture as pixels", text=False),
+        Format("svg", ".svg", "a vector picture, for the web", text=False),
+        Format("pdf", ".pdf", "a vector picture, for print", text=False),
+        Format("png", ".png", "a pixel picture", text=False),
     )
 }
-TABLES = ("table", "json", "csv", "md", "latex", "html", "parquet")  # of every report
+TABLES = ("table", "json", "csv", "md", "latex", "html", "parquet")  # formats of every report
 CODE = ("python", "c")
 PICTURES = ("svg", "pdf", "png")
 
@@ -90,12 +90,12 @@ def format_of(path: Path, allowed: Collection[str]) -> Format:
 
 
 def check(paths: Sequence[Path], allowed: Collection[str]) -> None:
-    """UsageError for a file that could not be written, before any work."""
+    """Raise UsageError for a file that cannot be written. Called before any work."""
     for path in paths:
         format_of(path, allowed)
         check_writable(path)
 
 
 def save(report: Report, path: Path, allowed: Collection[str] = tuple(FORMATS)) -> None:
-    """Write a report in the format of the file's suffix, whole or not at all."""
+    """Write a report atomically, in the format of the file's suffix."""
     write_whole(path, render(report, format_of(path, allowed).name))

@@ -1,4 +1,4 @@
-"""Commands of GitHub Actions: a job prints them, and GitHub shows them at a line of a file."""
+"""Workflow commands of GitHub Actions. A job prints them, and GitHub shows them next to a line of a file."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,12 +7,12 @@ from gradstat.errors import printable
 
 
 def annotation(path: Path, line: int, title: str, message: str) -> str:
-    """What GitHub shows at a line of a file, as the command that a job prints for it."""
+    """The workflow command for an error at a line of a file."""
     return f"::error file={_property(_relative(path))},line={line},title={_property(title)}::{_data(message)}"
 
 
 def _relative(path: Path) -> str:
-    """As GitHub wants it: from the root of the repository, where its jobs start."""
+    """The path relative to the root of the repository, in which jobs start."""
     with suppress(ValueError, OSError):
         return path.resolve().relative_to(Path.cwd()).as_posix()
     return str(path)

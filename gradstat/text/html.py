@@ -1,4 +1,4 @@
-"""A report as one self-contained page: sortable tables, no network; it reads without scripts too."""
+"""A report as one self-contained page with sortable tables. It loads nothing, and is readable without scripts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -70,7 +70,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
 
 
 def as_html(report: Report, terminal: Terminal) -> str:
-    """The page. Every text is escaped; it loads nothing."""
+    """The page. Every text is escaped."""
     title = escape(report.title or (report.tables[0].title if report.tables else "") or "gradstat")
     body = f"<p>{escape(report.summary)}</p>\n" if report.summary else ""
     body += "".join(_section(table) for table in report.tables)
@@ -101,13 +101,13 @@ def as_html(report: Report, terminal: Terminal) -> str:
 
 
 def fragment(report: Report) -> str:
-    """The tables for people as HTML without a page around them, for notebooks."""
+    """The report's tables as HTML without a page, for notebooks."""
     notes = "".join(f"<p>{escape(note)}</p>\n" for note in report.notes)
     return "".join(map(_section, report.tables)) + notes
 
 
 def _section(table: Table) -> str:
-    """A table for people, with its title and its notes."""
+    """A table with its title, link and notes."""
     link = f'<p><a href="{escape(table.link)}">{escape(table.link)}</a></p>\n' if table.link else ""
     head = f"<h2>{escape(table.title)}</h2>\n" if table.title else ""
     notes = "".join(f"<p>{escape(note)}</p>\n" for note in table.notes)
@@ -115,7 +115,7 @@ def _section(table: Table) -> str:
 
 
 def _table(table: Table, text: Any) -> str:
-    """A table that the script makes sortable; numbers to the right, cells that did not pass a check marked."""
+    """A table that the script makes sortable. Numbers are aligned right, and cells that failed a check are marked."""
     head = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in table.columns)
     body = []
     for number, row in enumerate(table.rows):
@@ -136,7 +136,7 @@ def _table(table: Table, text: Any) -> str:
 
 
 def _key(cell: Cell) -> float | str | None:
-    """What a cell is sorted by: a number, "" for unknown, None for its text."""
+    """The sort key of a cell: a number, "" for an unknown value, None to sort by its text."""
     if cell is None:
         return ""
     value = cell.value if isinstance(cell, Uncertain) else cell
@@ -149,7 +149,7 @@ def _full(cell: Cell) -> str:
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, Any]]:
-    """`versions.numpy`: nested tables by dotted keys."""
+    """Nested tables as pairs of a dotted key, such as `versions.numpy`, and a value."""
     rows: list[tuple[str, Any]] = []
     for key, value in document.items():
         if isinstance(value, dict) and value:

@@ -1,4 +1,4 @@
-"""Formats for people who read elsewhere than on a terminal: Markdown and LaTeX."""
+"""Formats for documents: Markdown and LaTeX."""
 
 from gradstat.errors import printable
 from gradstat.text.tables import Column, Report, Table, Terminal
@@ -15,7 +15,7 @@ TEX = {
 
 
 def as_markdown(report: Report, terminal: Terminal) -> str:
-    """A pipe table each, under its title."""
+    """One pipe table per table, below its title."""
     parts = [escaped(report.summary)] if report.summary else []
     for table in report.tables:
         parts += [f"## {escaped(table.title)}"] if table.title else []
@@ -35,14 +35,14 @@ def markdown_table(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text without anything that Markdown takes for markup."""
-    for sign in "\\|*<>`":
-        text = text.replace(sign, f"\\{sign}")
+    """The text with Markdown's markup escaped."""
+    for character in "\\|*<>`":
+        text = text.replace(character, f"\\{character}")
     return " ".join(printable(text).replace("](", "]\\(").split())
 
 
 def as_latex(report: Report, terminal: Terminal) -> str:
-    """A tabular each, with the rules of booktabs."""
+    """One tabular per table, with the rules of booktabs."""
     lines = [f"% {printable(note)}" for note in report.notes] + [r"% \usepackage{booktabs}"]
     for table in report.tables:
         lines += ["", *(f"% {printable(text)}" for text in (table.title, *table.notes) if text)]
@@ -58,7 +58,7 @@ def as_latex(report: Report, terminal: Terminal) -> str:
 
 
 def tex(text: str) -> str:
-    """Text as LaTeX prints it."""
+    """The text in LaTeX, special characters replaced."""
     return "".join(TEX.get(character, character) for character in printable(text))
 
 

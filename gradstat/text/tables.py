@@ -1,6 +1,6 @@
-"""The one table type, the report made of tables, and how a table fits a terminal.
+"""The table type of all reports, and its text for a terminal.
 
-Cells are values (text, numbers, `Uncertain`, true or false, None for unknown, a mapping of parameters). Formats for
+A cell is a text, a number, an `Uncertain`, a bool, a mapping of parameters, or None if it is unknown. Formats for
 people show the certain digits of a value, formats for programs its full precision (`records`).
 """
 
@@ -16,10 +16,10 @@ from typing import Any, Literal
 from gradstat.errors import printable
 from gradstat.text.uncertain import Uncertain
 
-NOTHING = "–"  # for people: unknown, or does not apply
+NOTHING = "–"  # the text of a cell that is unknown or does not apply
 GAP = "  "
-NARROWEST = 28  # columns for the names of layers; with less, each name gets a line of its own
-UNLIMITED = 10_000  # columns: nothing is wrapped in a file or a pipe
+NARROWEST = 28  # columns for the names of layers; in a narrower terminal each name has its own line
+UNLIMITED = 10_000  # columns: a file or a pipe has no wrapped lines
 BOLD, RED, END = "\x1b[1m", "\x1b[31m", "\x1b[0m"
 
 Cell = Any
@@ -28,7 +28,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where text is shown: its width in columns, and whether it has colors."""
+    """The width of a terminal in columns, and whether it has colors."""
 
     width: int = UNLIMITED
     color: bool = False
@@ -36,33 +36,33 @@ class Terminal:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name for programs, its heading for people, and how it gives way where there is little room."""
+    """A column: its name for programs, its heading for people, and its behaviour in a narrow terminal."""
 
     name: str
-    heading: str | None = None  # the name, where it is None
+    heading: str | None = None  # None: the name
     align: Literal["left", "right", "decimal"] = "left"
     show: Callable[[Any], str] | None = None  # the text of a cell that is not None
-    idle: Sequence[Cell] = ()  # people do not see the column where every cell is one of these
-    wrap: int = 0  # the least width that texts are wrapped to; 0: they are never wrapped
-    priority: int = 0  # a narrow terminal drops the column with the highest first, and never one of 0
-    people: bool = True  # False: only programs see it
-    code: bool = False  # names as a program spells them: monospace where a format has it
+    idle: Sequence[Cell] = ()  # the column is hidden from people if every cell is one of these
+    wrap: int = 0  # the smallest width to wrap texts to; 0: never wrapped
+    priority: int = 0  # a narrow terminal drops the column with the highest priority first; 0: never dropped
+    people: bool = True  # False: only in formats for programs
+    code: bool = False  # cells are code: monospace in formats that have it
     tex: str = ""  # the heading in LaTeX
     description: str = ""
 
     @property
     def title(self) -> str:
-        """The heading that people see."""
+        """The heading for people."""
         return self.name if self.heading is None else self.heading
 
     def text(self, cell: Cell) -> str:
-        """A cell as people see it."""
+        """The text of a cell for people."""
         return shown(cell) if cell is None or self.show is None else self.show(cell)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, and rows with one cell for each of them."""
+    """Columns, and rows with one cell per column."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
@@ -70,34 +70,34 @@ class Table:
     name: str = ""  # in identifiers of generated code
     notes: Sequence[str] = ()
     link: str = ""
-    across: bool = False  # people see the rows along the top
-    wrong: frozenset[tuple[int, str]] = frozenset()  # (row, column's name) of cells that a check did not pass
+    across: bool = False  # transposed for people: one column per row
+    wrong: frozenset[tuple[int, str]] = frozenset()  # (row, column name) of cells that failed a check
 
     def for_people(self) -> "Table":
-        """The table without columns that say nothing, and with rows along the top where it wants them there."""
-        kept = [
+        """The table without hidden columns, transposed if `across` is set."""
+        visible = [
             i
             for i, column in enumerate(self.columns)
             if column.people and not (column.idle and all(row[i] in column.idle for row in self.rows))
         ]
-        columns, rows = [self.columns[i] for i in kept], [[row[i] for i in kept] for row in self.rows]
+        columns, rows = [self.columns[i] for i in visible], [[row[i] for i in visible] for row in self.rows]
         if self.across:
-            turned = list(zip(*rows, strict=True))
-            rows = [[column.title, *cells] for column, cells in zip(columns[1:], turned[1:], strict=True)]
-            columns = [columns[0], *(Column(columns[0].text(cell), align="right") for cell in turned[0])]
+            transposed = list(zip(*rows, strict=True))
+            rows = [[column.title, *cells] for column, cells in zip(columns[1:], transposed[1:], strict=True)]
+            columns = [columns[0], *(Column(columns[0].text(cell), align="right") for cell in transposed[0])]
         return Table(columns, rows, self.title, self.name, self.notes, self.link, wrong=self.wrong)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a command answers: tables for people, rows and facts for programs."""
+    """The output of a command: tables for people, rows and facts for programs."""
 
     tables: Sequence[Table]
-    data: Table | None = None  # the rows for programs, where they are not those of the first table
+    data: Table | None = None  # the rows for programs; None: those of the first table
     title: str = ""  # of a page
-    summary: str = ""  # the answer in one sentence: first on a page, last on a terminal
+    summary: str = ""  # one sentence: first on a page, last in a terminal
     notes: Sequence[str] = ()  # below all tables
-    facts: Mapping[str, Any] = field(default_factory=dict)  # what is true of all rows, as their provenance
+    facts: Mapping[str, Any] = field(default_factory=dict)  # facts about all rows, for example their provenance
     own: Mapping[str, Callable[[], str | bytes]] = field(default_factory=dict)  # formats that only this report has
 
     def records(self) -> list[Record]:
@@ -106,7 +106,7 @@ class Report:
 
 
 def shown(cell: Cell) -> str:
-    """A cell as people see it where its column has no format of its own."""
+    """The text of a cell in a column without a `show` function."""
     match cell:
         case None:
             return NOTHING
@@ -124,7 +124,7 @@ def shown(cell: Cell) -> str:
 
 
 def records(table: Table) -> list[Record]:
-    """The rows in full precision: an uncertain number is NAME and NAME_se; None is unknown, NaN or infinite."""
+    """The rows in full precision: an uncertain number becomes NAME and NAME_se; NaN and infinity become None."""
     uncertain = {i for i in range(len(table.columns)) if any(isinstance(row[i], Uncertain) for row in table.rows)}
     result = []
     for row in table.rows:
@@ -140,7 +140,7 @@ def records(table: Table) -> list[Record]:
 
 
 def finite(value: Any) -> Any:
-    """A value that JSON can hold: None for NaN and infinity, wherever they stand in it."""
+    """The value with None for NaN and infinity, also in nested values, since JSON has neither."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -149,13 +149,13 @@ def finite(value: Any) -> Any:
 
 
 def compact(value: Any) -> Any:
-    """A cell of a format without nesting: mappings and lists as JSON with sorted keys, texts as UTF-8 can hold them."""
+    """A cell for a flat format: mappings and lists as JSON with sorted keys, texts encodable in UTF-8."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False) if isinstance(value, dict | list) else value
     return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
 
 
 def as_text(report: Report, terminal: Terminal) -> str:
-    """Every table with its title and notes, as wide as the terminal allows."""
+    """Every table with its title and notes, fitted to the width of the terminal."""
     parts = []
     for table in report.tables:
         lines = [*wrapped(table.title, terminal.width), *_lines(table, terminal)]
@@ -164,17 +164,17 @@ def as_text(report: Report, terminal: Terminal) -> str:
     notes = [*report.notes, *([report.summary] if report.summary else [])]
     parts += ["".join(f"{line}\n" for note in notes for line in wrapped(note, terminal.width))]
     text = ("\n" if len(report.tables) > 1 else "").join(part for part in parts if part)
-    return re.sub(r"(?m)^(?=::|##\[)", " ", text)  # at the start of a line GitHub takes these for commands
+    return re.sub(r"(?m)^(?=::|##\[)", " ", text)  # GitHub reads these as commands at the start of a line
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of this width; names are not torn at their hyphens."""
+    """The text in lines of this width, not broken at hyphens."""
     return textwrap.wrap(printable(text), max(width, NARROWEST), break_on_hyphens=False)
 
 
 @dataclass
 class _Laid:
-    """A column with the texts of its cells, all digits in place."""
+    """A column with the aligned texts of its cells."""
 
     column: Column
     texts: list[str]
@@ -185,13 +185,16 @@ class _Laid:
 
     @property
     def least(self) -> int:
-        """The width of its cells, or the least that they are wrapped to; a heading is wrapped between its words."""
+        """The smallest width: that of the cells, wrapped if allowed, and of the longest word of the heading."""
         cells, words = max(map(len, self.texts)), max(map(len, self.column.title.split()), default=0)
         return max(words, min(cells, self.column.wrap) if self.column.wrap else cells)
 
 
 def _lines(table: Table, terminal: Terminal) -> list[str]:
-    """Header, rule and rows. Columns that do not fit are wrapped, then dropped; then names stand above their rows."""
+    """Header, rule and rows.
+
+    If columns do not fit, they are wrapped, then dropped; then names move above their rows.
+    """
     if not table.rows:
         return []
     shape = table.for_people()
@@ -219,18 +222,18 @@ def _lines(table: Table, terminal: Terminal) -> list[str]:
 
 
 def _fitting(table: Table, width: int) -> tuple[list[_Laid], list[str]]:
-    """The columns that a terminal has room for, and the headings of those that it loses."""
+    """The columns that fit a terminal, and the headings of the dropped ones."""
     laid = [_Laid(column, _aligned(column, [row[i] for row in table.rows])) for i, column in enumerate(table.columns)]
     dropped: list[str] = []
     while _least(laid) > width and (priority := max(each.column.priority for each in laid)):
-        loser = next(each for each in reversed(laid) if each.column.priority == priority)
-        laid.remove(loser)
-        dropped.insert(0, loser.column.title)
+        least_important = next(each for each in reversed(laid) if each.column.priority == priority)
+        laid.remove(least_important)
+        dropped.insert(0, least_important.column.title)
     return laid, dropped
 
 
 def _header(laid: Sequence[_Laid], widths: Sequence[int], terminal: Terminal) -> list[str]:
-    """The headings and a rule; nothing where no column has a heading."""
+    """The headings and a rule; empty if no column has a heading."""
     titles = [textwrap.wrap(each.column.title, width) for each, width in zip(laid, widths, strict=True)]
     lines = []
     for texts in zip_longest(*titles, fillvalue=""):
@@ -244,7 +247,7 @@ def _least(laid: Sequence[_Laid]) -> int:
 
 
 def _widths(laid: Sequence[_Laid], width: int) -> list[int]:
-    """The widths of the columns: the narrowest that would be wrapped grows first, until the room is used."""
+    """The widths of the columns: the narrowest wrapped column grows first, until the terminal is full."""
     widths = [each.least for each in laid]
     room = width - _least(laid)
     while room > 0 and (short := [i for i, each in enumerate(laid) if widths[i] < each.natural]):
@@ -276,7 +279,7 @@ def _wrap(laid: _Laid, text: str, width: int) -> list[str]:
 
 
 def _aligned(column: Column, cells: Sequence[Cell]) -> list[str]:
-    """The texts of a column; of decimal ones with their points, and the errors of estimates, below each other."""
+    """The texts of a column; in decimal columns the points and the ± of all cells are aligned."""
     if column.align != "decimal":
         return [column.text(cell) for cell in cells]
     parts = [
@@ -289,7 +292,7 @@ def _aligned(column: Column, cells: Sequence[Cell]) -> list[str]:
 
 
 def _points(texts: Sequence[str]) -> list[str]:
-    """Numbers padded so that their decimal points stand below each other."""
+    """Numbers padded so that their decimal points are aligned."""
     halves = [[*re.split(r"(?=[.e])", text, maxsplit=1), ""] for text in texts]
     before, after = (max((len(half[i]) for half in halves), default=0) for i in (0, 1))
     return [half[0].rjust(before) + half[1].ljust(after) for half in halves]

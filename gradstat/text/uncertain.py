@@ -1,18 +1,18 @@
-"""A number with its standard error, and its text: only digits that the error supports."""
+"""A number with its standard error, and its text with the digits that the error supports."""
 
 import math
 from dataclasses import dataclass
 
 EXACT_DIGITS = 10  # quadrature is good to 1e-13; ten significant digits are certain
-FLOAT_DIGITS = 15  # what a float64 holds of any decimal number
-SMALLEST, LARGEST = -7, 6  # powers of ten between which numbers are written without an exponent
+FLOAT_DIGITS = 15  # decimal digits that every float64 holds
+SMALLEST, LARGEST = -7, 6  # exponents between these: numbers are written without an exponent
 
 
 @dataclass(frozen=True, slots=True)
 class Uncertain:
     """A value and its standard error; an error of None or 0 means that the value is exact.
 
-    `scale` is the size of the variable: an exact value below 10⁻¹³ of it is rounding, and is shown as 0.
+    `scale` is the size of the variable: an exact value below 10⁻¹³ · scale is a rounding error, and is shown as 0.
     """
 
     value: float
@@ -21,7 +21,7 @@ class Uncertain:
 
     @property
     def parts(self) -> tuple[str, str]:
-        """The certain digits of the value and of its error; no text for the error of an exact value."""
+        """The certain digits of the value and of its error; the error of an exact value is an empty text."""
         return digits(self.value, self.error) if self.error else (exact(self.value, self.scale), "")
 
     @property
@@ -32,15 +32,15 @@ class Uncertain:
 
     @property
     def literal(self) -> str:
-        """The value in full precision, as Python spells it."""
+        """The value in full precision, as a Python literal."""
         return repr(self.value) if math.isfinite(self.value) else f'float("{self.value}")'
 
 
 def digits(value: float, error: float) -> tuple[str, str]:
-    """`0.21173`, `0.00005`: the error to its first digit (two where that is a 1), the value to the same decimals.
+    """`0.21173`, `0.00005`: the error with one digit (two if the first is 1), the value with the same decimals.
 
-    So the rounding is at most a quarter of the error, and no digit lies below it. An error below the rounding of a
-    float is not written: the value has all digits that a float holds.
+    So rounding changes the value by at most a quarter of the error. An error below the precision of a float is left
+    out: all digits of the float are certain.
     """
     if not (math.isfinite(value) and math.isfinite(error)):
         return "nan", "nan"  # an overflow: no digit of the value is certain
@@ -65,7 +65,7 @@ def last_place(error: float) -> int:
 
 
 def exact(value: float, scale: float = 0.0) -> str:
-    """A value known to 10⁻¹³ of `scale`, to ten significant digits where it has them; 0 where it is below that."""
+    """A value exact to 10⁻¹³ · scale, with up to ten significant digits; 0 if it is smaller than 10⁻¹³ · scale."""
     noise = 1e-13 * scale
     if not math.isfinite(value):
         return "undefined" if math.isnan(value) else "∞" if value > 0.0 else "-∞"
@@ -76,13 +76,13 @@ def exact(value: float, scale: float = 0.0) -> str:
 
 
 def signed(z: float) -> str:
-    """A z-score: `+1.4`, and `+0.0` for what rounds to 0."""
+    """A z-score with its sign, `+1.4`; `+0.0` if it rounds to 0."""
     text = f"{z:+.1f}"
     return "+0.0" if text == "-0.0" else text
 
 
 def plain(value: float, decimals: int) -> str:
-    """Fixed decimals, and never `-0.000`."""
+    """A number with fixed decimals; never `-0.000`."""
     text = f"{value:.{decimals}f}"
     return text.lstrip("-") if float(text) == 0.0 else text
 

@@ -12,13 +12,13 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
-from gradstat.errors import MalformedClaim, UsageError, quoted, unknown
+from gradstat.errors import MalformedClaim, Mistakes, UsageError, quoted, unknown, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Row
 from gradstat.layer_types.registry import case_of
 from gradstat.layer_types.statistics import STATISTICS
-from gradstat.toml_file import input_name, parse_toml, read_text
+from gradstat.toml_file import InvalidToml, check_purpose, parse_toml, read_text
 from gradstat.verification.rounding_interval import RoundingInterval, evaluate, evaluate_exactly, parse
 
 MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
@@ -39,19 +39,21 @@ class ClaimConfig(Strict):
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="1 to 100 letters, digits, dots, - and _")
     source: Text = Field(min_length=1, description=f"who printed the number: {TEXT}")
-    url: Text = Field(default="", pattern=r"^(https?://[^\s<>]+)?$", description='an address, as "https://arxiv.org"')
+    url: Text = Field(default="", pattern=r"^(https?://[^\s<>]+)?$", description='an address, e.g. "https://arxiv.org"')
     locator: Text = Field(default="", description=TEXT)
     definition: Text = Field(default="", description=TEXT)
-    layer: str = Field(description='the name of a layer, as "relu"')
+    layer: str = Field(description='the name of a layer, e.g. "relu"')
     params: dict[str, Any] = Field(default_factory=dict, description="a table of the layer's parameters")
     input: InputConfig = InputConfig()
     upstream: UpstreamConfig = UpstreamConfig()
     direction: Literal["forward", "backward"]
-    cell: str = Field(default=ALL, description='a cell, as "(0, 1)", or "all"')
+    cell: str = Field(default=ALL, description='a cell, e.g. "(0, 1)", or "all"')
     statistic: str = Field(description="a name out of `gradstat list statistics`")
-    scale: float | int | str = Field(default=1.0, description='a number, or arithmetic in quotes, as "sqrt(2)"')
-    value: str = Field(description='the number as it is printed, in quotes, as "0.2123"')
-    obtained: Obtained = Field(default=Obtained(), description='a table, as { method = "monte-carlo", samples = 1000 }')
+    scale: float | int | str = Field(default=1.0, description='a number, or arithmetic in quotes, e.g. "sqrt(2)"')
+    value: str = Field(description='the number as it is printed, in quotes, e.g. "0.2123"')
+    obtained: Obtained = Field(
+        default=Obtained(), description='a table, e.g. { method = "monte-carlo", samples = 1000 }'
+    )
     expect: Literal["confirmed", "imprecise", "refuted"] = "confirmed"
 
 
@@ -94,7 +96,7 @@ class Claim:
         """The row of the layer that the claim is about."""
         rows = {row.cell: row for row in self.case.shape.rows if row.direction == self.config.direction}
         if self.config.cell not in rows:
-            raise UsageError(unknown(f"cell of {self.case.title} {self.config.direction}", self.config.cell, rows))
+            raise UsageError(unknown(f"cell of {self.case.label} {self.config.direction}", self.config.cell, rows))
         return rows[self.config.cell]
 
     @cached_property
@@ -111,10 +113,8 @@ class Claim:
     def scale(self) -> float:
         """The factor between gradstat's statistic and the printed number."""
         scale = self.config.scale
-        try:
+        with within("scale"):
             return scale if isinstance(scale, float) else evaluate(str(scale))
-        except UsageError as error:
-            raise UsageError(f"scale: {error}") from None
 
     @property
     def exact_scale(self) -> Fraction:
@@ -163,32 +163,35 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _read(path: Path) -> Iterator[Claim]:
     text = read_text(path)
-    document = _document(text, path)
+    try:
+        document = parse_toml(text, path)
+    except InvalidToml as error:
+        raise MalformedClaim(path, error.line, error.message) from None
+    check_purpose(document, "verify", path)
     tables = document.get("claim")
     if set(document) != {"claim"} or not isinstance(tables, list) or not tables:
         found = "none" if tables == [] else ", ".join(map(quoted, document)) or "nothing"
         raise MalformedClaim(path, 1, f"expected [[claim]] tables and nothing else, found: {found}")
+    mistakes = Mistakes()
     for table, line in zip(tables, _lines(text, tables), strict=True):
         try:
-            claim = Claim(ClaimConfig.model_validate(table), path, line)
-            claim.check()
-        except ValidationError as error:
-            raise MalformedClaim(path, line, f"{_name(table)}{describe_error(error, ClaimConfig)[1]}") from None
+            with within(*_name(table)):
+                claim = _claim(table, path, line)
         except UsageError as error:
-            raise MalformedClaim(path, line, f"{_name(table)}{error}") from None
-        yield claim
+            mistakes.add(MalformedClaim(path, line, str(error)))
+        else:
+            yield claim
+    mistakes.check()
 
 
-def _document(text: str, path: Path) -> dict[str, Any]:
-    """The parsed file; a mistake of its syntax by file and line."""
+def _claim(table: Any, path: Path, line: int) -> Claim:
+    """The claim of a table; UsageError where it cannot be decided."""
     try:
-        return parse_toml(text, path)
-    except UsageError as error:
-        place = re.search(r" \(at line (\d+), column \d+\)", str(error))
-        if place is None:
-            raise
-        message = str(error).replace(place[0], "").removeprefix(f"{input_name(path)}: ")
-        raise MalformedClaim(path, int(place[1]), message) from None
+        claim = Claim(ClaimConfig.model_validate(table), path, line)
+    except ValidationError as error:
+        raise describe_error(error, ClaimConfig).error() from None
+    claim.check()
+    return claim
 
 
 def _lines(text: str, tables: Sequence[Any]) -> list[int]:
@@ -204,6 +207,6 @@ def _id(table: Any) -> str:
     return str(table.get("id", "")) if isinstance(table, dict) else ""
 
 
-def _name(table: Any) -> str:
-    """`claim 'relu-std': `, where it has an id by now."""
-    return f"claim {quoted(_id(table))}: " if _id(table) else ""
+def _name(table: Any) -> tuple[str, ...]:
+    """`claim 'relu-std'`, where it has an id by now."""
+    return (f"claim {quoted(_id(table))}",) if _id(table) else ()

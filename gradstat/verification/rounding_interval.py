@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, Underflow
 from fractions import Fraction
 
-from gradstat.errors import UsageError
+from gradstat import arithmetic
+from gradstat.arithmetic import Arithmetic, at
+from gradstat.errors import UsageError, quoted
 
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
-TOKENS = re.compile(r"(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?|sqrt|pi|e|\*\*|[-+*/()]|[ \t])+", re.ASCII)
 TOLERANCE = Fraction(1, 10**12)  # of an expression's value, or of 1 where that value is 0
 LONGEST = 200
 LARGEST = 300  # powers of ten, either way: what a float64 can hold
@@ -80,33 +81,32 @@ def evaluate_exactly(text: str) -> Fraction:
 
 
 def _exactly(text: str) -> Decimal:
-    """Python's grammar reads it, after a look at every token; the tables above compute it. Nothing is executed."""
-    if not text or len(text) > LONGEST:
-        raise UsageError(f"value {text[:40]!r} is not a number or an expression of up to {LONGEST} characters")
+    """The value of arithmetic, by the tables above."""
+    shown = f"value {quoted(text)}"
     try:
-        if not TOKENS.fullmatch(text):
-            raise ValueError
-        value = _value(ast.parse(text, mode="eval").body, text)
-    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
-        raise UsageError(f"value {text!r} is neither a decimal number nor arithmetic with sqrt, pi and e") from None
+        source = arithmetic.parse(text, LONGEST)
+        value = _value(source.tree, source)
+    except (UsageError, ValueError, ArithmeticError) as error:
+        reason = f": {error}" if isinstance(error, UsageError) else ""
+        raise UsageError(f"{shown} is neither a decimal number nor arithmetic with sqrt, pi and e{reason}") from None
     if value and not (value.is_finite() and -LARGEST <= value.adjusted() <= LARGEST):
-        raise UsageError(f"value {text!r} is beyond 10**±{LARGEST}")
+        raise UsageError(f"{shown} is beyond 10**±{LARGEST}")
     return value
 
 
-def _value(node: ast.expr, text: str) -> Decimal:
+def _value(node: ast.expr, source: Arithmetic) -> Decimal:
     match node:
         case ast.Constant():
-            return CONTEXT.create_decimal(ast.get_source_segment(text, node) or "")
-        case ast.Name(id=name) if name in NAMES:
-            return NAMES[name]
+            return CONTEXT.create_decimal(source.token(node).text)
+        case ast.Name() if source.token(node).text in NAMES:
+            return NAMES[source.token(node).text]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return CONTEXT.minus(_value(operand, text))
+            return CONTEXT.minus(_value(operand, source))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
-            return OPERATORS[type(op)](_value(left, text), _value(right, text))
-        case ast.Call(func=ast.Name(id="sqrt"), args=[argument], keywords=[]):
-            return CONTEXT.sqrt(_value(argument, text))
-    raise ValueError("not arithmetic")
+            return OPERATORS[type(op)](_value(left, source), _value(right, source))
+        case ast.Call(args=[argument]) if source.token(node).text == "sqrt":
+            return CONTEXT.sqrt(_value(argument, source))
+    raise at(source.token(node), f"{quoted(source.source(node))} is not allowed")
 
 
 def rounded(value: float | Fraction, decimals: int) -> str:

@@ -10,6 +10,7 @@ from gradstat.estimation.multiple_testing import AGREEMENT, CONFIRMING, REFUTING
 from gradstat.estimation.significance import SOURCE_BOUND, Disagreement, contradictions
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.statistics import STATISTICS
+from gradstat.runs.progress import SILENT, Progress
 from gradstat.verification.claims import Claim, key_of
 from gradstat.verification.verdicts import CONFIRMED, UNDECIDED, Measured, Outcome, judge, source_error
 
@@ -31,14 +32,21 @@ def first_look(case: Case) -> int:
     return min(max(LOOK_NUMBERS // numbers, FEWEST), MOST)
 
 
-def sample(claims: Sequence[Claim], draws: Callable[[Case], int], seed: int, jobs: int) -> Samples:
-    """Every row of the cases that claims are about."""
+def sample(
+    claims: Sequence[Claim], draws: Callable[[Case], int], seed: int, jobs: int, progress: Progress = SILENT
+) -> Samples:
+    """Every row of the cases that claims are about. Each number of draws is a run of its own to the progress."""
     from gradstat.estimation.run import run
+    from gradstat.runs.status import Status
 
     sizes: dict[int, dict[Any, Case]] = defaultdict(dict)
     for claim in claims:
         sizes[draws(claim.case)].setdefault(claim.key[:-2], claim.case)
-    lines = [line for n, cases in sizes.items() for line in run(list(cases.values()), n, seed, jobs)]
+    lines = [
+        line
+        for n, cases in sizes.items()
+        for line in run(list(cases.values()), n, seed, jobs, listener=Status(progress))
+    ]
     return {key_of(line.case, line.row): line for line in lines}
 
 
@@ -67,7 +75,13 @@ def measure(claim: Claim, samples: Samples) -> Measured:
 
 
 def judge_looks(
-    claims: Sequence[Claim], samples: Samples, seed: int, jobs: int, max_samples: int, family_wise: float
+    claims: Sequence[Claim],
+    samples: Samples,
+    seed: int,
+    jobs: int,
+    max_samples: int,
+    family_wise: float,
+    progress: Progress = SILENT,
 ) -> dict[str, Outcome]:
     """Draw more for the claims that are open, look by look, until all are decided or more draws cannot help."""
     outcomes: dict[str, Outcome] = {}
@@ -88,7 +102,16 @@ def judge_looks(
         look += 1
         if still_open:
             grown = GROWTH**look
-            samples = sample(still_open, lambda case: min(first_look(case) * grown, max_samples), seed, jobs)  # noqa: B023
+            progress.note(
+                f"look {look + 1}: {len(still_open)} of {len(claims)} claims without exact value are undecided"
+            )
+            samples = sample(
+                still_open,
+                lambda case: min(first_look(case) * grown, max_samples),  # noqa: B023
+                seed,
+                jobs,
+                progress,
+            )
     return outcomes
 
 

@@ -61,7 +61,7 @@ def verify_files(
     outcomes: list[Outcome] = []
     for batch in by_file(chosen) if fail_fast else [chosen]:
         alpha = FAMILY_WISE * len(batch) / len(chosen)
-        outcomes += verify(batch, seed, jobs, max_samples, quick, alpha)
+        outcomes += verify(batch, seed, jobs, max_samples, quick, alpha, progress)
         if fail_fast and not all(outcome.as_expected for outcome in outcomes):
             break
     return Verification(outcomes)

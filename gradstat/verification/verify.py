@@ -8,6 +8,7 @@ from gradstat.estimation.significance import FAMILY_WISE
 from gradstat.layer_types.exact.enclosure import DIGITS, Enclosure, to_digits
 from gradstat.layer_types.record import Exact
 from gradstat.layer_types.statistics import enclosure_of, exact_bound, exact_value, unit_error
+from gradstat.runs.progress import SILENT, Progress
 from gradstat.verification.claims import Claim
 from gradstat.verification.matrix_claims import judge_matrix
 from gradstat.verification.sequential import Samples, check_agreement, first_look, judge_looks, measure, sample
@@ -29,12 +30,13 @@ def verify(
     max_samples: int = DEFAULT_MAX,
     quick: bool = False,
     family_wise: float = FAMILY_WISE,
+    progress: Progress = SILENT,
 ) -> list[Outcome]:
     """The outcome of every claim, in order; wrong by sampling noise in any of them with probability `family_wise`."""
     referee = _referee()
     outcomes = {claim.id: judge_matrix(claim) for claim in claims if claim.is_matrix}
     numbers = [claim for claim in claims if not claim.is_matrix]
-    samples = {} if quick else sample(numbers, lambda case: min(first_look(case), max_samples), seed, jobs)
+    samples = {} if quick else sample(numbers, lambda case: min(first_look(case), max_samples), seed, jobs, progress)
     wrong = {} if quick else check_agreement(numbers, samples, family_wise)
     for claim in numbers:
         outcome = _judge_exact(claim, referee(claim), samples)
@@ -46,7 +48,7 @@ def verify(
     if quick:
         outcomes |= {claim.id: Outcome(claim, None, UNDECIDED, detail=NOT_SAMPLED) for claim in rest}
     else:
-        outcomes |= judge_looks(rest, samples, seed, jobs, max_samples, family_wise)
+        outcomes |= judge_looks(rest, samples, seed, jobs, max_samples, family_wise, progress)
     return [outcomes[claim.id] for claim in claims]
 
 

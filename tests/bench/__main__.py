@@ -24,8 +24,8 @@ Row = Mapping[str, Any]
 
 def wide() -> list[str]:
     """What NumPy calls the processor's features beyond AVX2."""
-    features = np._core._multiarray_umath.__cpu_features__
-    dispatched = np._core._multiarray_umath.__cpu_dispatch__
+    core: Any = np._core._multiarray_umath  # type: ignore[attr-defined]
+    features, dispatched = core.__cpu_features__, core.__cpu_dispatch__
     return [name for name in dispatched if features.get(name) and ("AVX512" in name or name == "X86_V4")]
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from gradstat.estimation.run import available_cpus, run
 from gradstat.layer_types.case import Case
+from gradstat.layer_types.elementwise import ACTIVATIONS
 from gradstat.layer_types.registry import find
 from tests.bench import rivals
-from tests.bench.spelled import SPELLED
+from tests.bench.spelled import Array, Layer
 from tests.bench.timing import Work, in_turn, median_ratio, nanoseconds
 
 ROUNDS = 9
@@ -88,10 +89,21 @@ def two_threads() -> list[dict[str, Any]]:
     return rows
 
 
+def on_arrays(case: Case) -> Layer:
+    """The layer's own formula, which is NumPy where it is given arrays."""
+    formula, constants = case.layer.kernel(case.params), case.constants
+
+    def layer(x: Array, dy: Array) -> tuple[Array, Array]:
+        y, slope = formula(x, *constants)
+        return y, slope * dy
+
+    return layer
+
+
 def all_activations() -> list[dict[str, Any]]:
-    """The mean over all activations: NumPy on draws it has, and a run of all of them on two threads."""
-    cases = [Case(find(name)) for name in SPELLED]
-    numpy = in_turn({name: rivals.numpy_on_draws(layer) for name, layer in SPELLED.items()}, 5)
+    """The mean over all activations: their formulas on arrays of draws, and a run of all of them on two threads."""
+    cases = [Case(find(name)) for name in ACTIVATIONS]
+    numpy = in_turn({case.label: rivals.numpy_on_draws(on_arrays(case)) for case in cases}, 5)
     call, draws = sampled(cases, 2, 10**8)
     ours = [nanoseconds((call, draws * len(cases))) for _ in range(2)]
     base = [statistics.fmean(times) for times in zip(*numpy.values(), strict=True)]
@@ -112,7 +124,7 @@ def growth() -> list[dict[str, Any]]:
         call, _ = alone("relu", 2, draws)
         rows.append(grown(f"relu, 10^{len(str(draws)) - 1} draws", call, draws))
     for count in LAYERS:
-        cases = [Case(find(name)) for name in list(SPELLED)[:count]]
+        cases = [Case(find(name)) for name in list(ACTIVATIONS)[:count]]
         call, draws = sampled(cases, 2, 10**7)
         rows.append(grown(f"{count} activations, 10^7 draws", call, draws * count))
     return rows

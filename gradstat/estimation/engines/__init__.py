@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, unknown
 from gradstat.estimation.blocks import Block
 from gradstat.estimation.tasks import Done, Task
-from gradstat.layer_types.record import unknown
 
 Engine = Callable[[Task, Iterator[Block], int, Done], None]
 

@@ -1,7 +1,7 @@
 """The Dask engine: ranges of blocks as tasks on a cluster, a bounded number of them at a time.
 
-A task is a few hundred bytes of names and numbers; its result is a few nodes of the tree of merges. What a worker or a
-scheduler loses on its way is sampled again, with the same bytes.
+A task is a few hundred bytes of names and numbers; its result is a few nodes of the tree of merges. What a worker loses
+is sampled again, with the same bytes. A lost scheduler ends the run, and its checkpoints hold what was finished.
 """
 
 import math
@@ -26,15 +26,10 @@ from gradstat.estimation.tasks import Done, Task
 from gradstat.layer_types.registration import is_registered
 
 IN_FLIGHT = 2  # ranges per thread of a worker: one at work, one in waiting
-RETURN_SECONDS = 60.0  # how long a lost scheduler is waited for
 LOOK_SECONDS = 1.0  # how often the workers are counted
 WARN_SECONDS = 15.0  # without workers, before that is said
 
 OVER = ("finished", "error", "cancelled")
-
-
-class Lost(Exception):
-    """The scheduler is gone, and with it whatever it knew."""
 
 
 class DaskEngine:
@@ -49,11 +44,8 @@ class DaskEngine:
 
     def meet(self, workers: int) -> None:
         """Wait for so many workers; UsageError where the gradstat of one is not ours."""
-        try:
-            self.count(workers)
-            self._check_workers()
-        except Lost:
-            raise UsageError(f"the Dask scheduler at {self._address} is gone again; see its log") from None
+        self.count(workers)
+        self._check_workers()
 
     def close(self) -> None:
         """Leave the cluster, which forgets what was asked of it."""
@@ -64,21 +56,13 @@ class DaskEngine:
         """Sample the blocks, as many ranges at a time as the cluster has room for, whatever `jobs` says."""
         _check_that_it_travels(task)
         wire, ranges = pickle.dumps(task), Ranges(blocks)
-        running: dict[Any, Range] = {}
-        lost = False
-        while ranges:
-            try:
-                if lost:
-                    self._return()
-                self._warm_up(wire, repr(task.specs))
-                self._work(wire, ranges, running, done)
-            except Lost:
-                ranges.put_back(running.values())
-                running.clear()
-                lost = True
+        if ranges:
+            self._warm_up(wire, repr(task.specs))
+            self._work(wire, ranges, done)
 
-    def _work(self, wire: bytes, ranges: Ranges, running: dict[Any, Range], done: Done) -> None:
+    def _work(self, wire: bytes, ranges: Ranges, done: Done) -> None:
         """Keep the workers busy until no range is left."""
+        running: dict[Any, Range] = {}
         while True:
             while len(running) < IN_FLIGHT * self.count() and (own := ranges.take()):
                 running[self._submit(dask_worker.sample, wire, *own, self._identity)] = own
@@ -116,7 +100,7 @@ class DaskEngine:
         while True:
             ended = [future for future in running if future.status in OVER]
             if self._client.status != "running" or any(future.status == "cancelled" for future in ended):
-                raise Lost
+                raise self._lost()
             if ended:
                 return ended
             self.count()
@@ -131,13 +115,19 @@ class DaskEngine:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """Lost instead of the many exceptions that tell of it."""
+        """One error for a lost scheduler instead of the many exceptions that can follow from it."""
         try:
             yield
         except Exception as error:
             if self._client.status != "running" or isinstance(error, OSError | CancelledError):
-                raise Lost from error
+                raise self._lost() from error
             raise
+
+    def _lost(self) -> GradstatError:
+        return GradstatError(
+            f"the Dask scheduler at {self._address} is gone",
+            "start one: the same command, with its address, goes on from the last checkpoint",
+        )
 
     def _check_workers(self) -> None:
         """UsageError where the gradstat of a worker is not ours."""
@@ -165,27 +155,6 @@ class DaskEngine:
             time.sleep(0.1)
         self._looked, self._threads = time.monotonic(), threads
         return threads
-
-    def _return(self) -> None:
-        """Connect to the scheduler that has taken the place of a lost one."""
-        warnings.warn(
-            f"the Dask scheduler at {self._address} is gone; waiting for another", ClusterWarning, stacklevel=2
-        )
-        self.close()
-        self._warm.clear()
-        self._looked = -math.inf
-        deadline = time.monotonic() + RETURN_SECONDS
-        while True:
-            try:
-                self._client = connect(self._address)
-                break
-            except UsageError:
-                if time.monotonic() > deadline:
-                    raise GradstatError(
-                        f"the Dask scheduler at {self._address} is gone; for {RETURN_SECONDS:g} s there was no other",
-                        "start one, then the same command again",
-                    ) from None
-        self._check_workers()
 
 
 @contextmanager

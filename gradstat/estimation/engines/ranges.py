@@ -1,7 +1,7 @@
 """Ranges of blocks, each long enough to be worth a journey to another machine and short enough to lose."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from gradstat.estimation.blocks import Block
 
@@ -16,17 +16,14 @@ class Ranges:
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = iter(blocks)
         self._next = next(self._blocks, None)
-        self._returned: list[Range] = []
         self._level = 0  # a range lies within one node of this level; the first ones are single blocks, and are timed
 
     def __bool__(self) -> bool:
         """True while there is one to take."""
-        return bool(self._returned) or self._next is not None
+        return self._next is not None
 
     def take(self) -> Range | None:
         """The next range; None when all are taken."""
-        if self._returned:
-            return self._returned.pop()
         if self._next is None:
             return None
         first = last = self._next
@@ -34,10 +31,6 @@ class Ranges:
         while self._next and self._next.number == last.number + 1 and self._same_node(first, self._next):
             last, self._next = self._next, next(self._blocks, None)
         return first, last
-
-    def put_back(self, ranges: Iterable[Range]) -> None:
-        """These were taken and not done."""
-        self._returned += ranges
 
     def timed(self, own: Range, seconds: float) -> None:
         """Cut the next ranges to the length that this one recommends."""

@@ -47,10 +47,10 @@ def pooled_normals(parts: Sequence[Part]) -> Exact:
 
 def of_inputs(slots: Sequence[Terms], x: Input, grid: tuple[int, ...]) -> Exact | None:
     """Fixed combinations of inputs: variance σ²·Σ aᵢaⱼρ^|i − j|, the exponent summed over the dimensions of the map."""
-    if x.correlation and x.distribution != "normal":
+    if x.correlation and not x.is_normal:
         return None
     parts = [(x.mean * math.fsum(a for _, a in terms), x.std**2 * _quadratic(terms, x, grid)) for terms in slots]
-    return pooled_normals(parts) if x.distribution == "normal" else pooled(parts)
+    return pooled_normals(parts) if x.is_normal else pooled(parts)
 
 
 def _quadratic(terms: Terms, x: Input, grid: tuple[int, ...]) -> float:
@@ -73,7 +73,7 @@ def of_upstream(slots: Sequence[Terms], dy: Upstream) -> Exact:
     squares = [math.fsum(a * a for _, a in terms) for terms in slots]
     sums = [math.fsum(a for _, a in terms) for terms in slots]
     parts = [(0.0, (1.0 - c) * square + c * total**2) for square, total in zip(squares, sums, strict=True)]
-    if dy.distribution == "normal":
+    if dy.is_normal:
         return pooled_normals(parts)
     whole = pooled(parts)
     if c != 1.0 and any(len(terms) > 1 for terms in slots):
@@ -87,7 +87,7 @@ def abs_sum_of_upstream(k: int, dy: Upstream) -> float | None:
 
     Independent Laplace values of scale b: 2kb·C(2k, k)/4ᵏ.
     """
-    if k <= 1 or dy.distribution == "normal" or dy.correlation == 1.0:
+    if k <= 1 or dy.is_normal or dy.correlation == 1.0:
         return math.sqrt(k + dy.correlation * k * (k - 1)) * abs_mean_of_upstream(dy)
     return None if dy.correlation else math.sqrt(0.5) * 2 * k * math.comb(2 * k, k) / 4**k
 

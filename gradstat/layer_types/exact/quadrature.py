@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from gradstat.assumptions import Input
-from gradstat.layer_types.exact.distributions import REACH, Array, density
+from gradstat.layer_types.exact.distributions import Array, density
 from gradstat.layer_types.record import Exact
 
 NODES = 20
@@ -29,7 +29,7 @@ def expectation(
 ) -> float | None:
     """∫ g(v) p(v) dv to about 10⁻¹³ of ∫ |g| p, or to `floor`; None where it does not converge or is not finite."""
     with np.errstate(all="ignore"):  # what overflows comes out as None
-        return integrate(lambda v: g(v) * density(x, v), _edges(x, kinks), x.distribution != "uniform", floor)
+        return integrate(lambda v: g(v) * density(x, v), _edges(x, kinks), not x.law.bounded, floor)
 
 
 def moments(g: Callable[[Array], Array], x: Input, kinks: tuple[float, ...] = ()) -> Exact | None:
@@ -110,7 +110,7 @@ def _edges(x: Input, kinks: tuple[float, ...]) -> Array:
     Formulas have their features at about unit scale around 0. Where the standard deviation is 10⁶, panels of its
     width would have no node there, and the slope of tanh would come out as 0.
     """
-    reach = REACH[x.distribution]
+    reach = x.law.reach
     steps = np.arange(0.0, min(reach, 12.0))
     far = np.geomspace(12.0, reach, 40) if reach > 12.0 else np.array([reach])
     grid = np.r_[-far[::-1], -steps[::-1], steps, far]

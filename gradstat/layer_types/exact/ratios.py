@@ -16,8 +16,6 @@ from gradstat.layer_types.exact.distributions import Array, density
 
 STEP = 0.125
 NODES = 20
-# Half-widths, in standard deviations, that hold all but 10⁻²² of the probability.
-REACH = {"normal": 12.0, "laplace": 36.0, "logistic": 28.0, "uniform": math.sqrt(3.0)}
 SPREADS = (0.05, 10.0)  # of x under a softmax: below, variances cancel; above, the panels grow too many
 CHUNK = 256
 
@@ -74,10 +72,10 @@ def log_softmax(n: int, x: Input) -> tuple[float, float] | None:
 @cache
 def inverse_sum_of_squares(n: int, x: Input) -> float:
     """E[1/Σx²] over n ≥ 3 inputs of zero mean; 1/((n − 2)σ²) where they are normal."""
-    if x.distribution == "normal":
+    if x.is_normal:
         return 1.0 / ((n - 2) * x.std**2)
     s = np.arange(-60.0, 90.0, STEP)  # at the upper end t·E[e^(−tx²)]ⁿ ~ e^(s(1 − n/2))
-    w, weights = _panels(np.linspace(-90.0, math.log(REACH[x.distribution]), 200))
+    w, weights = _panels(np.linspace(-90.0, math.log(x.law.bulk), 200))
     both_signs = 2.0 * weights * np.exp(w) * density(Input(x.distribution), np.exp(w))  # x = ±e^w
     phi = np.concatenate([np.exp(-np.exp(2.0 * w + part[:, None])) @ both_signs for part in np.array_split(s, 8)])
     return _sum(np.exp(s) * phi**n) / x.std**2
@@ -85,7 +83,7 @@ def inverse_sum_of_squares(n: int, x: Input) -> float:
 
 @cache
 def _table(x: Input) -> Table:
-    reach = REACH[x.distribution] * x.std
+    reach = x.law.bulk * x.std
     panels = 2 * math.ceil(reach / min(x.std, 2.0))  # an even number: the mean is an edge
     v, weights = _panels(np.linspace(-reach, reach, panels + 1))
     weights = weights * density(x, v)

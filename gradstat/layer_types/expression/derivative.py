@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gradstat.errors import UsageError
+from gradstat.errors import within
 from gradstat.layer_types.expression.functions import power
 from gradstat.layer_types.expression.grammar import parse
 from gradstat.layer_types.expression.tape import NUMBER, PARAMETER, Tape, X, quoted
@@ -36,10 +36,8 @@ def program(text: str, names: Collection[str] = (), settled: Mapping[str, float]
 def _program(text: str, names: tuple[str, ...], settled: tuple[tuple[str, float], ...]) -> Program:
     parsed = parse(text, names, dict(settled))
     parsed.tape.limit = LARGEST_PROGRAM
-    try:
+    with within(f"expression {quoted(text)}", "its derivative"):
         slope = derivative(parsed.tape, parsed.value)
-    except UsageError as error:
-        raise UsageError(f"expression {quoted(text)}: its derivative: {error}") from None
     return Program(parsed.tape, parsed.value, slope, parsed.exponents)
 
 

@@ -1,18 +1,16 @@
 """Where a program has kinks, and whether it is finite wherever x can be."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
+from gradstat.arithmetic import COMPARISONS
 from gradstat.assumptions import Input
 from gradstat.errors import UsageError
-from gradstat.layer_types.exact.distributions import REACH, Array
+from gradstat.layer_types.exact.distributions import Array
 from gradstat.layer_types.expression.derivative import Program
-from gradstat.layer_types.expression.tape import COMPARISONS, NUMBER, PARAMETER, X, quoted
+from gradstat.layer_types.expression.tape import NUMBER, PARAMETER, X, quoted
 
-# In standard deviations: as far as the sampler goes (its uniform numbers end 2⁻⁵³ before 0 and 1).
-DRAWN = {"normal": 8.6, "laplace": 26.0, "logistic": 20.3, "uniform": math.sqrt(3.0)}
 LARGEST_ANGLE = 1e5  # kernels compute sin and cos within
 SWITCHES = ("abs", "sign", "min", "max", *COMPARISONS)
 BISECTIONS = 100
@@ -20,7 +18,7 @@ BISECTIONS = 100
 
 def check_finite(program: Program, parameters: Mapping[str, float], x: Input) -> None:
     """UsageError where y or dy/dx is not a finite number for an x that can be drawn: which part, and at which x."""
-    points = _points(x, DRAWN[x.distribution])
+    points = _points(x, x.law.drawn)
     values = [np.broadcast_to(value, points.shape) for value in program.tape.values(points, parameters)]
     for root, what in ((program.value, ""), (program.slope, "the derivative of ")):
         bad = ~np.isfinite(values[root])
@@ -54,7 +52,7 @@ def kinks(program: Program, parameters: Mapping[str, float], x: Input) -> tuple[
             levels = np.array([values[s[0]] - (values[s[1]] if len(s) > 1 else 0.0) for s in switches])
         return np.where(np.isnan(levels), 2.0, np.sign(levels))
 
-    points = _points(x, REACH[x.distribution])
+    points = _points(x, x.law.reach)
     found = sides(points)
     row, column = np.nonzero(found[:, 1:] != found[:, :-1])
     low, high, side = points[column], points[column + 1], found[row, column]

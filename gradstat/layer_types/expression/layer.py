@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.errors import UsageError
+from gradstat.errors import UsageError, within
+from gradstat.layer_types.case import EXPRESSION
 from gradstat.layer_types.elementwise import Formula, exact
 from gradstat.layer_types.expression.derivative import Program, program
 from gradstat.layer_types.expression.domain import check_finite, kinks
@@ -12,11 +13,10 @@ from gradstat.layer_types.expression.emit import function_of
 from gradstat.layer_types.expression.tape import quoted
 from gradstat.layer_types.record import REAL, Domain, Exact, Layer, Parameter, Params, Row
 
-NAME = "expression"  # of a layer that has no other
 _ALLOWED_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
-def expression_layer(text: str, names: Sequence[str] = (), name: str = NAME) -> Layer:
+def expression_layer(text: str, names: Sequence[str] = (), name: str = EXPRESSION) -> Layer:
     """The layer y = text with these parameters; UsageError for anything outside the grammar."""
     if _ALLOWED_NAME.fullmatch(name) is None:
         raise UsageError(f"name = {quoted(name)}: letters, digits and _ are allowed, at most 64")
@@ -47,7 +47,7 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = NAME) -> 
         elementwise=True,
         referee=referee,
         referee_words="enclosure",
-        parameters=(Parameter(NAME, text, _exactly(text)), *(Parameter(n, None, REAL) for n in names)),
+        parameters=(Parameter(EXPRESSION, text, _exactly(text)), *(Parameter(n, None, REAL) for n in names)),
         constants=constants,
         kinks=lambda params: kinks_of(params, Input()),
     )
@@ -56,13 +56,12 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = NAME) -> 
 def check(layer: Layer, params: Params, x: Input) -> None:
     """UsageError where the expression is not finite for these parameters and an x that can be drawn."""
     names = [parameter.name for parameter in layer.parameters[1:]]
-    text = str(params[NAME])
+    text = str(params[EXPRESSION])
     numbers = {n: float(params[n]) for n in names}
     exponents = program(text, names).exponents
-    try:
-        check_finite(program(text, names, {n: v for n, v in numbers.items() if n in exponents}), numbers, x)
-    except UsageError as error:
-        raise UsageError(f"expression {quoted(text)}: {error}") from None
+    settled = program(text, names, {n: v for n, v in numbers.items() if n in exponents})
+    with within(f"expression {quoted(text)}"):
+        check_finite(settled, numbers, x)
 
 
 def _exactly(text: str) -> Domain:

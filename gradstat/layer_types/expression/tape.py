@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from gradstat.arithmetic import COMPARISONS
 from gradstat.errors import UsageError
 from gradstat.numerics import elementary as el
 
 X, NUMBER, PARAMETER = "x", "number", "parameter"
-COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 LARGEST_STEPS = 200
 
 

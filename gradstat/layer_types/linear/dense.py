@@ -102,10 +102,10 @@ def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
     n_in, n_out, square = params["in_features"], params["out_features"], scale_of(params) ** 2
     if row.direction == FORWARD:
         var = square * n_in / max(n_in, n_out) * second_moment(x)
-        unit = n_out <= n_in and x.distribution == "normal" and x.mean == 0.0
+        unit = n_out <= n_in and x.is_normal and x.mean == 0.0
     else:
         var = square * n_out / max(n_in, n_out)
-        unit = n_in <= n_out and dy.distribution == "normal" and not dy.correlation
+        unit = n_in <= n_out and dy.is_normal and not dy.correlation
     return normal(0.0, var) if unit else Exact(0.0, var)
 
 

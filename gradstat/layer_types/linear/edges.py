@@ -114,9 +114,9 @@ class Connections:
         forward = row.direction == FORWARD
         parts = [(0.0, self._variance(own) * (second_moment(x) if forward else 1.0)) for own in self.terms(row)]
         if forward:
-            normal = x.distribution == "normal" and x.mean == 0.0 and not (x.correlation and self.grid)
+            normal = x.is_normal and x.mean == 0.0 and not (x.correlation and self.grid)
         else:
-            normal = dy.distribution == "normal" and not dy.correlation
+            normal = dy.is_normal and not dy.correlation
         return pooled_normals(parts) if normal and all(map(self._whole, self.terms(row))) else pooled(parts)
 
     def _variance(self, terms: list[tuple[int, int]]) -> float:

@@ -157,7 +157,7 @@ def norm_referee(params: Params, axes: Axes, row: Row, x: Input, dy: Upstream) -
         return None
     if x.correlation:
         return pass_through_referee(scales, axes, row, dy)
-    standard = x.distribution == "normal" and x.mean == 0.0
+    standard = x.is_normal and x.mean == 0.0
     if row.direction == FORWARD:
         parts = [(len(windows[slot]), x.std * math.sqrt(scales[slot])) for slot in row.slots]
         return lengths(parts) if standard else None
