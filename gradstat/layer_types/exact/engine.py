@@ -126,7 +126,7 @@ class Engine:
 
     def tail(self, side: int) -> arb:
         """Account for the tail on one side; returns where it begins."""
-        if self.integrand.x.distribution == "uniform":
+        if math.isfinite(self.integrand.x.law.lowest):
             return self.edge(side)
         reach = arb(self.reach)
         reason = "its growth is not known"

@@ -11,7 +11,7 @@ def abs_mean(dy: Upstream) -> Enclosure:
 
     Correlated Laplace dy is a sum of two, of scales a = √(c/2) and b = √((1 − c)/2): E|dy| = (a² + ab + b²)/(a + b).
     """
-    if dy.distribution == "normal":
+    if dy.is_normal:
         return (enclosure(2) / PI).root()
     c = decimal(dy.correlation)
     a, b = (c * Fraction(1, 2)).root(), ((1 - c) * Fraction(1, 2)).root()
@@ -24,4 +24,4 @@ def kurtosis(dy: Upstream) -> Enclosure:
     Correlated Laplace dy is a sum of two of variances c and 1 − c, whose fourth cumulants add: 3 + 3(c² + (1 − c)²).
     """
     c = decimal(dy.correlation)
-    return enclosure(3) if dy.distribution == "normal" else 3 + 3 * (c.squared() + (1 - c).squared())
+    return enclosure(3) if dy.is_normal else 3 + 3 * (c.squared() + (1 - c).squared())
