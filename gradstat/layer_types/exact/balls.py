@@ -88,7 +88,11 @@ class Ball(Traced):
         return Ball(self.value.atan() if _off_the_cuts(self.value) else NOTHING, self.trace)
 
     def asinh(self) -> "Ball":
-        return Ball(self.value.asinh() if _off_the_cuts(self.value) else NOTHING, self.trace)
+        value = self.value
+        if not _off_the_cuts(value):
+            return Ball(NOTHING, self.trace)
+        mirrored = isinstance(value, acb) and value.real < 0  # on the left, ln(z + √(z² + 1)) cancels
+        return Ball(-(-value).asinh() if mirrored else value.asinh(), self.trace)
 
 
 def _off_the_cuts(value: Value) -> bool:
