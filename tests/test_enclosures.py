@@ -243,7 +243,7 @@ def test_arithmetic_of_enclosures_rounds_outwards() -> None:
     assert (root * root - 2).contains_zero
     assert root.certain_digits() == 100
     assert not (1 / (root - root)).is_finite
-    assert Enclosure(Fraction(-1), Fraction(2)).squared().bounds == (0, 4)
+    assert Enclosure(Fraction(-1), Fraction(2)).squared().bounds == (Fraction(0), Fraction(4))
 
 
 def test_a_bound_is_that_of_the_nearest_float() -> None:
