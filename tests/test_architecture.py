@@ -239,7 +239,7 @@ def test_asking_for_the_name_of_a_record_is_caught() -> None:
     assert not asks_for_a_name(ast.parse("case.layer.name == other.layer.name"))
 
 
-HEAVY = ("numba", "llvmlite", "pandas", "pyarrow", "pydantic", "click", "rich", "scipy", "mpmath")
+HEAVY = ("flint", "numba", "llvmlite", "pandas", "pyarrow", "pydantic", "click", "rich", "scipy", "mpmath")
 IMPORTS = {
     "gradstat.layer_types.registry": HEAVY,
     "gradstat.layer_types.exact.order_statistics": HEAVY,

@@ -11,7 +11,7 @@ from gradstat.errors import UsageError, unknown
 from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Exact
-from gradstat.layer_types.statistics import STATISTICS, exact_value
+from gradstat.layer_types.statistics import STATISTICS, enclosure_of, exact_value
 from gradstat.results.estimate import Estimate, Statistics, sampled
 from gradstat.text.answer import Answer
 from gradstat.text.formats import CODE, TABLES
@@ -31,6 +31,7 @@ class Constant:
     direction: str
     statistic: str
     number: Uncertain
+    reason: str = ""  # why it is infinite or undefined
 
     @property
     def note(self) -> str:
@@ -52,7 +53,11 @@ def gains(case: Case, statistics: Sequence[str] = DEFAULT, jobs: int = 0) -> lis
 def answers(case: Case, keys: Sequence[tuple[str, str, str]], jobs: int = 0) -> list[Constant]:
     """One number for each (direction, statistic, cell); nothing is sampled if all exact values are known."""
     values = Values(case, jobs)
-    return [Constant(direction, name, values(direction, name, cell).number) for direction, name, cell in keys]
+    return [_constant(direction, name, values(direction, name, cell)) for direction, name, cell in wanted]
+
+
+def _constant(direction: str, name: str, estimate: Estimate) -> Constant:
+    return Constant(direction, name, estimate.number, estimate.reason)
 
 
 class Values:
@@ -66,12 +71,15 @@ class Values:
     def __call__(self, direction: str, name: str, cell: str = ALL) -> Estimate:
         key = direction, cell
         if key not in self._exact:
-            self._exact[key] = self.case.exact(self._rows[key])
+            self._exact[key] = self.case.moments(self._rows[key])
         exact = self._exact[key]
         value = None if exact is None else exact_value(name, exact)
         if exact is None or value is None:
             row, spread = self._sampled[key]
             return sampled(name, row, spread)
+        proven = enclosure_of(name, exact)
+        if proven is not None:
+            return Estimate(value, 0.0, value, reason=proven.reason)
         scale = math.hypot(exact.mean, math.sqrt(exact.var)) if STATISTICS[name].base == "mean" else 0.0
         value = value if abs(value) > 1e-13 * scale else 0.0
         return Estimate(value, 0.0, value, scale=scale)
@@ -130,17 +138,22 @@ class Gain(Answer):
         return report(
             self.case,
             [
-                Constant(direction, name, getattr(statistics, name).number)
+                _constant(direction, name, getattr(statistics, name))
                 for name in self.statistics
                 for direction, statistics in ((FORWARD, self.forward), (BACKWARD, self.backward))
             ],
         )
 
 
-def report(case: Case, constants: Sequence[Constant]) -> Report:
-    """One line per statistic, with its definition."""
-    numbers = {(g.statistic, g.direction): g.number for g in constants}
-    names = list(dict.fromkeys(g.statistic for g in constants))
+def reasons(found: Sequence[Constant]) -> list[str]:
+    """`std of y is ∞: diverges at +∞`, for each number that is not finite."""
+    return [f"{g.statistic} of {DIRECTIONS[g.direction]} is {g.number.text}: {g.reason}" for g in found if g.reason]
+
+
+def report(case: Case, found: Sequence[Constant]) -> Report:
+    """A line per statistic, with its definition: 1/std and 1/rms differ where the mean is not 0."""
+    numbers = {(g.statistic, g.direction): g.number for g in found}
+    names = list(dict.fromkeys(g.statistic for g in found))
     notes = [f"± is one standard error of {SAMPLES:,} draws; numbers without it are exact"]
     directions = [Column(d, letter, align="decimal", description=f"of {letter}") for d, letter in DIRECTIONS.items()]
     people = Table(
@@ -148,7 +161,7 @@ def report(case: Case, constants: Sequence[Constant]) -> Report:
         [(n, *(numbers[n, d] for d in DIRECTIONS), STATISTICS[n].description) for n in names],
         f"{case.layer_label}, x ~ {case.x.label()}, dy ~ {case.dy.label()}",
         case.layer.name,
-        notes if any(g.number.error for g in constants) else (),
+        [*(notes if any(g.number.error for g in found) else ()), *reasons(found)],
     )
     key = (case.layer.name, case.params, case.x.label(), case.dy.label())
     columns = [Column(name) for name in ("layer", "params", "input", "upstream", "direction", *names)]

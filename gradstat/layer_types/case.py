@@ -1,7 +1,6 @@
 """A case: one layer with all its parameters and assumptions."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,12 +40,16 @@ class Case:
         return self.layer.constants(self.params)
 
     def exact(self, row: Row) -> Exact | None:
-        """The exact value of one row; None if it is unknown or overflows a float."""
+        """The referee's value of one row, or None where there is none, or none that a float can hold."""
+        exact = self.moments(row)
+        return exact if exact is not None and exact.is_finite else None
+
+    def moments(self, row: Row) -> Exact | None:
+        """The same with infinite and undefined moments, which say why they are; None where nothing is known."""
         try:
-            exact = self.layer.referee(self.params, row, self.x, self.dy)
-        except ArithmeticError:  # the square of a std of 1e200 overflows, that of 1e-200 underflows
+            return self.layer.referee(self.params, row, self.x, self.dy)
+        except ArithmeticError:  # a std of 1e200 or 1e-200 has no square
             return None
-        return exact if exact and math.isfinite(exact.mean) and math.isfinite(exact.var) else None
 
     def check(self) -> None:
         """Raise UsageError for parameters that are not allowed, and for negative x if the layer makes NaN of it."""

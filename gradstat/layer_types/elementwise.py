@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.layer_types.exact.distributions import abs_mean_of_upstream, of_product
-from gradstat.layer_types.exact.quadrature import expectation, moments
+from gradstat.layer_types.exact import upstream
+from gradstat.layer_types.exact.enclosure import enclosure
 from gradstat.layer_types.record import (
     ANYTHING,
     FORWARD,
@@ -108,7 +108,7 @@ def elementwise(
         kernel=kernel,
         elementwise=True,
         referee=referee,
-        referee_words="quadrature",
+        referee_words="enclosure",
         parameters=numbers + words,
         constraint=constraint,
         aliases=aliases,
@@ -121,13 +121,19 @@ def elementwise(
 def exact(
     function: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], row: Row, x: Input, dy: Upstream
 ) -> Exact | None:
-    """Quadrature of y = f(x), or of dx = dy·f′(x), over the distribution of x, split at the kinks."""
-    if row.direction == FORWARD:
-        return moments(lambda v: function(v, *constants)[0], x, kinks)
-    slope = moments(lambda v: function(v, *constants)[1], x, kinks)
-    if slope is None or slope.abs_mean is None:
+    """Moments of y = f(x), or of dx = dy·f′(x), over the distribution of x, by integrals with proven bounds."""
+    from gradstat.layer_types.exact.moments import moments  # loads flint
+
+    known = moments(function, constants, kinks, x)
+    if known is None:
         return None
-    spread = slope.abs_mean * abs_mean_of_upstream(dy)
-    square = slope.var + slope.mean**2
-    fourth = expectation(lambda v: function(v, *constants)[1] ** 4, x, kinks)
-    return Exact(0.0, square, spread, spread, of_product(fourth, square, dy))
+    if row.direction == FORWARD:
+        if known.mean is None or known.var is None:
+            return None
+        return Exact.proven(known.mean, known.var, known.abs_mean, known.mad, known.kurtosis, known.skewness)
+    square, fourth = known.slope_second, known.slope_fourth
+    if square is None:
+        return None
+    spread = None if known.slope_abs is None else known.slope_abs * upstream.abs_mean(dy)
+    kurtosis = None if fourth is None or not float(square) else fourth / square.squared() * upstream.kurtosis(dy)
+    return Exact.proven(enclosure(0), square, spread, spread, kurtosis)

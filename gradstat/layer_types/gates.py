@@ -6,12 +6,12 @@ The gates for exact values are implemented separately from those of the kernels,
 
 import math
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.layer_types.exact.closed_forms import second_moment
-from gradstat.layer_types.exact.distributions import abs_mean_of_upstream
-from gradstat.layer_types.exact.quadrature import expectation, moments
+from gradstat.layer_types.exact import inputs, upstream
+from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
 from gradstat.layer_types.record import (
     BACKWARD,
     FORWARD,
@@ -27,6 +27,9 @@ from gradstat.layer_types.record import (
 )
 from gradstat.numerics import elementary as el
 from gradstat.numerics.elementary import Value
+
+if TYPE_CHECKING:
+    from gradstat.layer_types.exact.moments import Moments
 
 Pair = tuple[Value, Value]
 
@@ -123,25 +126,45 @@ def gelu_gate(b: Value, params: Params) -> Pair:
 
 
 def exact(gate: Callable[[Value], Pair], row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Products of independent factors: y = a·g(b), da = dy·g(b), db = dy·a·g′(b); `all` is the mean of the last two."""
-    kinks = (0.0,)
-    g, slope = moments(lambda b: gate(b)[0], x, kinks), moments(lambda b: gate(b)[1], x, kinks)
-    size = expectation(abs, x, kinks)
-    if g is None or slope is None or g.abs_mean is None or slope.abs_mean is None or size is None:
+    """Products of independent factors: y = a·g(b), da = dy·g(b), db = dy·a·g′(b); `all` averages the last two."""
+    from gradstat.layer_types.exact.moments import moments  # loads flint
+
+    known, size = moments(gate, (), (0.0,), x), inputs.distance(x, enclosure(0))
+    if known is None or size is None or known.mean is None or known.var is None or known.abs_mean is None:
         return None
+    second = known.var + known.mean.squared()
     if row.direction == FORWARD:
-        var = x.std**2 * (g.var + g.mean**2) + x.mean**2 * g.var
+        mean = inputs.mean(x)
+        var = inputs.variance(x) * second + mean.squared() * known.var
+        spread = size * known.abs_mean
         if x.mean != 0.0:
-            return Exact(x.mean * g.mean, var, size * g.abs_mean)
-        spread, fourth = size * g.abs_mean, expectation(lambda b: gate(b)[0] ** 4, x, kinks)
-        outer = expectation(lambda a: a**4, x)
-        known = fourth is not None and outer is not None and var > 0.0
-        return Exact(0.0, var, spread, spread, (fourth or 0.0) * (outer or 0.0) / var / var if known else None)
-    squares = (g.var + g.mean**2, second_moment(x) * (slope.var + slope.mean**2))
-    sizes = (g.abs_mean, size * slope.abs_mean)
-    var = sum(squares[slot] for slot in row.slots) / len(row.slots)
-    spread = abs_mean_of_upstream(dy) * sum(sizes[slot] for slot in row.slots) / len(row.slots)
-    return Exact(0.0, var, spread, spread)
+            return Exact.proven(mean * known.mean, var, spread)
+        fourth = _fourth(known)
+        kurtosis = None if fourth is None else fourth * inputs.fourth_central(x) / var.squared()
+        return Exact.proven(enclosure(0), var, spread, spread, kurtosis)
+    if known.slope_second is None or known.slope_abs is None:
+        return None
+    squares = (second, inputs.second_moment(x) * known.slope_second)
+    sizes = (known.abs_mean, size * known.slope_abs)
+    slots = len(row.slots)
+    var = sum((squares[slot] for slot in row.slots), enclosure(0)) / slots
+    spread = upstream.abs_mean(dy) * sum((sizes[slot] for slot in row.slots), enclosure(0)) / slots
+    return Exact.proven(enclosure(0), var, spread, spread)
+
+
+def _fourth(known: "Moments") -> Enclosure | None:
+    """E[g⁴] from the central moments of g; None where they are not known."""
+    mean, var = known.mean, known.var
+    if mean is None or var is None or known.kurtosis is None or known.skewness is None:
+        return None
+    third = known.skewness * var * var.root()
+    return known.kurtosis * var.squared() + 4 * mean * third + 6 * mean.squared() * var + mean.squared().squared()
+
+
+@lru_cache(maxsize=64)
+def _settled(gate: Callable[[Value, Params], Pair], params: tuple[tuple[str, Any], ...]) -> Callable[[Value], Pair]:
+    """The gate with its parameters settled; one function for all rows, so that its moments are computed once."""
+    return lambda b: gate(b, dict(params))
 
 
 def gated(
@@ -157,7 +180,7 @@ def gated(
     """The record of one gate."""
 
     def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-        return exact(lambda b: gate(b, params), row, x, dy)
+        return exact(_settled(gate, tuple(params.items())), row, x, dy)
 
     return Layer(
         name=name,
@@ -167,7 +190,7 @@ def gated(
         kernel=kernel,
         elementwise=False,
         referee=referee,
-        referee_words="quadrature",
+        referee_words="enclosure",
         parameters=parameters,
         shape=lambda params: Shape(n_in=2, rows=ROWS),
         constants=constants,

@@ -1,6 +1,7 @@
 """The record of a layer: everything that other modules need to know about it."""
 
 import inspect
+import math
 import reprlib
 import sys
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError, unknown
+from gradstat.layer_types.exact.enclosure import Enclosure
 
 Params = Mapping[str, Any]
 FORWARD, BACKWARD = "forward", "backward"
@@ -70,7 +72,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Exact:
-    """Deterministic values of one row: mean and variance; E|v|, E|v − E[v]|, kurtosis and skewness if known."""
+    """Deterministic values of one row: mean and variance; E|v|, E|v − E[v]|, kurtosis and skewness where known.
+
+    `enclosures` holds those that are proven, by the same names: bounds, or why there is no finite value. A value
+    without one is a float quadrature's, good to 10⁻¹³.
+    """
 
     mean: float
     var: float
@@ -78,6 +84,29 @@ class Exact:
     mad: float | None = None
     kurtosis: float | None = None
     skewness: float | None = None
+    enclosures: Mapping[str, Enclosure] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def proven(
+        cls,
+        mean: Enclosure,
+        var: Enclosure,
+        abs_mean: Enclosure | None = None,
+        mad: Enclosure | None = None,
+        kurtosis: Enclosure | None = None,
+        skewness: Enclosure | None = None,
+    ) -> "Exact":
+        """The float nearest to each enclosure; infinite values are ±inf, undefined ones NaN."""
+        given = {"mean": mean, "var": var, "abs_mean": abs_mean, "mad": mad, "kurtosis": kurtosis, "skewness": skewness}
+        enclosures = {name: value for name, value in given.items() if value is not None}
+        a, b, c, d = (None if value is None else float(value) for value in (abs_mean, mad, kurtosis, skewness))
+        c, d = (value if value is None or math.isfinite(value) else None for value in (c, d))
+        return cls(float(mean), float(var), a, b, c, d, enclosures)
+
+    @property
+    def is_finite(self) -> bool:
+        """True where mean and variance are numbers that a float can hold."""
+        return math.isfinite(self.mean) and math.isfinite(self.var)
 
 
 class Referee(Protocol):

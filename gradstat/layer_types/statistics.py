@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
+from gradstat.layer_types.exact.enclosure import Enclosure
 from gradstat.layer_types.record import Exact
 
 Function = Callable[[float], float]
 
-REFEREE = 1e-13  # relative error of quadrature; closed forms are more accurate
+REFEREE = 1e-13  # what a value without a proof is good to
 
 
 @dataclass(frozen=True)
@@ -19,35 +21,60 @@ class Statistic:
     base: str
     f: Function = lambda v: v
     slope: Function = lambda v: 1.0
+    enclosed: Callable[[Enclosure], Enclosure] = lambda v: v  # f with proven bounds
 
 
 def _inverse(v: float) -> float:
     return 1.0 / v if v else math.inf
 
 
+def _one_over(value: Enclosure) -> Enclosure:
+    return Enclosure.infinite(1, "it divides by 0") if value.is_zero else 1 / value
+
+
 STATISTICS = {
     "mean": Statistic("E[v]", "mean"),
     "std": Statistic("σ[v]", "std"),
-    "var": Statistic("σ²[v]", "std", lambda s: s * s, lambda s: 2.0 * s),
+    "var": Statistic("σ²[v]", "std", lambda s: s * s, lambda s: 2.0 * s, Enclosure.squared),
     "second_moment": Statistic("E[v²]", "second_moment"),
-    "rms": Statistic("√E[v²]", "second_moment", math.sqrt, lambda m: _inverse(2.0 * math.sqrt(m))),
+    "rms": Statistic("√E[v²]", "second_moment", math.sqrt, lambda m: _inverse(2.0 * math.sqrt(m)), Enclosure.root),
     "abs_mean": Statistic("E|v|", "abs_mean"),
     "mad": Statistic("E|v − E[v]|, the mean absolute deviation", "mad"),
     "skewness": Statistic("E[(v − E[v])³]/σ³", "skewness"),
     "kurtosis": Statistic("E[(v − E[v])⁴]/σ⁴, 3 for a normal v", "kurtosis"),
     "zero_fraction": Statistic("P(v = 0)", "zero_fraction"),
-    "gain_std": Statistic("1/σ[v]", "std", _inverse, lambda s: -_inverse(s * s)),
+    "gain_std": Statistic("1/σ[v]", "std", _inverse, lambda s: -_inverse(s * s), _one_over),
     "gain_rms": Statistic(
-        "1/√E[v²]", "second_moment", lambda m: _inverse(math.sqrt(m)), lambda m: -_inverse(2.0 * m * math.sqrt(m))
+        "1/√E[v²]",
+        "second_moment",
+        lambda m: _inverse(math.sqrt(m)),
+        lambda m: -_inverse(2.0 * m * math.sqrt(m)),
+        lambda m: _one_over(m.root()),
     ),
-    "gain_second_moment": Statistic("1/E[v²]", "second_moment", _inverse, lambda m: -_inverse(m * m)),
+    "gain_second_moment": Statistic("1/E[v²]", "second_moment", _inverse, lambda m: -_inverse(m * m), _one_over),
 }
 
 
 def exact_value(name: str, exact: Exact) -> float | None:
-    """The statistic of an exact row; None if its base is not known exactly."""
+    """The statistic of an exact row, the float nearest to it; None where its base is not known exactly."""
+    proven = enclosure_of(name, exact)
+    if proven is not None:
+        return float(proven)
     base = exact_bases(exact)[STATISTICS[name].base]
     return None if base is None else STATISTICS[name].f(base)
+
+
+def enclosure_of(name: str, exact: Exact) -> Enclosure | None:
+    """The proven bounds of a statistic of an exact row, or why it is infinite or undefined; None without a proof."""
+    known = exact.enclosures
+    base = STATISTICS[name].base
+    if base == "std":
+        value = known["var"].root() if "var" in known else None
+    elif base == "second_moment":
+        value = known["var"] + known["mean"].squared() if {"mean", "var"} <= set(known) else None
+    else:
+        value = known.get(base)
+    return None if value is None else STATISTICS[name].enclosed(value)
 
 
 def exact_bases(exact: Exact) -> dict[str, float | None]:
@@ -65,7 +92,15 @@ def exact_bases(exact: Exact) -> dict[str, float | None]:
 
 
 def exact_bound(name: str, exact: Exact) -> float:
-    """The error bound of a statistic of an exact row: |slope| · 10⁻¹³ · (|mean| + std)."""
+    """How far the float of an exact row's statistic may be off.
+
+    Without a proof that is 10⁻¹³ of |mean| + std, passed on by the slope.
+    """
+    proven = enclosure_of(name, exact)
+    if proven is not None and proven.is_finite and math.isfinite(float(proven)):
+        low, high = proven.bounds
+        nearest = Fraction(float(proven))
+        return float(max(high - nearest, nearest - low)) * (1.0 + 2.0**-50)
     statistic, size = STATISTICS[name], abs(exact.mean) + math.sqrt(exact.var)
     base = exact_bases(exact)[statistic.base] or 0.0
     own = {"second_moment": 2.0 * size * size, "skewness": 10.0 * (1.0 + abs(base)), "kurtosis": 10.0 * base}
@@ -73,7 +108,9 @@ def exact_bound(name: str, exact: Exact) -> float:
 
 
 def unit_error(name: str, exact: Exact) -> float | None:
-    """Standard deviation of the estimate from a single draw of one slot, by the delta method; None if unknown."""
+    """Standard deviation of the estimate from a single draw of one slot, by the delta method; None where not known."""
+    if not exact.is_finite:
+        return None
     statistic, mean, std = STATISTICS[name], exact.mean, math.sqrt(exact.var)
     variances = {"mean": exact.var}
     if exact.abs_mean is not None:

@@ -7,13 +7,15 @@ activations keep their mean and variance.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.layer_types.exact.distributions import Array, abs_mean_of_upstream, of_product
+from gradstat.layer_types.exact import inputs, upstream
+from gradstat.layer_types.exact.distributions import Array, abs_mean_of_upstream
+from gradstat.layer_types.exact.enclosure import Enclosure, decimal, enclosure
 from gradstat.layer_types.exact.quadrature import expectation
 from gradstat.layer_types.record import (
     DROP_PROBABILITY,
@@ -35,14 +37,17 @@ ALPHA = 1.7580993408473766  # −(SELU's limit at −∞), to PyTorch's digits
 LARGEST_SIZE = 4096
 
 
+Number = TypeVar("Number")
+
+
 @dataclass(frozen=True)
-class Mask:
+class Mask(Generic[Number]):
     """y = scale·x + shift with probability 1 − p, else `dropped`; dx = scale·dy or 0."""
 
-    p: float
-    scale: float
-    shift: float = 0.0
-    dropped: float = 0.0
+    p: Number
+    scale: Number
+    shift: Number
+    dropped: Number
 
 
 def dropout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
@@ -65,52 +70,61 @@ def alpha_dropout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx
             dx[slot, lane] = scale * dy[slot, lane] if kept else 0.0
 
 
-def plain_mask(params: Params) -> Mask:
-    """Scale 1/(1 − p), or 1 if not inverted; with p = 1, y = 0."""
+def plain_mask(params: Params) -> Mask[float]:
+    """Scale 1/(1 − p), or 1 where not inverted; with p = 1, y = 0."""
     p = float(params["p"])
     if p == 1.0:
-        return Mask(p, 0.0)
-    return Mask(p, 1.0 / (1.0 - p) if params["inverted"] else 1.0)
+        return Mask(p, 0.0, 0.0, 0.0)
+    return Mask(p, 1.0 / (1.0 - p) if params["inverted"] else 1.0, 0.0, 0.0)
 
 
-def alpha_mask(params: Params) -> Mask:
-    """a(x + αp) or −aα(1 − p), a = 1/√((1 + α²p)(1 − p)): keeps mean 0 and variance 1."""
+def proven_plain_mask(params: Params) -> Mask[Enclosure]:
+    """The same with p as the decimal number that was given."""
+    p = decimal(params["p"])
+    if (1 - p).is_zero:
+        return Mask(p, enclosure(0), enclosure(0), enclosure(0))
+    return Mask(p, 1 / (1 - p) if params["inverted"] else enclosure(1), enclosure(0), enclosure(0))
+
+
+def alpha_mask(params: Params) -> Mask[float]:
+    """a(x + αp) or −aα(1 − p), a = 1/√((1 + α²p)(1 − p)): mean 0 and variance 1 stay."""
     p = float(params["p"])
     a = 1.0 / math.sqrt((ALPHA * ALPHA * p + 1.0) * (1.0 - p))
     return Mask(p, a, a * ALPHA * p, -a * ALPHA * (1.0 - p))
 
 
-def exact(mask: Mask, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """A mixture of kept and dropped: variance (1 − p)(c²σ² + p(cμ + d − e)²), and (1 − p)c² for dx."""
-    keep = 1.0 - mask.p
-    if keep == 0.0:
-        return Exact(0.0, 0.0, 0.0, 0.0)
+def proven_alpha_mask(params: Params) -> Mask[Enclosure]:
+    """The same with p and α as the decimal numbers that are written."""
+    p, alpha = decimal(params["p"]), decimal(ALPHA)
+    a = 1 / ((alpha.squared() * p + 1) * (1 - p)).root()
+    return Mask(p, a, a * alpha * p, -a * alpha * (1 - p))
+
+
+def exact(mask: Mask[Enclosure], row: Row, x: Input, dy: Upstream) -> Exact | None:
+    """A mixture of two: variance (1 − p)(c²σ² + p(cμ + d − e)²), and (1 − p)c² for dx."""
+    keep = 1 - mask.p
+    if keep.is_zero:
+        return Exact.proven(enclosure(0), enclosure(0), enclosure(0), enclosure(0))
     if row.direction != FORWARD:
-        spread = keep * mask.scale * abs_mean_of_upstream(dy)
-        square = keep * mask.scale**2
-        return Exact(0.0, square, spread, spread, of_product(keep * mask.scale**4, square, dy))
-    kept = mask.scale * x.mean + mask.shift
+        square = keep * mask.scale.squared()
+        spread = keep * mask.scale * upstream.abs_mean(dy)
+        return Exact.proven(enclosure(0), square, spread, spread, upstream.kurtosis(dy) / keep)
+    kept = mask.scale * inputs.mean(x) + mask.shift
     mean = keep * kept + mask.p * mask.dropped
-    var = keep * ((mask.scale * x.std) ** 2 + mask.p * (kept - mask.dropped) ** 2)
-    linear = replace(x, mean=kept, std=mask.scale * x.std)
-    size = _distance(linear, 0.0)
-    deviation = _distance(linear, mean)
+    var = keep * (mask.scale.squared() * inputs.variance(x) + mask.p * (kept - mask.dropped).squared())
+    size = inputs.distance(x, -mask.shift / mask.scale)
+    deviation = inputs.distance(x, (mean - mask.shift) / mask.scale)
     if size is None or deviation is None:
         return None
-    spread = keep * size + mask.p * abs(mask.dropped)
-    return Exact(mean, var, spread, keep * deviation + mask.p * abs(mask.dropped - mean))
-
-
-def _distance(x: Input, centre: float) -> float | None:
-    """E|x − centre|."""
-    return expectation(abs, replace(x, mean=x.mean - centre), (0.0,))
+    spread = keep * mask.scale * size + mask.p * abs(mask.dropped)
+    return Exact.proven(mean, var, spread, keep * mask.scale * deviation + mask.p * abs(mask.dropped - mean))
 
 
 def family(
     name: str,
     torch: str,
     *,
-    mask: Callable[[Params], Mask] = plain_mask,
+    mask: Callable[[Params], Mask[float]] = plain_mask,
     size: int | None = None,
     what: str = "",
     aliases: tuple[str, ...] = (),
@@ -128,7 +142,7 @@ def family(
         return (own.p, own.scale, own.shift, own.dropped) if alpha else (own.p, own.scale)
 
     def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-        return exact(mask(params), row, x, dy)
+        return exact((proven_alpha_mask if alpha else proven_plain_mask)(params), row, x, dy)
 
     plain = "y = r·x, r = 1/(1 − p) with probability 1 − p, else 0 (r = 1 if not inverted)"
     affine = f"y = a(x + αp) with probability 1 − p, else −aα(1 − p); a = 1/√((1 + α²p)(1 − p)), α = {ALPHA:.4f}…"

@@ -11,7 +11,7 @@ import numpy as np
 
 Value = Any  # a float or an array of them: formulas are written once for both
 
-_erf = np.frompyfunc(math.erf, 1, 1)
+ERF = np.frompyfunc(math.erf, 1, 1)
 
 
 def exp(x: Value) -> Value:
@@ -52,7 +52,8 @@ def sigmoid(x: Value) -> Value:
 
 def erf(x: Value) -> Value:
     """2/√π ∫₀ˣ e^−t² dt."""
-    return np.asarray(_erf(x), dtype=np.float64)[()]
+    value = ERF(x)
+    return np.asarray(value, dtype=np.float64)[()] if isinstance(value, float | np.ndarray) else value
 
 
 def sin(x: Value) -> Value:
@@ -103,4 +104,4 @@ def maximum(a: Value, b: Value) -> Value:
 def where(condition: Value, value: Value, other: Value) -> Value:
     """`value` where the condition holds, `other` elsewhere; both are computed."""
     chosen: Value = np.where(condition, value, other)
-    return chosen[()]
+    return chosen[()] if isinstance(chosen, np.ndarray) else chosen

@@ -21,6 +21,7 @@ class Estimate(float):
     exact: float | None
     z: float | None
     scale: float  # size of the variable: a much smaller exact number is a rounding error
+    reason: str  # why the number is infinite or undefined
 
     def __new__(
         cls,
@@ -29,13 +30,14 @@ class Estimate(float):
         exact: float | None = None,
         z: float | None = None,
         scale: float = 0.0,
+        reason: str = "",
     ) -> "Estimate":
         number = super().__new__(cls, value)
-        number.error, number.exact, number.z, number.scale = error, exact, z, scale
+        number.error, number.exact, number.z, number.scale, number.reason = error, exact, z, scale, reason
         return number
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return float(self), self.error, self.exact, self.z, self.scale
+        return float(self), self.error, self.exact, self.z, self.scale, self.reason
 
     def __repr__(self) -> str:
         """The certain digits: `0.21173 ± 0.00005`, or `1.700926243` for an exact number."""

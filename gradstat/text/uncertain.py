@@ -68,7 +68,7 @@ def exact(value: float, scale: float = 0.0) -> str:
     """A value exact to 10⁻¹³ · scale, with up to ten significant digits; 0 if it is smaller than 10⁻¹³ · scale."""
     noise = 1e-13 * scale
     if not math.isfinite(value):
-        return "nan" if math.isnan(value) else "∞" if value > 0.0 else "-∞"
+        return "undefined" if math.isnan(value) else "∞" if value > 0.0 else "-∞"
     if abs(value) <= noise:
         return "0"
     significant = min(EXACT_DIGITS, magnitude(value) - magnitude(noise)) if noise else EXACT_DIGITS

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from gradstat.layer_types.record import ALL, Row
 from gradstat.layer_types.registry import case_of
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.toml_file import InvalidToml, check_purpose, parse_toml, read_text
-from gradstat.verification.rounding_interval import RoundingInterval, evaluate, parse
+from gradstat.verification.rounding_interval import RoundingInterval, evaluate, evaluate_exactly, parse
 
 MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
 VERDICTS = ("confirmed", "imprecise", "refuted", "undecided")
@@ -114,6 +115,11 @@ class Claim:
         scale = self.config.scale
         with within("scale"):
             return scale if isinstance(scale, float) else evaluate(str(scale))
+
+    @property
+    def exact_scale(self) -> Fraction:
+        """The same as the number that was written, to 60 digits."""
+        return evaluate_exactly(str(self.config.scale))
 
     def check(self) -> None:
         """Raise UsageError for a claim that cannot be checked."""

@@ -1,6 +1,7 @@
 """The interval of values that round to a printed number, in exact decimal arithmetic."""
 
 import ast
+import math
 import re
 from dataclasses import dataclass
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, Underflow
@@ -42,6 +43,13 @@ class RoundingInterval:
     decimals: int | None = None  # digits after the point, negative for powers of ten; None for an expression
 
     @property
+    def digits(self) -> int:
+        """The significant digits that were printed; 12 for an expression, which is judged to 10⁻¹²."""
+        if self.decimals is None:
+            return 12
+        return len(str(math.floor(abs(self.low + self.high) / 2 * Fraction(10) ** self.decimals)))
+
+    @property
     def half_width(self) -> float:
         """Half the length of the interval: half a unit of the last digit."""
         return float((self.high - self.low) / 2)
@@ -65,6 +73,11 @@ def parse(text: str) -> RoundingInterval:
 def evaluate(text: str) -> float:
     """Arithmetic over numbers, pi, e and sqrt(…)."""
     return float(_exactly(text.strip()))
+
+
+def evaluate_exactly(text: str) -> Fraction:
+    """The same to 60 digits."""
+    return Fraction(_exactly(text.strip()))
 
 
 def _exactly(text: str) -> Decimal:
@@ -96,9 +109,11 @@ def _value(node: ast.expr, source: Arithmetic) -> Decimal:
     raise at(source.token(node), f"{quoted(source.source(node))} is not allowed")
 
 
-def rounded(value: float, decimals: int) -> str:
-    """`value` rounded to `decimals` digits after the point; `2e3` for a negative number of digits."""
-    number = Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=WIDE)
+def rounded(value: float | Fraction, decimals: int) -> str:
+    """`value` as it should have been printed with that many digits behind the point, as `2e3` where it is negative."""
+    fraction = Fraction(value)
+    exact = WIDE.divide(Decimal(fraction.numerator), Decimal(fraction.denominator))
+    number = exact.quantize(Decimal(1).scaleb(-decimals), context=WIDE)
     if not number:
         number = abs(number)  # avoids -0.00
     return format(number, "f") if decimals >= 0 else f"{int(number.scaleb(decimals))}e{-decimals}"

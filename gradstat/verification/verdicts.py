@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gradstat.estimation.significance import SOURCE_BOUND
+from gradstat.layer_types.exact.enclosure import Enclosure
 from gradstat.verification.claims import Claim
 from gradstat.verification.rounding_interval import RoundingInterval, rounded
 
-PRINTED_SE_PER_HALF_UNIT = 2.0  # standard errors in half a unit of the last digit, for an honest number of digits
-TIE = Fraction(1, 2**51)  # relative to the value: two units in the last place of a float64
+PRINTED_SE_PER_HALF_UNIT = 2.0  # standard errors that half a unit of the last digit should cover
+TIE_RATIO = 100  # how much wider than proven bounds the interval of a printed value is where they show a tie
+TIE = Fraction(1, 2**51)  # of the value: two units in the last place of a float64
 
 INSIDE, OUTSIDE, OPEN = "inside", "outside", "open"
 CONFIRMED, IMPRECISE, REFUTED, UNDECIDED = "confirmed", "imprecise", "refuted", "undecided"
@@ -30,6 +32,20 @@ class Measured:
     n: int = 0
     unit_error: float | None = None  # standard deviation of the estimate from a single draw
     exact: bool = True
+    enclosure: Enclosure | None = None  # proven bounds of the value, to more digits than a float holds
+
+    @property
+    def ends(self) -> tuple[Fraction, Fraction]:
+        """The smallest and the largest number that it may be."""
+        if self.enclosure is not None:
+            return self.enclosure.bounds
+        value, bound = Fraction(self.value), Fraction(self.bound)
+        return value - bound, value + bound
+
+    @property
+    def slack(self) -> float:
+        """Half the distance of the ends."""
+        return self.bound if self.enclosure is None else float(self.enclosure.radius)
 
 
 @dataclass(frozen=True)
@@ -89,16 +105,26 @@ def verdict(claim: Claim, measured: Measured) -> str:
 def position(printed: RoundingInterval, measured: Measured) -> str:
     """The position of [value − bound, value + bound] relative to the interval of the printed value.
 
-    An exact value that equals an end of the interval to float64 precision is a tie: both roundings are correct.
+    An exact value that its bounds, or without a proof float64, cannot tell from an end of the interval is a tie: both
+    roundings are right.
     """
     if not (math.isfinite(measured.value) and math.isfinite(measured.bound)):
         return OPEN
-    value, bound = Fraction(measured.value), Fraction(measured.bound)
-    if measured.exact and any(abs(value - end) <= TIE * abs(value) for end in (printed.low, printed.high)):
+    if measured.exact and _is_tie(printed, measured):
         return INSIDE
-    if printed.low <= value - bound and value + bound <= printed.high:
+    low, high = measured.ends
+    if printed.low <= low and high <= printed.high:
         return INSIDE
-    return OUTSIDE if value + bound < printed.low or value - bound > printed.high else OPEN
+    return OUTSIDE if high < printed.low or low > printed.high else OPEN
+
+
+def _is_tie(printed: RoundingInterval, measured: Measured) -> bool:
+    ends = (printed.low, printed.high)
+    if measured.enclosure is None:
+        value = Fraction(measured.value)
+        return any(abs(value - end) <= TIE * abs(value) for end in ends)
+    low, high = measured.ends
+    return any(low <= end <= high for end in ends) and (high - low) * TIE_RATIO <= printed.high - printed.low
 
 
 def detectable(printed: RoundingInterval, measured: Measured) -> float:
@@ -106,7 +132,7 @@ def detectable(printed: RoundingInterval, measured: Measured) -> float:
 
     Half a unit of the last digit plus our error bound, counted twice for sampled values.
     """
-    return printed.half_width + (1.0 if measured.exact else 2.0) * measured.bound
+    return printed.half_width + (1.0 if measured.exact else 2.0) * measured.slack
 
 
 def source_error(claim: Claim, measured: Measured) -> float | None:
@@ -124,7 +150,7 @@ def should_print(printed: RoundingInterval, measured: Measured) -> str | None:
     if not (math.isfinite(measured.value) and math.isfinite(measured.bound)):
         return None
     for decimals in range(printed.decimals, min(0, printed.decimals) - 1, -1):
-        ends = {rounded(measured.value + side * measured.bound, decimals) for side in (-1, 1)}
+        ends = {rounded(end, decimals) for end in measured.ends}
         if len(ends) == 1:
             return ends.pop()
     return None

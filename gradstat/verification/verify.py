@@ -1,21 +1,25 @@
 """Verification of claims, by exact values that sampling must agree with, or by sampling if there are none."""
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 from gradstat.estimation.significance import FAMILY_WISE
+from gradstat.layer_types.exact.enclosure import DIGITS, Enclosure, to_digits
 from gradstat.layer_types.record import Exact
-from gradstat.layer_types.statistics import exact_bound, exact_value, unit_error
+from gradstat.layer_types.statistics import enclosure_of, exact_bound, exact_value, unit_error
 from gradstat.runs.progress import SILENT, Progress
 from gradstat.verification.claims import Claim
 from gradstat.verification.matrix_claims import judge_matrix
 from gradstat.verification.sequential import Samples, check_agreement, first_look, judge_looks, measure, sample
-from gradstat.verification.verdicts import UNDECIDED, Measured, Outcome, judge
+from gradstat.verification.verdicts import REFUTED, UNDECIDED, Measured, Outcome, judge
 
 DEFAULT_MAX = 2**32
 NOT_SAMPLED = "no exact value is known, and --quick does not sample"
 SOURCE_UNKNOWN = "the error of the source's own draws is known to sampling only; leave --quick out"
 
+SPARE_DIGITS = 4  # that an exact value has beyond those of a printed one
+ROUNDING = Fraction(1, 10**55)  # relative: what the scale of a claim may be off
 Referee = Callable[[Claim], Exact | None]
 
 
@@ -54,14 +58,31 @@ def _judge_exact(claim: Claim, exact: Exact | None, samples: Samples) -> Outcome
     value = None if exact is None else exact_value(name, exact)
     if value is None or exact is None:
         return None
+    enclosure = enclosure_of(name, exact)
+    if enclosure is not None and not enclosure.is_finite:
+        size = "infinite" if enclosure.sign else "undefined"
+        return Outcome(claim, None, REFUTED, detail=f"the {name} is {size}: it {enclosure.reason}")
     unit = unit_error(name, exact) if len(claim.row.slots) == 1 else None
     if unit is not None:
         unit *= abs(claim.scale)
     elif samples:
         unit = measure(claim, samples).unit_error
-    outcome = judge(claim, Measured(claim.scale * value, abs(claim.scale) * exact_bound(name, exact), unit_error=unit))
+    outcome = judge(claim, _measured(claim, name, exact, value, unit))
     unclear = outcome.verdict == UNDECIDED and unit is None and claim.config.obtained.samples is not None
     return judge(claim, outcome.measured, SOURCE_UNKNOWN) if unclear and outcome.measured else outcome
+
+
+def _measured(claim: Claim, name: str, exact: Exact, value: float, unit: float | None) -> Measured:
+    """An exact value times the scale of the claim, with its bounds where they are proven."""
+    proven = enclosure_of(name, exact)
+    if proven is None:
+        return Measured(claim.scale * value, abs(claim.scale) * exact_bound(name, exact), unit_error=unit)
+    scale = claim.exact_scale
+    scaled = proven * Enclosure(scale * (1 - ROUNDING), scale * (1 + ROUNDING)) if scale != 1 else proven
+    nearest = float(scaled)
+    return Measured(
+        nearest, float(max(abs(end - Fraction(nearest)) for end in scaled.bounds)), 0.0, 0, unit, True, scaled
+    )
 
 
 def _referee() -> Referee:
@@ -70,8 +91,11 @@ def _referee() -> Referee:
     known: dict[Any, Exact | None] = {}
 
     def referee(claim: Claim) -> Exact | None:
-        if claim.key not in known:
-            known[claim.key] = claim.case.exact(claim.row)
-        return known[claim.key]
+        digits = max(DIGITS, claim.printed.digits + SPARE_DIGITS)
+        key = (claim.key, digits)
+        if key not in known:
+            with to_digits(digits):
+                known[key] = claim.case.moments(claim.row)
+        return known[key]
 
     return referee

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError, within
 from gradstat.layer_types.case import EXPRESSION
@@ -38,8 +36,7 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = EXPRESSIO
         return kinks(compiled(params), dict(zip(names, constants(params), strict=True)), x)
 
     def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-        numbers = tuple(np.float64(value) for value in constants(params))  # 1/0 is infinite, not an exception
-        return exact(kernel(params), numbers, kinks_of(params, x), row, x, dy)
+        return exact(kernel(params), constants(params), (), row, x, dy)
 
     return Layer(
         name=name,
@@ -49,7 +46,7 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = EXPRESSIO
         kernel=kernel,
         elementwise=True,
         referee=referee,
-        referee_words="quadrature",
+        referee_words="enclosure",
         parameters=(Parameter(EXPRESSION, text, _exactly(text)), *(Parameter(n, None, REAL) for n in names)),
         constants=constants,
         kinks=lambda params: kinks_of(params, Input()),

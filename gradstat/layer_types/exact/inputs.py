@@ -1,0 +1,44 @@
+"""Moments of x itself, as enclosures."""
+
+from fractions import Fraction
+from typing import Any
+
+from gradstat.assumptions import Input
+from gradstat.layer_types.exact.enclosure import Enclosure, decimal, enclosure
+
+KURTOSIS = {"normal": Fraction(3), "laplace": Fraction(6), "uniform": Fraction(9, 5), "logistic": Fraction(21, 5)}
+
+
+def mean(x: Input) -> Enclosure:
+    """μ."""
+    return decimal(x.mean)
+
+
+def variance(x: Input) -> Enclosure:
+    """σ²."""
+    return decimal(x.std).squared()
+
+
+def second_moment(x: Input) -> Enclosure:
+    """E[x²] = μ² + σ²."""
+    return mean(x).squared() + variance(x)
+
+
+def fourth_central(x: Input) -> Enclosure:
+    """E[(x − μ)⁴]."""
+    return variance(x).squared() * enclosure(KURTOSIS[x.distribution])
+
+
+def distance(x: Input, centre: Enclosure) -> Enclosure | None:
+    """E|x − c|: an integral about the middle of c, and its radius."""
+    from gradstat.layer_types.exact.moments import moments  # loads flint
+
+    known = moments(_less, (centre.middle,), (), x)
+    if known is None or known.abs_mean is None:
+        return None
+    return known.abs_mean + Enclosure(-centre.radius, centre.radius)
+
+
+def _less(v: Any, centre: Any) -> tuple[Any, float]:
+    """v − c and its slope."""
+    return v - centre, 1.0
