@@ -11,7 +11,8 @@ import numpy as np
 
 Value = Any  # a float or an array of them: formulas are written once for both
 
-_erf = np.frompyfunc(math.erf, 1, 1)
+ERF = np.frompyfunc(math.erf, 1, 1)
+ERFC = np.frompyfunc(math.erfc, 1, 1)
 
 
 def exp(x: Value) -> Value:
@@ -52,7 +53,15 @@ def sigmoid(x: Value) -> Value:
 
 def erf(x: Value) -> Value:
     """2/√π ∫₀ˣ e^−t² dt."""
-    return np.asarray(_erf(x), dtype=np.float64)[()]
+    value = ERF(x)
+    return np.asarray(value, dtype=np.float64)[()] if isinstance(value, float | np.ndarray) else value
+
+
+def erfc(x: Value) -> Value:
+    """1 − erf x, to the last digits where that is small; other types of numbers than floats subtract."""
+    if not isinstance(x, float | int | np.ndarray | np.generic):
+        return 1.0 - erf(x)
+    return np.asarray(ERFC(x), dtype=np.float64)[()]
 
 
 def sin(x: Value) -> Value:
@@ -90,6 +99,11 @@ def sign(x: Value) -> Value:
     return np.sign(x)
 
 
+def floor(x: Value) -> Value:
+    """The largest integer not above x."""
+    return np.floor(x)
+
+
 def minimum(a: Value, b: Value) -> Value:
     """The smaller of two numbers; NaN if either is NaN."""
     return np.minimum(a, b)
@@ -103,4 +117,4 @@ def maximum(a: Value, b: Value) -> Value:
 def where(condition: Value, value: Value, other: Value) -> Value:
     """`value` where the condition holds, `other` elsewhere; both are computed."""
     chosen: Value = np.where(condition, value, other)
-    return chosen[()]
+    return chosen[()] if isinstance(chosen, np.ndarray) else chosen

@@ -91,7 +91,7 @@ def _value(node: ast.expr, source: Arithmetic) -> Decimal:
             return CONTEXT.minus(_value(operand, source))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
             return OPERATORS[type(op)](_value(left, source), _value(right, source))
-        case ast.Call(args=[argument]) if source.token(node).text == "sqrt":
+        case ast.Call(args=[argument], keywords=[]) if source.token(node).text == "sqrt":
             return CONTEXT.sqrt(_value(argument, source))
     raise at(source.token(node), f"{quoted(source.source(node))} is not allowed")
 
