@@ -3,8 +3,7 @@
 Everything public is in `__all__`. `import gradstat` is cheap: each function imports what it needs when it is called.
 Every error that gradstat raises is a `gradstat.errors.GradstatError` with a message of one line.
 
-A Python function or a torch module as the layer of `gain`, and solving for parameters, are not offered yet:
-`activation` registers a pair of functions as a layer.
+Solving for parameters is not offered yet.
 """
 
 import os
@@ -99,7 +98,7 @@ def __dir__() -> list[str]:
 
 
 def gain(
-    layer_or_formula: "str | Case",
+    layer_or_formula: "str | Case | Callable[..., Any]",
     *,
     statistics: Sequence[str] | None = None,
     input: Assumption | None = None,
@@ -111,16 +110,18 @@ def gain(
 
     Arguments:
         layer_or_formula: the name of a layer (`gradstat.layers()`), e.g. `"gelu"` or `"torch.nn.GELU"`; a formula of x,
-            as `"x * sigmoid(1.7 * x)"`; or a case of `gradstat.layer`.
+            as `"x * sigmoid(1.7 * x)"`; a function of one variable written with NumPy, PyTorch or JAX, or a PyTorch
+            module, which is called once with a symbol and becomes a formula; or a case of `gradstat.layer`.
         statistics: the statistics that the answer prints; mean, std, rms, gain_std and gain_rms by default.
         input: the distribution, mean, std and correlation of x; a standard normal x by default.
         upstream: the distribution and correlation of dy.
         jobs: threads for sampling; all processors by default.
-        parameters: of the layer, by PyTorch's names, or of the formula.
+        parameters: of the layer, by PyTorch's names, of the formula, or further arguments of the function.
 
     Returns: a `Gain`: `.forward.std`, `.backward.gain_rms`, … are floats with `.error` and `.exact`.
 
-    Raises: `errors.UsageError` for an unknown layer, parameter or statistic, and for values that are not allowed.
+    Raises: `errors.UsageError` for an unknown layer, parameter or statistic, for values that are not allowed, and for a
+    function that cannot be traced: it names the operation and the line.
 
     >>> gradstat.gain("leaky_relu", negative_slope=0.2).forward.gain_rms
     1.386750491
@@ -135,7 +136,11 @@ def gain(
 
 
 def layer(
-    name_or_formula: str, *, input: Assumption | None = None, upstream: Assumption | None = None, **parameters: Any
+    name_or_formula: str | Callable[..., Any],
+    *,
+    input: Assumption | None = None,
+    upstream: Assumption | None = None,
+    **parameters: Any,
 ) -> "Case":
     """A case, for `run`, `gain` and `plot`: a layer with its parameters, and assumptions about x and dy.
 

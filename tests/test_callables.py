@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -12,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
+import gradstat
+from gradstat.cli.app import start
+from gradstat.cli.callables import imported
 from gradstat.errors import UsageError
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.expression.callables import expression_of, imported, traced
+from gradstat.layer_types.expression.callables import expression_of, traced
 from gradstat.layer_types.expression.grammar import parse
 from gradstat.layer_types.expression.layer import expression_layer
 from gradstat.layer_types.expression.spelling import spelled
@@ -375,6 +379,28 @@ def test_the_command_line_imports_a_callable() -> None:
     }.items():
         with pytest.raises(UsageError, match=message):
             imported(path)
+
+
+def swish(x: Any, beta: float) -> Any:
+    return x / (1.0 + np.exp(-beta * x))
+
+
+def test_the_public_face_takes_functions() -> None:
+    ours, known = gradstat.gain(swish, beta=1.702), gradstat.gain("gelu", approximate="quick")
+    assert ours.forward.std == pytest.approx(float(known.forward.std), rel=1e-12)
+    assert ours.backward.gain_rms == pytest.approx(float(known.backward.gain_rms), rel=1e-12)
+    assert gradstat.layer(swish, beta=2).params == {"expression": "x / (1.0 + exp(-2.0 * x))"}
+    with pytest.raises(UsageError, match="'branching' cannot be traced"):
+        gradstat.gain(branching)
+
+
+def test_the_command_takes_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    (tmp_path / "own_functions.py").write_text("def bent(x, a=0.5):\n    return abs(x) * a + x\n")
+    monkeypatch.chdir(tmp_path)
+    assert start(["gain", "--callable", "own_functions:bent", "a=0.25", "--format", "json"]) == 0
+    assert '"abs(x) * 0.25 + x"' in capsys.readouterr().out.replace("\\", "")
+    assert start(["gain", "--callable", "own_functions:bend"]) == 2
+    assert start(["gain", "--callable", "own_functions:bent", "--expression", "x"]) == 2
 
 
 # PyTorch's protocol, with an object that speaks it, and with PyTorch itself

@@ -1,7 +1,6 @@
 """A callable → the text of an expression: functions of NumPy and PyTorch by a tracer, those of JAX by their jaxpr."""
 
 import functools
-import importlib
 import inspect
 import sys
 from collections.abc import Callable
@@ -85,22 +84,3 @@ def name_of(function: Callable[..., Any]) -> str:
         return name_of(function.func)
     name = getattr(function, "__name__", None)
     return quoted(name if isinstance(name, str) else type(function).__name__)
-
-
-def imported(path: str) -> Callable[..., Any]:
-    """The callable at `package.module:name`, which imports that module; UsageError where there is none."""
-    module, colon, name = path.partition(":")
-    if not colon or not module or not name:
-        raise UsageError(f"--callable {quoted(path)}: expected package.module:name")
-    sys.path.insert(0, "")  # as `python -m` does: modules of the working directory are found
-    try:
-        target: Any = importlib.import_module(module)
-        for part in name.split("."):
-            target = getattr(target, part)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"--callable {quoted(path)}: {error}") from None
-    finally:
-        sys.path.remove("")
-    if not callable(target):
-        raise UsageError(f"--callable {quoted(path)}: a {type(target).__name__}, which cannot be called")
-    return target  # type: ignore[no-any-return]
