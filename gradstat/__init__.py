@@ -306,7 +306,8 @@ def verify(
     """Check whether published constants are correct to their last printed digit.
 
     Arguments:
-        paths: TOML files of claims, or folders of them; without any, the claims that gradstat ships.
+        paths: TOML files of claims, other text files whose comments claim their numbers, and folders of both; without
+            any, those of `[tool.gradstat]` in this folder's pyproject.toml, else the claims that gradstat ships.
         only: a pattern for the ids of claims, e.g. `"wang2016-ii-*"`.
         quick: use exact values only, and sample nothing.
         max_samples: the limit on draws for each claim that has no exact value.
@@ -315,7 +316,7 @@ def verify(
         fail_fast: decide file by file, and stop after the first with an unexpected verdict.
         progress: an object that receives the progress.
 
-    Returns: a `Verification`: the outcome of every claim, and `ok`.
+    Returns: a `Verification`: the outcome of every claim, `ok`, and `fixes()`, the right digits.
 
     Raises: `errors.UsageError` for a malformed claim, with its file and line.
 
@@ -325,10 +326,11 @@ def verify(
     from gradstat import shipped
     from gradstat.runs.progress import SILENT
     from gradstat.toml_file import draws
+    from gradstat.verification.files import configured
     from gradstat.verification.verification import verify_files
 
     limit = draws("max_samples", max_samples)
-    files = [Path(path) for path in paths] or [shipped.claims()]
+    files = [Path(path) for path in paths] or configured(Path()) or [shipped.claims()]
     return verify_files(files, only, quick, limit, seed, jobs or 0, fail_fast, progress or SILENT)
 
 

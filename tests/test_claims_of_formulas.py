@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gradstat.errors import UsageError
-from gradstat.verification.claims import Claim, load
+from gradstat.verification.claims import Claim
 from gradstat.verification.combinations import Term, combination
+from gradstat.verification.files import load
 from gradstat.verification.sequential import measure, sample
 from gradstat.verification.verify import verify
 
@@ -67,15 +68,15 @@ def test_a_combination_without_a_value_is_nan() -> None:
     [
         ("forward.sdt", "unknown statistic 'sdt'; did you mean 'std'?"),
         ("upward.std", "unknown direction 'upward'"),
-        ("forward.std /", "neither a name nor arithmetic"),
-        ("forward.std.real + 1", "neither a name nor arithmetic"),
-        ("__import__('os')", "expected a name, or arithmetic"),
-        ("abs(forward.std)", "neither a name nor arithmetic"),
+        ("forward.std /", "it ends where a number, a name or '(' was expected"),
+        ("forward.std.real + 1", "unexpected character '.' at character 12"),
+        ("__import__('os')", "is no arithmetic of statistics"),
+        ("abs(forward.std)", "is no arithmetic of statistics"),
         ("sqrt(2)", "no statistic of the layer occurs in it"),
         ("std + 1", "std: of which direction?"),
-        ("forward.std if forward.std else 1", "neither a name nor arithmetic"),
-        ("(" * 150, "neither a name nor arithmetic"),
-        ("forward.std" + "+1" * 100, "at most 200 characters"),
+        ("forward.std if forward.std else 1", "found 'if' where an operator was expected"),
+        ("(" * 150, "nested deeper than 50"),
+        ("forward.std" + "+1" * 100, "at most 200 are allowed"),
         ("forward.std + windows", "unknown statistic 'windows'"),
     ],
 )

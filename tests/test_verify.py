@@ -33,7 +33,8 @@ from gradstat.numerics.draws import PILOT
 from gradstat.text.formats import render_text
 from gradstat.text.tables import Terminal
 from gradstat.verification import sequential as sampled
-from gradstat.verification.claims import Claim, ClaimConfig, key_of, load
+from gradstat.verification.claims import Claim, ClaimConfig, key_of
+from gradstat.verification.files import load
 from gradstat.verification.matrix_claims import judge_matrix
 from gradstat.verification.reports import report
 from gradstat.verification.rounding_interval import rounded

@@ -1,18 +1,19 @@
 """Claims: published numbers in TOML files, each with its source, its definition and the expected verdict."""
 
-import os
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from gradstat.assumptions import Input, Upstream
 from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
 from gradstat.errors import MalformedClaim, Mistakes, UsageError, quoted, unknown, within
-from gradstat.layer_types.case import Case
+from gradstat.layer_types.case import EXPRESSION, Case
 from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Layer, Row
 from gradstat.layer_types.registry import resolve
@@ -26,6 +27,7 @@ VERDICTS = ("confirmed", "imprecise", "refuted", "undecided")
 NUMBERS = ("mean", "std", "correlation")  # of an input or upstream: may be arithmetic in quotes
 Key = tuple[Any, ...]
 _HEADER = re.compile(r"^[ \t]*\[\[\s*claim\s*\]\]", re.MULTILINE)
+HEADER = re.compile(rb"^[ \t]*\[*[ \t]*claim[ \t]*[\]=]", re.MULTILINE)  # of a file of claims, however it is written
 
 
 class Obtained(Strict):
@@ -72,21 +74,38 @@ class ClaimsFile(Strict):
 
 
 @dataclass(frozen=True)
+class Position:
+    """Where a claimed number stands in a text file: its column from 1, its bytes from `start` on, and the content."""
+
+    column: int
+    start: int
+    literal: str
+    content: bytes = field(repr=False)
+    fixable: bool = True  # a decimal number, whose digits can be put right
+
+
+@dataclass(frozen=True)
 class Claim:
     """A claim with its parsed layer, statistic and value."""
 
     config: ClaimConfig
     path: Path
     line: int
+    position: Position | None = None  # of a number in code, None in a file of claims
 
     @property
     def id(self) -> str:
         return self.config.id
 
     @property
+    def column(self) -> int | None:
+        """The column of a number in code; None in a file of claims."""
+        return self.position.column if self.position else None
+
+    @property
     def place(self) -> str:
-        """`file:line`."""
-        return f"{self.path}:{self.line}"
+        """`file:line`, and the column in code."""
+        return f"{self.path}:{self.line}" + (f":{self.position.column}" if self.position else "")
 
     @property
     def is_matrix(self) -> bool:
@@ -101,12 +120,7 @@ class Claim:
         if c.expression is None:
             layer, implied = resolve(c.layer)
             return Case(layer, {**implied, **_settled(layer, c.params)}, x, dy)
-        from gradstat.layer_types.expression.layer import NAME, check, expression_layer
-
-        layer = expression_layer(c.expression, tuple(c.params))
-        case = Case(layer, {NAME: c.expression} | _settled(layer, c.params), x, dy)
-        check(layer, case.params, x)
-        return case
+        return _formula_case(c.expression, json.dumps(c.params), x, dy)
 
     @property
     def subject(self) -> str:
@@ -164,6 +178,18 @@ class Claim:
             raise UsageError(f"scale = {self.scale:g} is not allowed; expected a number from 1e-100 to 1e100")
 
 
+@lru_cache(maxsize=1024)
+def _formula_case(text: str, params: str, x: Input, dy: Upstream) -> Case:
+    """The case of a formula, checked to be finite."""
+    from gradstat.layer_types.expression.layer import check, expression_layer
+
+    given = json.loads(params)
+    layer = expression_layer(text, tuple(given))
+    case = Case(layer, {EXPRESSION: text} | _settled(layer, given), x, dy)
+    check(layer, case.params, x)
+    return case
+
+
 def _settled(layer: Layer, params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with arithmetic in quotes as numbers, except where the text itself is allowed."""
     domains = {parameter.name: parameter.domain for parameter in layer.parameters}
@@ -199,30 +225,8 @@ def key_of(case: Case, row: Row) -> Key:
     return case.layer.name, case.params_json, case.x, case.dy, row.direction, row.cell
 
 
-def load(paths: Sequence[Path]) -> list[Claim]:
-    """All claims of some files and folders, in order; UsageError names file and line of a malformed one."""
-    claims: dict[str, Claim] = {}
-    for path in _files(paths):
-        for claim in _read(path):
-            if claim.id in claims:
-                message = f"id {claim.id!r} is already used at {claims[claim.id].place}"
-                raise MalformedClaim(claim.path, claim.line, message)
-            claims[claim.id] = claim
-    return list(claims.values())
-
-
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        if not os.path.isdir(path):  # Path.is_dir raises OSError for a name that is too long
-            yield path
-            continue
-        found = sorted(path.glob("*.toml"))
-        if not found:
-            raise UsageError(f"{path}: there is no .toml file in this folder")
-        yield from found
-
-
-def _read(path: Path) -> Iterator[Claim]:
+def read(path: Path) -> Iterator[Claim]:
+    """The claims of a TOML file, in order; UsageError names file and line of a malformed one."""
     text = read_text(path)
     try:
         document = parse_toml(text, path)
@@ -236,19 +240,27 @@ def _read(path: Path) -> Iterator[Claim]:
     mistakes = Mistakes()
     for table, line in zip(tables, _lines(text, tables), strict=True):
         try:
-            with within(*_name(table)):
-                claim = _claim(table, path, line)
-        except UsageError as error:
-            mistakes.add(MalformedClaim(path, line, str(error)))
+            claim = claim_of(table, path, line)
+        except MalformedClaim as error:
+            mistakes.add(error)
         else:
             yield claim
     mistakes.check()
 
 
-def _claim(table: Any, path: Path, line: int) -> Claim:
+def claim_of(table: Any, path: Path, line: int, position: Position | None = None) -> Claim:
+    """The claim of one table; MalformedClaim with its line where it is not understood."""
+    try:
+        with within(*_name(table)):
+            return _claim(table, path, line, position)
+    except UsageError as error:
+        raise MalformedClaim(path, line, str(error)) from None
+
+
+def _claim(table: Any, path: Path, line: int, position: Position | None) -> Claim:
     """The claim in a table; UsageError if it cannot be checked."""
     try:
-        claim = Claim(ClaimConfig.model_validate(_numbers(table)), path, line)
+        claim = Claim(ClaimConfig.model_validate(_numbers(table)), path, line, position)
     except ValidationError as error:
         raise describe_error(error, ClaimConfig).error() from None
     claim.check()

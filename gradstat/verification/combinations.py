@@ -2,19 +2,17 @@
 
 import ast
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gradstat.errors import UsageError, quoted, unknown
+from gradstat import arithmetic
+from gradstat.arithmetic import Arithmetic, at
+from gradstat.errors import UsageError, quoted, unknown, within
 from gradstat.layer_types.record import BACKWARD, FORWARD
 from gradstat.layer_types.statistics import STATISTICS
 
 LONGEST = 200
-TOKENS = re.compile(
-    r"(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?|[a-z_]+\.[a-z_]+|[a-z_]+|\*\*|[-+*/()]|[ ])+", re.ASCII
-)
 CONSTANTS = {"pi": math.pi, "e": math.e}
 
 
@@ -34,19 +32,14 @@ class Combination:
     """Arithmetic over terms; a plain statistic is the one term alone."""
 
     text: str
-    tree: ast.expr
+    source: Arithmetic
     direction: str
     terms: tuple[Term, ...]
-
-    @property
-    def is_plain(self) -> bool:
-        """True for one statistic and nothing else."""
-        return isinstance(self.tree, ast.Name | ast.Attribute) and bool(self.terms)
 
     def at(self, values: Mapping[Term, float]) -> tuple[float, Slopes]:
         """The value where the terms have these values, and its derivative by each; NaN where there is none."""
         try:
-            return _evaluated(self.tree, self.direction, values)
+            return _evaluated(self.source.tree, self.source, self.direction, values)
         except (ArithmeticError, ValueError):
             return math.nan, dict.fromkeys(self.terms, math.nan)
 
@@ -54,70 +47,66 @@ class Combination:
 @lru_cache(maxsize=1024)
 def combination(text: str, direction: str = "") -> Combination:
     """The parsed arithmetic; a name without a direction is of `direction`. UsageError where it is not arithmetic."""
-    if len(text) > LONGEST or not TOKENS.fullmatch(text):
-        raise UsageError(
-            f"statistic {quoted(text)}: expected a name, or arithmetic of at most {LONGEST} characters, "
-            'such as "forward.std / backward.std"'
-        )
-    try:
-        tree = ast.parse(text.strip(), mode="eval").body
-        terms = tuple(sorted(set(_terms(tree, direction))))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise UsageError(
-            f"statistic {quoted(text)}: neither a name nor arithmetic of statistics with + - * / ** sqrt pi e"
-        ) from None
-    if not terms:
-        raise UsageError(f"statistic {quoted(text)}: no statistic of the layer occurs in it")
-    return Combination(text, tree, direction, terms)
+    with within(f"statistic {quoted(text)}"):
+        source = arithmetic.parse(text, LONGEST)
+        terms = tuple(sorted(set(_terms(source.tree, source, direction))))
+        if not terms:
+            raise UsageError("no statistic of the layer occurs in it")
+    return Combination(text, source, direction, terms)
 
 
-def _terms(node: ast.expr, direction: str) -> list[Term]:
-    """The terms of a tree, checked; ValueError for anything that is not arithmetic."""
+def _terms(node: ast.expr, source: Arithmetic, direction: str) -> list[Term]:
+    """The terms of a tree; UsageError for anything that is not arithmetic of statistics."""
+    token = source.token(node)
     match node:
-        case ast.Constant(value=int() | float()) | ast.Name(id="pi" | "e"):
+        case ast.Constant() if token.kind == "number":
             return []
-        case ast.Name() | ast.Attribute(value=ast.Name()):
-            return [_term(node, direction)]
-        case ast.UnaryOp(op=ast.USub(), operand=inner) | ast.Call(func=ast.Name(id="sqrt"), args=[inner], keywords=[]):
-            return _terms(inner, direction)
-        case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() | ast.Pow(), left=left, right=right):
-            return _terms(left, direction) + _terms(right, direction)
-    raise ValueError("not arithmetic")
+        case ast.Name():
+            return [] if token.text in CONSTANTS else [_term(token.text, direction)]
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return _terms(inner, source, direction)
+        case ast.Call(args=[inner], keywords=[]) if token.text == "sqrt":
+            return _terms(inner, source, direction)
+        case ast.BinOp(left=left, right=right):
+            return _terms(left, source, direction) + _terms(right, source, direction)
+    raise at(token, f"{quoted(source.source(node))} is no arithmetic of statistics with + - * / ** sqrt pi e,")
 
 
-def _term(node: ast.expr, direction: str) -> Term:
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        if node.value.id not in (FORWARD, BACKWARD):
-            raise UsageError(unknown("direction", node.value.id, (FORWARD, BACKWARD)))
-        term = Term(node.value.id, node.attr)
-    else:
-        term = Term(direction, node.id if isinstance(node, ast.Name) else "")
+def _term(name: str, direction: str) -> Term:
+    """`forward.std`, or `std` of a direction."""
+    before, dot, after = name.partition(".")
+    if dot and before not in (FORWARD, BACKWARD):
+        raise UsageError(unknown("direction", before, (FORWARD, BACKWARD)))
+    term = Term(before, after) if dot else Term(direction, name)
     if term.statistic not in STATISTICS:
         raise UsageError(unknown("statistic", term.statistic, STATISTICS))
     if not term.direction:
-        raise UsageError(f"{term.statistic}: of which direction? Write forward.{term.statistic}, or give direction")
+        raise UsageError(f"{name}: of which direction? Write forward.{name}, or give direction")
     return term
 
 
-def _evaluated(node: ast.expr, direction: str, values: Mapping[Term, float]) -> tuple[float, Slopes]:
+def _evaluated(
+    node: ast.expr, source: Arithmetic, direction: str, values: Mapping[Term, float]
+) -> tuple[float, Slopes]:
     """(value, derivatives by the terms), by the rules of sum, product, quotient and power."""
+    token = source.token(node)
     match node:
-        case ast.Constant(value=int() | float() as number):
-            return float(number), {}
-        case ast.Name(id=name) if name in CONSTANTS:
-            return CONSTANTS[name], {}
+        case ast.Constant():
+            return float(token.text), {}
         case ast.UnaryOp(operand=inner):
-            value, slopes = _evaluated(inner, direction, values)
+            value, slopes = _evaluated(inner, source, direction, values)
             return -value, _scaled(slopes, -1.0)
         case ast.Call(args=[inner]):
-            value, slopes = _evaluated(inner, direction, values)
+            value, slopes = _evaluated(inner, source, direction, values)
             return math.sqrt(value), _scaled(slopes, 0.5 / math.sqrt(value))
         case ast.BinOp(op=op, left=left, right=right):
-            (a, by_a), (b, by_b) = _evaluated(left, direction, values), _evaluated(right, direction, values)
+            (a, by_a), (b, by_b) = (_evaluated(side, source, direction, values) for side in (left, right))
             value, to_a, to_b = _operated(op, a, b)
             by_right = _scaled(by_b, to_b) if by_b else {}
             return value, _added(_scaled(by_a, to_a) if by_a else {}, by_right)
-    term = _term(node, direction)
+    if token.text in CONSTANTS:
+        return CONSTANTS[token.text], {}
+    term = _term(token.text, direction)
     return values[term], {term: 1.0}
 
 

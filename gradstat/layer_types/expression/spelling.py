@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from gradstat.arithmetic import COMPARISONS
 from gradstat.layer_types.expression.functions import RAISED
-from gradstat.layer_types.expression.tape import COMPARISONS, NUMBER, PARAMETER, Call, Tape, X
+from gradstat.layer_types.expression.tape import NUMBER, PARAMETER, Call, Tape, X
 
 OR, AND, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(8)  # how tightly a text binds
 BINDING = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "negative": SIGN, "power": POWER}
