@@ -496,3 +496,9 @@ def test_ten_thousand_annotations_and_a_line_of_a_megabyte_take_little_memory(tm
     assert len(list(claims_in(Path("a"), table))) == 1000
     assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
     tracemalloc.stop()
+
+
+def test_the_examples_of_the_documentation_are_right() -> None:
+    verification = gradstat.verify(Path(__file__).parents[1] / "docs" / "constants-in-code.md", quick=True)
+    assert verification.ok
+    assert len(verification) == 11

@@ -181,17 +181,17 @@ def with_math(x: Any) -> Any:
     return max(x, 0.0) + math.log1p(helper(x))
 
 
-@numba.njit
+@numba.njit  # type: ignore[untyped-decorator]
 def inner_jitted(x: Any) -> Any:
     return 1.0 / (1.0 + math.exp(-x))
 
 
-@numba.njit
+@numba.njit  # type: ignore[untyped-decorator]
 def jitted(x: Any) -> Any:
     return x * inner_jitted(SLOPE * x)
 
 
-@numba.vectorize
+@numba.vectorize  # type: ignore[untyped-decorator]
 def vectorized(x: Any) -> Any:
     return x * math.tanh(x)
 
@@ -215,7 +215,9 @@ def bounded(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
 
 
 class Activation:
-    """A callable object with parameters."""
+    """A callable object with parameters, which cannot be hashed."""
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, alpha: float) -> None:
         self.alpha = np.float32(alpha)

@@ -25,7 +25,7 @@ def traceable(function: Any) -> Callable[..., Any]:
         return traceable(dispatcher.py_func)  # numba.vectorize
     if isinstance(function, functools.partial):
         return functools.partial(traceable(function.func), *function.args, **function.keywords)
-    if function in MATH:
+    if isinstance(function, BuiltinFunctionType) and function in MATH:
         return MATH[function]
     return _copied(function, {}) if isinstance(function, FunctionType) else function
 
