@@ -370,6 +370,11 @@ def test_a_message_names_the_line_of_the_function() -> None:
         expression_of(branching)
 
 
+def test_a_message_names_no_line_of_a_library() -> None:
+    with pytest.raises(UsageError, match=r"np.sinc is called, which is no function that can be traced; or register"):
+        expression_of(np.sinc)
+
+
 def test_the_command_line_imports_a_callable() -> None:
     assert imported("tests.test_callables:branching").__name__ == "branching"
     assert expression_of(imported("numpy:tanh")) == "tanh(x)"

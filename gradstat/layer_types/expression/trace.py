@@ -18,6 +18,7 @@ from gradstat.layer_types.expression.functions import power
 from gradstat.layer_types.expression.tape import CONDITIONS, Tape
 
 PACKAGE = str(Path(__file__).resolve().parents[2])
+CALLER = str(Path(__file__).with_name("callables.py"))  # calls the function that is traced
 LIBRARIES = ("numpy", "torch", "jax", "numba", "scipy", "functools")
 OPPOSITE = dict(zip(COMPARISONS, (">=", ">", "<=", "<", "!=", "=="), strict=True))
 
@@ -297,11 +298,13 @@ def refuse(what: str) -> NoReturn:
 
 
 def place() -> str:
-    """`swish.py, line 12`: the innermost line that is neither gradstat's nor a library's; "" where there is none."""
+    """`swish.py, line 12`: the innermost line of the traced function, not of a library; "" where there is none."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__") or ""
         path = frame.f_code.co_filename
+        if path == CALLER:
+            return ""
         if not path.startswith(PACKAGE) and name.partition(".")[0] not in LIBRARIES:
             return f"{Path(path).name}, line {frame.f_lineno}"
         frame = frame.f_back
