@@ -3,8 +3,7 @@
 Everything public is in `__all__`. `import gradstat` is cheap: each function imports what it needs when it is called.
 Every error that gradstat raises is a `gradstat.errors.GradstatError` with a message of one line.
 
-A Python function or a torch module as the layer of `gain`, and solving for parameters, are not offered yet:
-`activation` registers a pair of functions as a layer.
+Solving for parameters is not offered yet.
 """
 
 import os
@@ -99,7 +98,7 @@ def __dir__() -> list[str]:
 
 
 def gain(
-    layer_or_formula: "str | Case",
+    layer_or_formula: "str | Case | Callable[..., Any]",
     *,
     statistics: Sequence[str] | None = None,
     input: Assumption | None = None,
@@ -111,16 +110,18 @@ def gain(
 
     Arguments:
         layer_or_formula: the name of a layer (`gradstat.layers()`), e.g. `"gelu"` or `"torch.nn.GELU"`; a formula of x,
-            as `"x * sigmoid(1.7 * x)"`; or a case of `gradstat.layer`.
+            as `"x * sigmoid(1.7 * x)"`; a function of one variable written with NumPy, PyTorch or JAX, or a PyTorch
+            module, which is called once with a symbol and becomes a formula; or a case of `gradstat.layer`.
         statistics: the statistics that the answer prints; mean, std, rms, gain_std and gain_rms by default.
         input: the distribution, mean, std and correlation of x; a standard normal x by default.
         upstream: the distribution and correlation of dy.
         jobs: threads for sampling; all processors by default.
-        parameters: of the layer, by PyTorch's names, or of the formula.
+        parameters: of the layer, by PyTorch's names, of the formula, or further arguments of the function.
 
     Returns: a `Gain`: `.forward.std`, `.backward.gain_rms`, … are floats with `.error` and `.exact`.
 
-    Raises: `errors.UsageError` for an unknown layer, parameter or statistic, and for values that are not allowed.
+    Raises: `errors.UsageError` for an unknown layer, parameter or statistic, for values that are not allowed, and for a
+    function that cannot be traced: it names the operation and the line.
 
     >>> gradstat.gain("leaky_relu", negative_slope=0.2).forward.gain_rms
     1.386750491
@@ -135,7 +136,11 @@ def gain(
 
 
 def layer(
-    name_or_formula: str, *, input: Assumption | None = None, upstream: Assumption | None = None, **parameters: Any
+    name_or_formula: str | Callable[..., Any],
+    *,
+    input: Assumption | None = None,
+    upstream: Assumption | None = None,
+    **parameters: Any,
 ) -> "Case":
     """A case, for `run`, `gain` and `plot`: a layer with its parameters, and assumptions about x and dy.
 
@@ -301,7 +306,8 @@ def verify(
     """Check whether published constants are correct to their last printed digit.
 
     Arguments:
-        paths: TOML files of claims, or folders of them; without any, the claims that gradstat ships.
+        paths: TOML files of claims, other text files whose comments claim their numbers, and folders of both; without
+            any, those of `[tool.gradstat]` in this folder's pyproject.toml, else the claims that gradstat ships.
         only: a pattern for the ids of claims, e.g. `"wang2016-ii-*"`.
         quick: use exact values only, and sample nothing.
         max_samples: the limit on draws for each claim that has no exact value.
@@ -310,7 +316,7 @@ def verify(
         fail_fast: decide file by file, and stop after the first with an unexpected verdict.
         progress: an object that receives the progress.
 
-    Returns: a `Verification`: the outcome of every claim, and `ok`.
+    Returns: a `Verification`: the outcome of every claim, `ok`, and `fixes()`, the right digits.
 
     Raises: `errors.UsageError` for a malformed claim, with its file and line.
 
@@ -320,10 +326,11 @@ def verify(
     from gradstat import shipped
     from gradstat.runs.progress import SILENT
     from gradstat.toml_file import draws
+    from gradstat.verification.files import configured
     from gradstat.verification.verification import verify_files
 
     limit = draws("max_samples", max_samples)
-    files = [Path(path) for path in paths] or [shipped.claims()]
+    files = [Path(path) for path in paths] or configured(Path()) or [shipped.claims()]
     return verify_files(files, only, quick, limit, seed, jobs or 0, fail_fast, progress or SILENT)
 
 

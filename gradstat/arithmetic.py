@@ -1,6 +1,7 @@
 """Parser for arithmetic: it checks the order of the tokens and returns Python's syntax tree. Nothing is executed.
 
-    sum        numbers, names; + - * / ** and parentheses, as in Python; name(sum, ...); sum < sum, <= > >= == !=
+    sum        numbers, names; + - * / ** and parentheses, as in Python; name(sum, ..., name=sum); (name := sum)
+    condition  sum < sum, <= > >= == !=, chains of them; and, or, not
 
 A regular expression over ASCII splits the text; its length and nesting are limited. Python parses one token per line,
 with names and numbers replaced by `a` and `1`. So no keyword has a meaning, and the lines of a node give its tokens.
@@ -15,22 +16,24 @@ from gradstat.errors import UsageError
 
 DEEPEST = 50
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
-BINARY = ("+", "-", "*", "/", "**", *COMPARISONS)
+BINARY = ("+", "-", "*", "/", "**", *COMPARISONS, "and", "or")
 
 _TOKEN = re.compile(
     r"(?P<number>([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|(?P<sign>\*\*|[<>=!]=|[-+*/(),<>])"
+    r"|(?P<word>(?:and|or|not)(?![A-Za-z0-9_]))"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?)"
+    r"|(?P<string>\"[a-z_]{1,30}\"|'[a-z_]{1,30}')"
+    r"|(?P<sign>\*\*|[<>=!:]=|[-+*/(),<>=])"
 )
 _BLANK = re.compile(r"[ \t\r\n]*")
-_FOR_PYTHON = {"number": "1", "name": "a"}
-_ADVICE = {"^": " (a power is written **)", "=": " (a comparison is written ==)"}
+_FOR_PYTHON = {"number": "1", "name": "a", "string": "'a'"}
+_ADVICE = {"^": " (a power is written **)"}
 OPERAND, OPERATOR = "a number, a name or '('", "an operator"
 
 
 @dataclass(frozen=True)
 class Token:
-    """A number, name or sign, and its position in the text."""
+    """A number, name, sign, word or quoted string, and its position in the text."""
 
     kind: str
     text: str
@@ -77,6 +80,8 @@ def parse(text: str, longest: int) -> Arithmetic:
         tree = ast.parse(f"({lines})", mode="eval").body
     except (RecursionError, MemoryError):
         raise UsageError(f"nested deeper than {DEEPEST}") from None
+    except SyntaxError as error:  # a name given twice, or = and := where they have no meaning
+        refuse(tokens[min((error.lineno or 1) - 1, len(tokens) - 1)], "another spelling")
     return Arithmetic(text, tokens, tree)
 
 
@@ -113,6 +118,13 @@ def _after_blanks(text: str, position: int) -> int:
     return match.end() if match else position
 
 
+def _inside(is_call: bool, previous: Token) -> tuple[str, ...]:
+    """Signs that may follow an operand in parentheses: a comma in a call, = or := after a name."""
+    if is_call:
+        return (",", "=", ":=") if previous.kind == "name" else (",",)
+    return (":=",) if previous.kind == "name" else ()
+
+
 def _check(tokens: tuple[Token, ...]) -> None:
     """Raise UsageError if the order of the tokens is not arithmetic, or parentheses nest too deeply."""
     calls: list[bool] = []  # for each open parenthesis: True if it encloses arguments of a function
@@ -128,9 +140,9 @@ def _check(tokens: tuple[Token, ...]) -> None:
         elif token.text == ")" and calls and (ready or (calls[-1] and previous.text == "(")):
             calls.pop()
             ready = True
-        elif (token.text == "," and ready and calls and calls[-1]) or (ready and token.text in BINARY):
+        elif ready and (token.text in BINARY or (calls and token.text in _inside(calls[-1], previous))):
             ready = False
-        elif ready or token.text not in ("+", "-"):
+        elif ready or token.text not in ("+", "-", "not"):
             refuse(token, OPERATOR if ready else OPERAND)
         previous = token
     if calls or not ready:

@@ -1,8 +1,9 @@
 """Conversion of names, formulas, cases and tables to cases."""
 
+import functools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,15 @@ from gradstat.layer_types.case import Case
 FILES = (".toml", ".parquet")
 
 
-def case_of(layer_or_formula: str | Case, x: Assumption | None, dy: Assumption | None, parameters: Assumption) -> Case:
-    """The case of a name or formula with its parameters and assumptions; a case is returned unchanged."""
+def case_of(
+    layer_or_formula: str | Case | Callable[..., Any],
+    x: Assumption | None,
+    dy: Assumption | None,
+    parameters: Assumption,
+) -> Case:
+    """The case of a name, formula or function with its parameters and assumptions; a case is returned unchanged."""
+    if callable(layer_or_formula):
+        layer_or_formula, parameters = formula_of(layer_or_formula, parameters), {}
     if not isinstance(layer_or_formula, str):
         if x or dy or parameters:
             raise UsageError("a case already has parameters and assumptions; pass them to gradstat.layer")
@@ -28,6 +36,13 @@ def case_of(layer_or_formula: str | Case, x: Assumption | None, dy: Assumption |
     from gradstat.layer_types.from_config import one_case
 
     return one_case({**given, **table_of(layer_or_formula)}, x, dy)
+
+
+def formula_of(function: Callable[..., Any], parameters: Assumption) -> str:
+    """The formula of a function of one variable, its other arguments being these."""
+    from gradstat.layer_types.expression.callables import expression_of
+
+    return expression_of(functools.partial(function, **parameters) if parameters else function)
 
 
 def source_of(source: File | Case) -> Path | list[Case]:
@@ -53,8 +68,10 @@ def named(configuration: File | Sequence[str | Case | Mapping[str, Any]], comman
     return list(map(table_of, configuration))
 
 
-def table_of(item: str | Case | Mapping[str, Any]) -> dict[str, Any]:
-    """The [[layer]] table of a name, formula, case or mapping."""
+def table_of(item: str | Case | Mapping[str, Any] | Callable[..., Any]) -> dict[str, Any]:
+    """The [[layer]] table of a name, formula, function, case or mapping."""
+    if callable(item):
+        return {"expression": formula_of(item, {})}
     if isinstance(item, str):
         return {"expression" if _is_formula(item) else "name": item}
     if isinstance(item, Mapping):

@@ -115,6 +115,7 @@ ACCURACY: dict[str, tuple[Callable[[Any], Any], float, list[Array]]] = {
         [spread(-708.0, 45.0), spread(-3.0, 3.0), tiny(), borders(LN2, 20)],
     ),
     "erf": (mpmath.erf, 3.5, [spread(-6.5, 6.5), spread(-1.0, 1.0), spread(-0.1, 0.1), tiny()]),
+    "erfc": (mpmath.erfc, 6.5, [spread(-6.5, 26.5), spread(-1.0, 2.0), spread(-0.1, 0.1), tiny()]),
     "sin": (mpmath.sin, 2.5, [spread(-1e5, 1e5), spread(-4.0, 4.0), tiny(), borders(HALF_PI / 2, 20), FAR_ANGLES]),
     "cos": (mpmath.cos, 2.5, [spread(-1e5, 1e5), spread(-4.0, 4.0), tiny(), borders(HALF_PI / 2, 20), FAR_ANGLES]),
     "atan": (mpmath.atan, 2.0, [spread(-4.0, 4.0), spread(-1.0, 1.0), tiny(), 1.0 / tiny()]),
@@ -187,12 +188,14 @@ SPECIAL = {
     "tanh": [(0.0, 0.0), (INF, 1.0), (-INF, -1.0), (20.0, 1.0), (-1e300, -1.0)],
     "sigmoid": [(0.0, 0.5), (INF, 1.0), (-INF, 0.0), (40.0, 1.0), (1e300, 1.0), (-1e300, 0.0)],
     "erf": [(0.0, 0.0), (INF, 1.0), (-INF, -1.0), (6.0, 1.0), (-1e300, -1.0)],
+    "erfc": [(0.0, 1.0), (INF, 0.0), (-INF, 2.0), (30.0, 0.0), (-1e300, 2.0)],
     "sin": [(0.0, 0.0), (INF, NAN)],
     "cos": [(0.0, 1.0), (-INF, NAN)],
     "atan": [(0.0, 0.0), (INF, np.pi / 2.0), (-INF, -np.pi / 2.0), (1.0, np.pi / 4.0)],
     "asinh": [(0.0, 0.0), (INF, INF), (-INF, -INF)],
     "absolute": [(-2.0, 2.0), (-INF, INF)],
     "sign": [(-2.0, -1.0), (0.0, 0.0), (-0.0, 0.0), (INF, 1.0)],
+    "floor": [(-0.5, -1.0), (2.0**53 + 2.0, 2.0**53 + 2.0), (1.75, 1.0), (-INF, -INF)],
 }
 
 

@@ -33,7 +33,8 @@ from gradstat.numerics.draws import PILOT
 from gradstat.text.formats import render_text
 from gradstat.text.tables import Terminal
 from gradstat.verification import sequential as sampled
-from gradstat.verification.claims import Claim, ClaimConfig, key_of, load
+from gradstat.verification.claims import Claim, ClaimConfig, key_of
+from gradstat.verification.files import load
 from gradstat.verification.matrix_claims import judge_matrix
 from gradstat.verification.reports import report
 from gradstat.verification.rounding_interval import rounded
@@ -43,8 +44,8 @@ from gradstat.verification.verify import verify
 SHIPPED = Path(__file__).parent.parent / "configs" / "claims"
 CLAIMS = load([SHIPPED])
 SEED = 20160328
-# The error of one draw of 256 dependent values is known to sampling only.
-ASK_SAMPLING = {"nfnets-log-softmax-n256"}
+# The errors of one draw of 256 dependent values, and of a linear layer, are known to sampling only.
+ASK_SAMPLING = {"nfnets-log-softmax-n256", "hello-agents-qk-64", "hello-agents-qk-1024"}
 
 RELU = """[[claim]]
 id = "relu-mean"
@@ -88,7 +89,7 @@ def write(folder: Path, text: str, name: str = "claims.toml") -> str:
 
 def test_every_claim_has_its_verdict_with_sampling() -> None:
     assert {name: o.verdict for name, o in full().items() if not o.as_expected} == {}
-    assert len(full()) == len(CLAIMS) >= 136
+    assert len(full()) == len(CLAIMS) >= 215
 
 
 def test_every_claim_has_its_verdict_without_sampling() -> None:
@@ -125,7 +126,7 @@ def mutants(claim: Claim) -> list[str]:
     if not claim.is_matrix and claim.printed.decimals is not None:
         unit = Decimal(1).scaleb(-claim.printed.decimals)
         return [str(Decimal(text) - unit), str(Decimal(text) + unit)]
-    if len(text) > 20 and text.endswith("/1"):  # SELU's constants: the first 9 or so of their digits will do
+    if len(text) > 16 and text.endswith("/1"):  # numbers of 16 digits and more: the first 9 or so of them will do
         return [text[:10] + str((int(text[10]) + side) % 10) + text[11:] for side in (-1, 1)]
     changed = []
     for match in re.finditer(r"(?<![*])\d", text):
@@ -272,7 +273,7 @@ def true_claims(off: int = 0, digits: tuple[int, ...] = (3, 4, 5, 6)) -> list[Cl
 
 
 def true_value(claim: Claim) -> float:
-    exact = claim.case.exact(claim.row)
+    exact = claim.case.exact(claim.rows[FORWARD])
     value = None if exact is None else exact_value(claim.config.statistic, exact)
     assert value is not None
     return value
@@ -317,7 +318,7 @@ def test_a_sample_without_an_error_decides_nothing() -> None:
     claim = claim_of("0.399")
     for fake in ({"mean_se": 0.0}, {"mean_se": 1e-9, "kurtosis": 1e6}):
         row = replace(real, estimates=replace(real.estimates, mean=0.399, **fake))
-        (outcome,) = first_verdicts([claim], {claim.key: row})
+        (outcome,) = first_verdicts([claim], {claim.keys[FORWARD]: row})
         assert outcome.verdict == "undecided"
 
 

@@ -3,6 +3,7 @@
 import click
 
 import gradstat
+from gradstat.cli.callables import imported
 from gradstat.cli.completion import Parameter, Suggested, layer_names
 from gradstat.cli.options import Jobs, Name, assumed, assumption_options, output_options, parse_pairs
 from gradstat.cli.output import Output
@@ -15,6 +16,12 @@ from gradstat.text.formats import CODE, TABLES
 @click.argument("parameters", nargs=-1, type=Parameter(), metavar="[PARAMETER=VALUE]...")
 @click.option(
     "--expression", metavar="FORMULA", help="A formula of x, instead of a layer, e.g. 'x * sigmoid(1.7 * x)'."
+)
+@click.option(
+    "--callable",
+    "path",
+    metavar="MODULE:NAME",
+    help="A Python function of x, instead of a layer, e.g. package.module:function. Imports (runs) that module.",
 )
 @assumption_options
 @click.option(
@@ -31,6 +38,7 @@ def command(
     layer: str | None,
     parameters: tuple[str, ...],
     expression: str | None,
+    path: str | None,
     x: str | None,
     dy: str | None,
     names: tuple[str, ...],
@@ -47,12 +55,14 @@ def command(
       gradstat gain leaky_relu negative_slope=0.2
       gradstat gain 'x * sigmoid(1.7 * x)' --input std=1.3
     """
-    if expression is not None and layer is not None:
+    if expression is not None and path is not None:
+        raise UsageError("--expression and --callable are two layers; give one of the two")
+    if layer is not None and (expression is not None or path is not None):
         parameters, layer = (layer, *parameters), None
-    if layer is None and expression is None:
+    if layer is None and expression is None and path is None:
         raise UsageError("name a layer, e.g. gradstat gain silu, or a formula; gradstat list layers shows all layers")
     answer = gradstat.gain(
-        expression or str(layer),
+        imported(path) if path is not None else expression or str(layer),
         statistics=names,
         input=assumed(x, "input"),
         upstream=assumed(dy, "upstream"),

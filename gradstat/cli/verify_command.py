@@ -1,6 +1,7 @@
 """`gradstat verify`."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from gradstat.cli.app import emit, say
 from gradstat.cli.options import PATH, Count, Jobs, output_options, seed_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
-from gradstat.errors import Exit, MalformedClaim
+from gradstat.errors import Exit, MalformedClaim, UsageError
 from gradstat.text.formats import TABLES, render_text
 from gradstat.text.github import annotation
 
@@ -25,7 +26,12 @@ from gradstat.text.github import annotation
 )
 @seed_option(gradstat.DEFAULT_SEED)
 @click.option("-j", "--jobs", type=Jobs(), help="Threads (default: all processors).")
-@output_options((*TABLES, "junit", "github"))
+@click.option("--fix", "fix", is_flag=True, help="Write the right digits in place of wrong ones, in code and claims.")
+@click.option("--diff", "show_diff", is_flag=True, help="Show what --fix would change; change nothing.")
+@click.option(
+    "--digits", type=int, metavar="N", help="Significant digits for --fix and --diff (default: as many as printed)."
+)
+@output_options((*TABLES, "junit", "github", "concise"))
 def command(
     claims: tuple[Path, ...],
     only: str | None,
@@ -34,17 +40,23 @@ def command(
     max_samples: int,
     seed: int,
     jobs: int | None,
+    fix: bool,
+    show_diff: bool,
+    digits: int | None,
     output: Output,
 ) -> int:
     """Check whether published constants are correct to their last printed digit.
 
-    CLAIMS are TOML files, folders of TOML files, or - for standard input. The default is the claims that gradstat
-    ships. With --quick, claims without an exact value stay undecided (exit code 3).
+    CLAIMS are TOML files, other text files in which a comment such as "# gradstat: gelu forward gain_rms" follows a
+    number, folders of both, or - for standard input. The default is the paths of [tool.gradstat] in pyproject.toml,
+    or else the claims that gradstat ships. With --quick, claims without an exact value stay undecided (exit code 3).
 
     \b
     Examples:
       gradstat verify
       gradstat verify claims.toml --quick
+      gradstat verify src/ --format concise
+      gradstat verify src/ --fix
       gradstat verify --only 'wang2016-ii-*' -o report.html
     """
     try:
@@ -65,21 +77,39 @@ def command(
                 if isinstance(claim, MalformedClaim):
                     emit(annotation(claim.path, claim.line, "malformed claim", claim.message) + "\n")
         raise
+    if digits is not None and not (fix or show_diff):
+        raise UsageError("--digits is for --fix and --diff; add one of them")
+    if show_diff:
+        emit(verification.fixes(digits).diff())
+        return exit_code(verification)
+    fixed = mended(verification, digits) if fix else set[str]()
     output.deliver(verification.report())
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if output.format_name == "github" and summary:
         with Path(summary).open("a", encoding="utf-8") as handle:
             handle.write(f"## gradstat verify\n\n{render_text(verification.report(), 'md')}")
-    return exit_code(verification)
+    return exit_code(verification, fixed)
 
 
-def exit_code(verification: gradstat.Verification) -> int:
+def mended(verification: gradstat.Verification, digits: int | None) -> set[str]:
+    """Write the right digits; returns the ids of the claims that are right now."""
+    fixes = verification.fixes(digits)
+    fixes.write()
+    for claim, reason in fixes.unfixed:
+        say(f"{claim.place}: {claim.id}: not fixed: {reason}")
+    files = len(fixes.contents)
+    say(f"fixed {len(fixes.fixes)} number{'s' * (len(fixes.fixes) != 1)} in {files} file{'s' * (files != 1)}")
+    return fixes.fixed_ids
+
+
+def exit_code(verification: gradstat.Verification, fixed: Collection[str] = ()) -> int:
     """70 if sampling contradicts an exact value, 1 for an unexpected verdict, 3 if claims stay undecided, else 0."""
     contradictions = [outcome for outcome in verification if outcome.contradiction]
     for outcome in contradictions:
         say(f"{outcome.claim.id}: {outcome.detail}; this is a bug of gradstat; please report it")
     if contradictions:
         return Exit.INTERNAL
-    if any(outcome.verdict != "undecided" for outcome in verification.unexpected):
+    wrong = [outcome for outcome in verification.unexpected if outcome.claim.id not in fixed]
+    if any(outcome.verdict != "undecided" for outcome in wrong):
         return Exit.CHECK_FAILED
-    return Exit.DONE if verification.ok else Exit.PRECISION_NOT_REACHED
+    return Exit.PRECISION_NOT_REACHED if wrong else Exit.DONE

@@ -12,6 +12,7 @@ import numpy as np
 Value = Any  # a float or an array of them: formulas are written once for both
 
 ERF = np.frompyfunc(math.erf, 1, 1)
+ERFC = np.frompyfunc(math.erfc, 1, 1)
 
 
 def exp(x: Value) -> Value:
@@ -56,6 +57,13 @@ def erf(x: Value) -> Value:
     return np.asarray(value, dtype=np.float64)[()] if isinstance(value, float | np.ndarray) else value
 
 
+def erfc(x: Value) -> Value:
+    """1 − erf x, to the last digits where that is small; other types of numbers than floats subtract."""
+    if not isinstance(x, float | int | np.ndarray | np.generic):
+        return 1.0 - erf(x)
+    return np.asarray(ERFC(x), dtype=np.float64)[()]
+
+
 def sin(x: Value) -> Value:
     """Sine of x in radians."""
     return np.sin(x)
@@ -89,6 +97,11 @@ def absolute(x: Value) -> Value:
 def sign(x: Value) -> Value:
     """−1, 0 or 1."""
     return np.sign(x)
+
+
+def floor(x: Value) -> Value:
+    """The largest integer not above x."""
+    return np.floor(x)
 
 
 def minimum(a: Value, b: Value) -> Value:

@@ -51,6 +51,7 @@ FORMATS = {
         Format("c", ".h", "constants as macros of C", "machine.as_c"),
         Format("junit", ".xml", "verdicts as test cases of JUnit"),
         Format("github", ".github", "verdicts as annotations of GitHub Actions"),
+        Format("concise", ".concise", "unexpected verdicts, one per line"),
         Format("svg", ".svg", "a vector picture, for the web", text=False),
         Format("pdf", ".pdf", "a vector picture, for print", text=False),
         Format("png", ".png", "a pixel picture", text=False),

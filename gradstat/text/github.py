@@ -6,9 +6,10 @@ from pathlib import Path
 from gradstat.errors import printable
 
 
-def annotation(path: Path, line: int, title: str, message: str) -> str:
-    """The workflow command for an error at a line of a file."""
-    return f"::error file={_property(_relative(path))},line={line},title={_property(title)}::{_data(message)}"
+def annotation(path: Path, line: int, title: str, message: str, column: int | None = None) -> str:
+    """The workflow command for an error at a line of a file, and at a column of it."""
+    place = f"file={_property(_relative(path))},line={line}" + (f",col={column}" if column else "")
+    return f"::error {place},title={_property(title)}::{_data(message)}"
 
 
 def _relative(path: Path) -> str:

@@ -1,30 +1,33 @@
 """Claims: published numbers in TOML files, each with its source, its definition and the expected verdict."""
 
-import os
+import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from gradstat.assumptions import Input, Upstream
 from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
 from gradstat.errors import MalformedClaim, Mistakes, UsageError, quoted, unknown, within
-from gradstat.layer_types.case import Case
+from gradstat.layer_types.case import EXPRESSION, Case
 from gradstat.layer_types.from_config import input_of, upstream_of
-from gradstat.layer_types.record import ALL, Row
-from gradstat.layer_types.registry import case_of
+from gradstat.layer_types.record import ALL, Layer, Row
+from gradstat.layer_types.registry import resolve
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.toml_file import InvalidToml, check_purpose, parse_toml, read_text
-from gradstat.verification.rounding_interval import RoundingInterval, evaluate, evaluate_exactly, parse
+from gradstat.verification.combinations import Combination, combination
+from gradstat.verification.rounding_interval import RoundingInterval, evaluate, parse
 
 MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
 VERDICTS = ("confirmed", "imprecise", "refuted", "undecided")
+NUMBERS = ("mean", "std", "correlation")  # of an input or upstream: may be arithmetic in quotes
 Key = tuple[Any, ...]
 _HEADER = re.compile(r"^[ \t]*\[\[\s*claim\s*\]\]", re.MULTILINE)
+HEADER = re.compile(rb"^[ \t]*\[*[ \t]*claim[ \t]*[\]=]", re.MULTILINE)  # of a file of claims, however it is written
 
 
 class Obtained(Strict):
@@ -42,13 +45,20 @@ class ClaimConfig(Strict):
     url: Text = Field(default="", pattern=r"^(https?://[^\s<>]+)?$", description='an address, e.g. "https://arxiv.org"')
     locator: Text = Field(default="", description=TEXT)
     definition: Text = Field(default="", description=TEXT)
-    layer: str = Field(description='the name of a layer, e.g. "relu"')
-    params: dict[str, Any] = Field(default_factory=dict, description="a table of the layer's parameters")
+    layer: str = Field(default="", description='the name of a layer, e.g. "relu"')
+    expression: Text | None = Field(
+        default=None, description='a formula of x instead of a layer, e.g. "x * sigmoid(x)"'
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict, description='a table of parameters: numbers, or arithmetic in quotes, e.g. "sqrt(2)"'
+    )
     input: InputConfig = InputConfig()
     upstream: UpstreamConfig = UpstreamConfig()
-    direction: Literal["forward", "backward"]
+    direction: Literal["forward", "backward"] | None = Field(default=None, description='"forward" or "backward"')
     cell: str = Field(default=ALL, description='a cell, e.g. "(0, 1)", or "all"')
-    statistic: str = Field(description="a name out of `gradstat list statistics`")
+    statistic: str = Field(
+        description='a name out of `gradstat list statistics`, or arithmetic, e.g. "forward.std / backward.std"'
+    )
     scale: float | int | str = Field(default=1.0, description='a number, or arithmetic in quotes, e.g. "sqrt(2)"')
     value: str = Field(description='the number as it is printed, in quotes, e.g. "0.2123"')
     obtained: Obtained = Field(
@@ -64,21 +74,38 @@ class ClaimsFile(Strict):
 
 
 @dataclass(frozen=True)
+class Position:
+    """Where a claimed number stands in a text file: its column from 1, its bytes from `start` on, and the content."""
+
+    column: int
+    start: int
+    literal: str
+    content: bytes = field(repr=False)
+    fixable: bool = True  # a decimal number, whose digits can be put right
+
+
+@dataclass(frozen=True)
 class Claim:
     """A claim with its parsed layer, statistic and value."""
 
     config: ClaimConfig
     path: Path
     line: int
+    position: Position | None = None  # of a number in code, None in a file of claims
 
     @property
     def id(self) -> str:
         return self.config.id
 
     @property
+    def column(self) -> int | None:
+        """The column of a number in code; None in a file of claims."""
+        return self.position.column if self.position else None
+
+    @property
     def place(self) -> str:
-        """`file:line`."""
-        return f"{self.path}:{self.line}"
+        """`file:line`, and the column in code."""
+        return f"{self.path}:{self.line}" + (f":{self.position.column}" if self.position else "")
 
     @property
     def is_matrix(self) -> bool:
@@ -89,20 +116,38 @@ class Claim:
     def case(self) -> Case:
         """The layer with its parameters and assumptions."""
         c = self.config
-        return case_of(c.layer, c.params, input_of(c.input), upstream_of(c.upstream))
+        x, dy = input_of(c.input), upstream_of(c.upstream)
+        if c.expression is None:
+            layer, implied = resolve(c.layer)
+            return Case(layer, {**implied, **_settled(layer, c.params)}, x, dy)
+        return _formula_case(c.expression, json.dumps(c.params), x, dy)
+
+    @property
+    def subject(self) -> str:
+        """The layer, or the formula."""
+        return self.config.layer or str(self.config.expression)
 
     @cached_property
-    def row(self) -> Row:
-        """The row of the layer that the claim is about."""
-        rows = {row.cell: row for row in self.case.shape.rows if row.direction == self.config.direction}
+    def combination(self) -> Combination:
+        """The statistic that is claimed, or the arithmetic of several."""
+        return combination(self.config.statistic, self.config.direction or "")
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The row of each direction that the claim is about."""
+        directions = {term.direction for term in self.combination.terms}
+        return {direction: self._row(direction) for direction in sorted(directions)}
+
+    def _row(self, direction: str) -> Row:
+        rows = {row.cell: row for row in self.case.shape.rows if row.direction == direction}
         if self.config.cell not in rows:
-            raise UsageError(unknown(f"cell of {self.case.label} {self.config.direction}", self.config.cell, rows))
+            raise UsageError(unknown(f"cell of {self.case.label} {direction}", self.config.cell, rows))
         return rows[self.config.cell]
 
     @cached_property
-    def key(self) -> Key:
-        """The key of its row."""
-        return key_of(self.case, self.row)
+    def keys(self) -> dict[str, Key]:
+        """The key of the row of each direction."""
+        return {direction: key_of(self.case, row) for direction, row in self.rows.items()}
 
     @cached_property
     def printed(self) -> RoundingInterval:
@@ -123,14 +168,61 @@ class Claim:
 
     def check(self) -> None:
         """Raise UsageError for a claim that cannot be checked."""
+        if (self.config.expression is None) == (not self.config.layer):
+            raise UsageError("a claim is about either a layer or an expression; give one of the two")
         _ = self.case.shape
         if self.is_matrix:
             return
-        if self.config.statistic not in STATISTICS:
+        plain = re.fullmatch(r"\w*", self.config.statistic)
+        if plain and self.config.statistic not in STATISTICS:
             raise UsageError(unknown("statistic", self.config.statistic, (*STATISTICS, *MATRICES)))
-        _ = self.row, self.printed
+        if plain and self.config.direction is None:
+            raise UsageError("direction is missing; it needs to be 'forward' or 'backward'")
+        _ = self.rows, self.printed
         if not 1e-100 <= abs(self.scale) <= 1e100:
             raise UsageError(f"scale = {self.scale:g} is not allowed; expected a number from 1e-100 to 1e100")
+
+
+@lru_cache(maxsize=1024)
+def _formula_case(text: str, params: str, x: Input, dy: Upstream) -> Case:
+    """The case of a formula, checked to be finite."""
+    from gradstat.layer_types.expression.layer import check, expression_layer
+
+    given = json.loads(params)
+    layer = expression_layer(text, tuple(given))
+    case = Case(layer, {EXPRESSION: text} | _settled(layer, given), x, dy)
+    check(layer, case.params, x)
+    return case
+
+
+def _settled(layer: Layer, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with arithmetic in quotes as numbers, except where the text itself is allowed."""
+    domains = {parameter.name: parameter.domain for parameter in layer.parameters}
+    settled: dict[str, Any] = {}
+    for name, value in params.items():
+        if isinstance(value, str) and name in domains and not domains[name].contains(value):
+            value = _number(name, value)
+        settled[name] = value
+    return settled
+
+
+def _number(name: str, text: str) -> float:
+    with within(name):
+        return evaluate(text)
+
+
+def _numbers(table: Any) -> Any:
+    """The table of a claim with arithmetic in quotes as numbers, in what it assumes of x and dy."""
+    if not isinstance(table, dict):
+        return table
+    settled = dict(table)
+    for name in ("input", "upstream"):
+        if isinstance(part := table.get(name), dict):
+            settled[name] = {
+                key: _number(f"{name}.{key}", value) if isinstance(value, str) and key in NUMBERS else value
+                for key, value in part.items()
+            }
+    return settled
 
 
 def key_of(case: Case, row: Row) -> Key:
@@ -138,30 +230,8 @@ def key_of(case: Case, row: Row) -> Key:
     return case.layer.name, case.params_json, case.x, case.dy, row.direction, row.cell
 
 
-def load(paths: Sequence[Path]) -> list[Claim]:
-    """All claims of some files and folders, in order; UsageError names file and line of a malformed one."""
-    claims: dict[str, Claim] = {}
-    for path in _files(paths):
-        for claim in _read(path):
-            if claim.id in claims:
-                message = f"id {claim.id!r} is already used at {claims[claim.id].place}"
-                raise MalformedClaim(claim.path, claim.line, message)
-            claims[claim.id] = claim
-    return list(claims.values())
-
-
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        if not os.path.isdir(path):  # Path.is_dir raises OSError for a name that is too long
-            yield path
-            continue
-        found = sorted(path.glob("*.toml"))
-        if not found:
-            raise UsageError(f"{path}: there is no .toml file in this folder")
-        yield from found
-
-
-def _read(path: Path) -> Iterator[Claim]:
+def read(path: Path) -> Iterator[Claim]:
+    """The claims of a TOML file, in order; UsageError names file and line of a malformed one."""
     text = read_text(path)
     try:
         document = parse_toml(text, path)
@@ -175,19 +245,27 @@ def _read(path: Path) -> Iterator[Claim]:
     mistakes = Mistakes()
     for table, line in zip(tables, _lines(text, tables), strict=True):
         try:
-            with within(*_name(table)):
-                claim = _claim(table, path, line)
-        except UsageError as error:
-            mistakes.add(MalformedClaim(path, line, str(error)))
+            claim = claim_of(table, path, line)
+        except MalformedClaim as error:
+            mistakes.add(error)
         else:
             yield claim
     mistakes.check()
 
 
-def _claim(table: Any, path: Path, line: int) -> Claim:
+def claim_of(table: Any, path: Path, line: int, position: Position | None = None) -> Claim:
+    """The claim of one table; MalformedClaim with its line where it is not understood."""
+    try:
+        with within(*_name(table)):
+            return _claim(table, path, line, position)
+    except UsageError as error:
+        raise MalformedClaim(path, line, str(error)) from None
+
+
+def _claim(table: Any, path: Path, line: int, position: Position | None) -> Claim:
     """The claim in a table; UsageError if it cannot be checked."""
     try:
-        claim = Claim(ClaimConfig.model_validate(table), path, line)
+        claim = Claim(ClaimConfig.model_validate(_numbers(table)), path, line, position)
     except ValidationError as error:
         raise describe_error(error, ClaimConfig).error() from None
     claim.check()

@@ -55,7 +55,8 @@ def quantity(outcome: Outcome) -> str:
     """The claimed quantity, `avg_pool2d backward std × 9`."""
     c = outcome.claim.config
     cell = "" if c.cell == ALL else f" {c.cell}"
-    return f"{c.layer} {c.direction}{cell} {c.statistic}" + (f" × {c.scale}" if c.scale != 1.0 else "")
+    direction = f" {c.direction}" if c.direction and "." not in c.statistic else ""
+    return f"{outcome.claim.subject}{direction}{cell} {c.statistic}" + (f" × {c.scale}" if c.scale != 1.0 else "")
 
 
 def printed(outcome: Outcome) -> str:

@@ -14,7 +14,7 @@ from gradstat.verification.verdicts import Outcome
 
 MOST_ANNOTATIONS = 50  # GitHub shows the first ten of each kind per step
 
-FORMATS = ("junit", "github")  # formats of verifications only
+FORMATS = ("junit", "github", "concise")  # formats of verifications only
 
 
 def report(outcomes: Sequence[Outcome]) -> Report:
@@ -27,7 +27,11 @@ def report(outcomes: Sequence[Outcome]) -> Report:
         "verdicts": {name: counts[name] for name in VERDICTS},
         "not_as_expected": [outcome.claim.id for outcome in outcomes if not outcome.as_expected],
     }
-    own = {"junit": lambda: as_junit(outcomes), "github": lambda: as_github(outcomes)}
+    own = {
+        "junit": lambda: as_junit(outcomes),
+        "github": lambda: as_github(outcomes),
+        "concise": lambda: as_concise(outcomes),
+    }
     tables = [table_of(source, members) for source, members in by_source(outcomes)]
     title = "Verification of published constants"
     return Report(tables, data, title, summary(outcomes), [LEGEND], facts, own)
@@ -42,7 +46,8 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "url": c.url,
         "locator": c.locator,
         "definition": c.definition,
-        "layer": c.layer,
+        "layer": c.layer or None,
+        "expression": c.expression,
         "params": dict(c.params),
         "direction": c.direction,
         "cell": c.cell,
@@ -64,6 +69,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "detail": outcome.detail,
         "file": claim.path.name,
         "line": claim.line,
+        "column": claim.column,
     }
 
 
@@ -87,10 +93,20 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
 def as_github(outcomes: Sequence[Outcome]) -> str:
     """`::error file=…,line=…` for each claim with an unexpected verdict, up to MOST_ANNOTATIONS."""
     wrong = [o for o in outcomes if not o.as_expected]
-    lines = [annotation(o.claim.path, o.claim.line, o.claim.id, explanation(o)) for o in wrong[:MOST_ANNOTATIONS]]
+    lines = [
+        annotation(o.claim.path, o.claim.line, o.claim.id, explanation(o), o.claim.column)
+        for o in wrong[:MOST_ANNOTATIONS]
+    ]
     if len(wrong) > MOST_ANNOTATIONS:
         lines.append(f"::error::{len(wrong) - MOST_ANNOTATIONS} more claims are not as expected")
     return "".join(line + "\n" for line in [*lines, summary(outcomes)])
+
+
+def as_concise(outcomes: Sequence[Outcome]) -> str:
+    """`file:line:column: id: verdict, …` for each claim that is not as expected, and the counts."""
+    wrong = [o for o in outcomes if not o.as_expected]
+    lines = [f"{o.claim.path}:{o.claim.line}:{o.claim.column or 1}: {explanation(o)}" for o in wrong]
+    return "".join(printable(line) + "\n" for line in [*lines, summary(outcomes)])
 
 
 def explanation(outcome: Outcome) -> str:

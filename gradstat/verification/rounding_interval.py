@@ -12,6 +12,7 @@ from gradstat.arithmetic import Arithmetic, at
 from gradstat.errors import UsageError, quoted
 
 DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+HEXADECIMAL = re.compile(r"([+-]?)0[xX]([0-9a-fA-F]+)(?:\.([0-9a-fA-F]*))?[pP]([+-]?\d{1,4})", re.ASCII)
 TOLERANCE = Fraction(1, 10**12)  # relative to the value of an expression; absolute if the value is 0
 LONGEST = 200
 LARGEST = 300  # the largest exponent of ten, positive or negative: the range of float64
@@ -56,7 +57,7 @@ class RoundingInterval:
 
 
 def parse(text: str) -> RoundingInterval:
-    """`0.2123` → [0.21225, 0.21235]; `sqrt(1/2)` and `5/3` → their value to 10⁻¹² relative. UsageError otherwise."""
+    """`0.2123` → [0.21225, 0.21235]; `0x1.8p0` likewise; `sqrt(1/2)` → its value to 10⁻¹² relative. Else UsageError."""
     stripped = text.strip()
     if DECIMAL.fullmatch(stripped) and len(stripped) <= LONGEST:
         number = Decimal(stripped)
@@ -65,9 +66,21 @@ def parse(text: str) -> RoundingInterval:
             raise UsageError(f"value {stripped} is beyond 10**±{LARGEST}")
         middle, half = Fraction(number), Fraction(10) ** -decimals / 2
         return RoundingInterval(stripped, float(number) + 0.0, middle - half, middle + half, decimals)
+    if (match := HEXADECIMAL.fullmatch(stripped)) and len(stripped) <= LONGEST:
+        return _hexadecimal(stripped, match)
     middle = Fraction(_exactly(stripped))
     slack = (abs(middle) or 1) * TOLERANCE
     return RoundingInterval(stripped, float(middle), middle - slack, middle + slack)
+
+
+def _hexadecimal(text: str, match: re.Match[str]) -> RoundingInterval:
+    """`0x1.8p0`: half a unit of the last hexadecimal digit to either side."""
+    sign, whole, rest, exponent = match[1], match[2], match[3] or "", int(match[4])
+    if abs(exponent) > 1000:
+        raise UsageError(f"value {text} is beyond 10**±{LARGEST}")
+    unit = Fraction(2) ** (exponent - 4 * len(rest))
+    middle = int(whole + rest, 16) * unit * (-1 if sign == "-" else 1)
+    return RoundingInterval(text, float(middle), middle - unit / 2, middle + unit / 2)
 
 
 def evaluate(text: str) -> float:
@@ -104,7 +117,7 @@ def _value(node: ast.expr, source: Arithmetic) -> Decimal:
             return CONTEXT.minus(_value(operand, source))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
             return OPERATORS[type(op)](_value(left, source), _value(right, source))
-        case ast.Call(args=[argument]) if source.token(node).text == "sqrt":
+        case ast.Call(args=[argument], keywords=[]) if source.token(node).text == "sqrt":
             return CONTEXT.sqrt(_value(argument, source))
     raise at(source.token(node), f"{quoted(source.source(node))} is not allowed")
 

@@ -12,6 +12,7 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.runs.progress import SILENT, Progress
 from gradstat.verification.claims import Claim, key_of
+from gradstat.verification.combinations import Term
 from gradstat.verification.verdicts import CONFIRMED, UNDECIDED, Measured, Outcome, judge, source_error
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def sample(
 
     sizes: dict[int, dict[Any, Case]] = defaultdict(dict)
     for claim in claims:
-        sizes[draws(claim.case)].setdefault(claim.key[:-2], claim.case)
+        sizes[draws(claim.case)].setdefault(next(iter(claim.keys.values()))[:-2], claim.case)
     lines = [
         line
         for n, cases in sizes.items()
@@ -56,26 +57,42 @@ def sample(
 
 def check_agreement(claims: Sequence[Claim], samples: Samples, family_wise: float) -> dict[str, Disagreement]:
     """The claims, by id, whose exact value a sample contradicts. Each contradiction is an error of gradstat."""
-    quantities = {claim.id: (claim.key, STATISTICS[claim.config.statistic].base) for claim in claims}
-    sampled = [(samples[key], base) for key, base in set(quantities.values())]
-    found = contradictions(sampled, family_wise * AGREEMENT)
-    wrong = {(key_of(d.row.case, d.row.row), d.statistic): d for d in found}
-    return {name: wrong[quantity] for name, quantity in quantities.items() if quantity in wrong}
+    quantities = {
+        claim.id: {(claim.keys[term.direction], STATISTICS[term.statistic].base) for term in claim.combination.terms}
+        for claim in claims
+    }
+    sampled = [(samples[key], base) for key, base in set().union(*quantities.values())]
+    disagreements = contradictions(sampled, family_wise * AGREEMENT)
+    wrong = {(key_of(d.row.case, d.row.row), d.statistic): d for d in disagreements}
+    return {name: wrong[q] for name, several in quantities.items() for q in several if q in wrong}
 
 
 def measure(claim: Claim, samples: Samples) -> Measured:
-    """The claimed number as sampled, with its standard error: NaN if undefined, infinite if more draws are needed."""
-    e, statistic = samples[claim.key].estimates, STATISTICS[claim.config.statistic]
-    base, error = getattr(e, statistic.base), getattr(e, f"{statistic.base}_se", math.nan)
-    if statistic.base == "zero_fraction":
-        error = HOEFFDING / math.sqrt(e.n)  # holds for every fraction of every set of slots
-    elif error == 0.0:
-        error = math.nan  # all draws are equal: the error is undefined
-    elif e.kurtosis > TAILS * e.n:
-        error = math.inf  # a few draws dominate the sum: more draws are needed
-    factor = abs(claim.scale * statistic.slope(base))
-    unit = factor * error * math.sqrt(e.n) if math.isfinite(error) else None
-    return Measured(claim.scale * statistic.f(base), math.inf, factor * error, e.n, unit, exact=False)
+    """The claimed number as sampled, with its standard error: NaN if undefined, infinite if more draws are needed.
+
+    Errors of several terms add up without regard to sign: terms of one layer depend on each other.
+    """
+    estimates = {term: samples[claim.keys[term.direction]].estimates for term in claim.combination.terms}
+    bases = {term: getattr(e, STATISTICS[term.statistic].base) for term, e in estimates.items()}
+    value, slopes = claim.combination.at({term: STATISTICS[term.statistic].f(base) for term, base in bases.items()})
+    error = sum(
+        abs(slope * STATISTICS[term.statistic].slope(bases[term])) * base_error(term, estimates[term])
+        for term, slope in slopes.items()
+    )
+    error, n = abs(claim.scale) * error, min(e.n for e in estimates.values())
+    unit = error * math.sqrt(n) if math.isfinite(error) else None
+    return Measured(claim.scale * value, math.inf, error, n, unit, exact=False)
+
+
+def base_error(term: Term, e: Any) -> float:
+    """Standard error of the quantity that a statistic is a function of."""
+    base = STATISTICS[term.statistic].base
+    error: float = getattr(e, f"{base}_se", math.nan)
+    if base == "zero_fraction":
+        return HOEFFDING / math.sqrt(e.n)  # holds for every fraction of every set of slots
+    if error == 0.0:
+        return math.nan  # all draws are equal: the error is undefined
+    return math.inf if e.kurtosis > TAILS * e.n else error  # a few draws dominate the sum: more draws are needed
 
 
 def judge_looks(

@@ -12,7 +12,9 @@ from gradstat.runs.progress import Progress
 from gradstat.text.answer import Answer
 from gradstat.text.tables import Report
 from gradstat.verification import reports
-from gradstat.verification.claims import Claim, load
+from gradstat.verification.claims import Claim
+from gradstat.verification.files import load
+from gradstat.verification.fixes import Fixes, fixes_of
 from gradstat.verification.verdicts import Outcome
 from gradstat.verification.verify import verify
 
@@ -38,6 +40,10 @@ class Verification(Answer):
 
     def __len__(self) -> int:
         return len(self.outcomes)
+
+    def fixes(self, digits: int | None = None) -> Fixes:
+        """The right digits of claims that are not as expected: `.diff()` shows them, `.write()` puts them in place."""
+        return fixes_of(self.outcomes, digits)
 
     def report(self) -> Report:
         """One table per source, with one row per claim."""

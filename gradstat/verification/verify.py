@@ -18,9 +18,7 @@ DEFAULT_MAX = 2**32
 NOT_SAMPLED = "no exact value is known, and --quick does not sample"
 SOURCE_UNKNOWN = "the error of the source's own draws is known to sampling only; leave --quick out"
 
-SPARE_DIGITS = 4  # that an exact value has beyond those of a printed one
-ROUNDING = Fraction(1, 10**55)  # relative: what the scale of a claim may be off
-Referee = Callable[[Claim], Exact | None]
+Referee = Callable[[Claim, str], Exact | None]
 
 
 def verify(
@@ -39,7 +37,7 @@ def verify(
     samples = {} if quick else sample(numbers, lambda case: min(first_look(case), max_samples), seed, jobs, progress)
     wrong = {} if quick else check_agreement(numbers, samples, family_wise)
     for claim in numbers:
-        outcome = _judge_exact(claim, referee(claim), samples)
+        outcome = _judge_exact(claim, referee, samples)
         if claim.id in wrong:
             outcome = Outcome(claim, None, UNDECIDED, detail=str(wrong[claim.id]), contradiction=True)
         if outcome is not None:
@@ -52,22 +50,28 @@ def verify(
     return [outcomes[claim.id] for claim in claims]
 
 
-def _judge_exact(claim: Claim, exact: Exact | None, samples: Samples) -> Outcome | None:
-    """The outcome by the exact value; None if it is unknown. The σ of one draw comes from it or from the sample."""
-    name = claim.config.statistic
-    value = None if exact is None else exact_value(name, exact)
-    if value is None or exact is None:
-        return None
-    enclosure = enclosure_of(name, exact)
-    if enclosure is not None and not enclosure.is_finite:
-        size = "infinite" if enclosure.sign else "undefined"
-        return Outcome(claim, None, REFUTED, detail=f"the {name} is {size}: it {enclosure.reason}")
-    unit = unit_error(name, exact) if len(claim.row.slots) == 1 else None
-    if unit is not None:
-        unit *= abs(claim.scale)
-    elif samples:
+def _judge_exact(claim: Claim, referee: Referee, samples: Samples) -> Outcome | None:
+    """The outcome by the exact values; None if one is unknown. The σ of one draw comes from them or from the sample.
+
+    Errors of several terms add up without regard to sign: terms of one layer depend on each other.
+    """
+    values, bounds, units = {}, {}, {}
+    for term in claim.combination.terms:
+        exact = referee(claim, term.direction)
+        value = None if exact is None else exact_value(term.statistic, exact)
+        if exact is None or value is None:
+            return None
+        values[term], bounds[term] = value, exact_bound(term.statistic, exact)
+        units[term] = unit_error(term.statistic, exact) if len(claim.rows[term.direction].slots) == 1 else None
+    value, slopes = claim.combination.at(values)
+    bound = sum(abs(slope) * bounds[term] for term, slope in slopes.items())
+    unit: float | None = 0.0
+    for term, slope in slopes.items():
+        part = units[term]
+        unit = None if part is None or unit is None else unit + abs(claim.scale * slope) * part
+    if unit is None and samples:
         unit = measure(claim, samples).unit_error
-    outcome = judge(claim, _measured(claim, name, exact, value, unit))
+    outcome = judge(claim, Measured(claim.scale * value, abs(claim.scale) * bound, unit_error=unit))
     unclear = outcome.verdict == UNDECIDED and unit is None and claim.config.obtained.samples is not None
     return judge(claim, outcome.measured, SOURCE_UNKNOWN) if unclear and outcome.measured else outcome
 
@@ -87,15 +91,12 @@ def _measured(claim: Claim, name: str, exact: Exact, value: float, unit: float |
 
 def _referee() -> Referee:
     """The exact values of a claim's row, computed once for all claims about it."""
-
     known: dict[Any, Exact | None] = {}
 
-    def referee(claim: Claim) -> Exact | None:
-        digits = max(DIGITS, claim.printed.digits + SPARE_DIGITS)
-        key = (claim.key, digits)
+    def referee(claim: Claim, direction: str) -> Exact | None:
+        key = claim.keys[direction]
         if key not in known:
-            with to_digits(digits):
-                known[key] = claim.case.moments(claim.row)
+            known[key] = claim.case.exact(claim.rows[direction])
         return known[key]
 
     return referee

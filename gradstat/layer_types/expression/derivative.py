@@ -123,6 +123,10 @@ def _erf(t: Algebra, u: int, y: int) -> int:
     return t.times(t.number(2.0 / math.sqrt(math.pi)), t.of("exp", t.negative(t.square(u))))
 
 
+def _erfc(t: Algebra, u: int, y: int) -> int:
+    return t.times(t.number(-2.0 / math.sqrt(math.pi)), t.of("exp", t.negative(t.square(u))))
+
+
 def _asinh(t: Algebra, u: int, y: int) -> int:
     return t.over(t.number(1.0), t.of("sqrt", t.plus(t.number(1.0), t.square(u))))
 
@@ -137,12 +141,14 @@ CHAIN: dict[str, Chain] = {
     "tanh": lambda t, u, y: t.minus(t.number(1.0), t.square(y)),
     "sigmoid": lambda t, u, y: t.times(y, t.minus(t.number(1.0), y)),
     "erf": _erf,
+    "erfc": _erfc,
     "sin": lambda t, u, y: t.of("cos", u),
     "cos": lambda t, u, y: t.negative(t.of("sin", u)),
     "atan": lambda t, u, y: t.over(t.number(1.0), t.plus(t.number(1.0), t.square(u))),
     "asinh": _asinh,
     "abs": lambda t, u, y: t.of("sign", u),
     "sign": lambda t, u, y: t.number(0.0),
+    "floor": lambda t, u, y: t.number(0.0),
     "negative": lambda t, u, y: t.number(-1.0),
 }
 

@@ -13,6 +13,7 @@ from gradstat.layer_types.expression.tape import NUMBER, PARAMETER, X, quoted
 
 LARGEST_ANGLE = 1e5  # sin and cos of kernels are accurate up to this angle
 SWITCHES = ("abs", "sign", "min", "max", *COMPARISONS)
+LARGEST_JUMP = 1.0  # of floor from one point of the grid to the next; where it is larger, kinks would be missed
 BISECTIONS = 100
 
 
@@ -36,21 +37,29 @@ def check_finite(program: Program, parameters: Mapping[str, float], x: Input) ->
                 angle = values[step.arguments[0]][at]
                 limit = f"sin and cos are computed for angles within {LARGEST_ANGLE:g}"
                 raise UsageError(f"{limit}; {quoted(step.text)} takes {angle:g} {_place(points[at], x)}")
+        if step.operation == "floor":
+            jumps = np.abs(np.diff(values[index], append=values[index][-1])) > LARGEST_JUMP
+            if jumps.any():
+                at = int(np.argmax(jumps))
+                limit = f"floor, ceil and round may jump once between {points[at]:.6g} and {points[at + 1]:.6g}"
+                raise UsageError(f"{limit}; {quoted(step.text)} jumps more often")
 
 
 def kinks(program: Program, parameters: Mapping[str, float], x: Input) -> tuple[float, ...]:
-    """The x at which a comparison, |u|, sign, min or max changes sides, by bisection."""
+    """The x at which a comparison, |u|, sign, min or max changes sides, or floor jumps, by bisection."""
     tape = program.tape
-    live = (tape.steps[index] for index in tape.reached(program.value, program.slope))
+    live = [tape.steps[index] for index in tape.reached(program.value, program.slope)]
     switches = sorted({step.arguments for step in live if step.operation in SWITCHES})
-    if not switches:
+    floors = sorted({step.arguments[0] for step in live if step.operation == "floor"})
+    if not switches and not floors:
         return ()
 
     def sides(points: Array) -> Array:
         values = [np.broadcast_to(value, points.shape) for value in tape.values(points, parameters)]
         with np.errstate(all="ignore"):
-            levels = np.array([values[s[0]] - (values[s[1]] if len(s) > 1 else 0.0) for s in switches])
-        return np.where(np.isnan(levels), 2.0, np.sign(levels))
+            levels = [np.sign(values[s[0]] - (values[s[1]] if len(s) > 1 else 0.0)) for s in switches]
+            levels += [np.floor(values[index]) for index in floors]
+        return np.asarray(np.nan_to_num(np.array(levels), nan=2.0**60))
 
     points = _points(x, x.law.reach)
     found = sides(points)

@@ -1,7 +1,8 @@
 """Text → tape: the steps of the syntax tree of an expression. Only this grammar is accepted:
 
-sum        numbers, x, parameters, pi, e; + - * / ** and parentheses, as in Python; function(sum, ...)
-where      where(sum < sum, sum, sum), with < <= > >= == or !=
+sum        numbers, x, parameters, pi, e; + - * / ** and parentheses, as in Python; function(sum, ...), and activations
+           by name, with their parameters: elu(sum, 0.7), gelu(sum, approximate="tanh"); (t := sum), and t after it
+condition  sum < sum <= sum, with < <= > >= == and !=; and, or, not; only as where(condition, sum, sum)
 """
 
 import ast
@@ -9,18 +10,21 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import reduce
 
 from gradstat import arithmetic
 from gradstat.arithmetic import DEEPEST, OPERATOR, Arithmetic, Token, at
 from gradstat.errors import UsageError, advice, within
-from gradstat.layer_types.expression.functions import FUNCTIONS, power
+from gradstat.layer_types.expression import records
+from gradstat.layer_types.expression.functions import FUNCTIONS, call, power
 from gradstat.layer_types.expression.tape import PARAMETER, Tape, quoted
+from gradstat.layer_types.expression.trace import inverted
 
-LONGEST = 1000
+LONGEST = 4000
 CONSTANTS = {"pi": math.pi, "e": math.e}
-RESERVED = frozenset(("x", *CONSTANTS, *FUNCTIONS))
+RESERVED = frozenset(("x", "and", "or", "not", *CONSTANTS, *FUNCTIONS))
 SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+ONLY_IN_WHERE = "a comparison may stand in the condition of where(condition, a, b) only"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -59,6 +63,7 @@ class _Builder:
         self.tape = Tape()
         self.exponents: set[str] = set()
         self.used: set[str] = set()
+        self.bound: dict[str, int] = {}  # what (t := sum) has named
 
     def parsed(self) -> Parsed:
         value = self.value(self.source.tree)
@@ -74,16 +79,22 @@ class _Builder:
         match node:
             case ast.BinOp():
                 return self.binary(node, depth)
+            case ast.UnaryOp(op=ast.Not()):
+                raise at(self.source.token(node), f"{ONLY_IN_WHERE}, not")
             case ast.UnaryOp(op=sign, operand=operand):
                 inner = self.value(operand, depth + 1)
                 self.mark(node)
                 return self.tape.step("negative", inner) if isinstance(sign, ast.USub) else inner
             case ast.Call():
                 return self.call(node, depth)
-            case ast.Compare():
-                self.refuse_comparison(node, node.left)
+            case ast.NamedExpr(value=inner_node):
+                return self.bind(self.source.token(node), inner_node, depth)
+            case ast.Compare() | ast.BoolOp():
+                raise at(self.source.token(node), f"{ONLY_IN_WHERE}, not")
         self.mark(node)
         token = self.source.token(node)
+        if token.kind == "string":
+            raise at(token, f"found {token.text}, which may be a parameter of an activation,")
         return self.tape.number(float(token.text)) if token.kind == "number" else self.name(token, node)
 
     def binary(self, node: ast.expr, depth: int) -> int:
@@ -106,6 +117,8 @@ class _Builder:
         return power(self.tape, base, exponent)
 
     def name(self, token: Token, node: ast.expr) -> int:
+        if token.text in self.bound:
+            return self.bound[token.text]
         if token.text in FUNCTIONS:
             self.source.refuse(node.lineno, "'('")
         if token.text == "x":
@@ -118,36 +131,65 @@ class _Builder:
             return self.tape.parameter(token.text) if known is None else self.tape.number(known)
         raise self.unknown_name(token)
 
+    def bind(self, token: Token, inner: ast.expr, depth: int) -> int:
+        """Give a name to a step, for what comes after it."""
+        if token.text in RESERVED or token.text in self.names or token.text in self.bound or "." in token.text:
+            raise at(token, f"{token.text!r} has a meaning already, or is no name,")
+        step = self.value(inner, depth + 1)
+        self.bound[token.text] = step
+        return step
+
     def call(self, node: ast.Call, depth: int) -> int:
         token = self.source.token(node)
-        if token.text not in FUNCTIONS:
+        function, activation = FUNCTIONS.get(token.text), records.by_name().get(token.text)
+        if function is None and activation is None:
             _ = self.name(token, node)  # raises UsageError for an unknown name
             self.source.refuse(node.lineno, OPERATOR)
-        function, count = FUNCTIONS[token.text], len(node.args)
-        if count != function.arity:
-            expected = f"{function.arity} argument{'s' if function.arity > 1 else ''}"
-            raise at(token, f"{token.text} takes {expected}, not {count},")
-        first, *others = node.args
-        steps = [self.condition(first, depth) if token.text == "where" else self.value(first, depth)]
-        steps += [self.value(argument, depth) for argument in others]
+        condition, values = (node.args[:1], node.args[1:]) if token.text == "where" else ([], node.args)
+        steps = [self.condition(argument, depth + 1) for argument in condition]
+        steps += [self.value(argument, depth) for argument in values]
+        options = {
+            self.source.tokens[option.lineno - 1].text: self.option(option.value, depth) for option in node.keywords
+        }
         self.mark(node)
-        return function.build(self.tape, *steps)
+        if function is not None and function.accepts(len(steps)) and not options:
+            return call(self.tape, token.text, *steps)
+        if activation is not None and steps and (function is None or activation.parameters):
+            return records.activation_steps(self.tape, token.text, steps[0], steps[1:], options)
+        expected = "at least 1 argument" if function is None else function.expected
+        raise at(token, f"{token.text} takes {expected}, not {len(steps) + len(options)},")
+
+    def option(self, node: ast.expr, depth: int) -> int | str:
+        """A named parameter of an activation: a word in quotes, or a number."""
+        token = self.source.token(node)
+        return (
+            token.text[1:-1] if token.kind == "string" and isinstance(node, ast.Constant) else self.value(node, depth)
+        )
 
     def condition(self, node: ast.expr, depth: int) -> int:
-        """The comparison of two values."""
-        if not isinstance(node, ast.Compare):
-            words = "where(condition, a, b) needs a comparison as its condition, such as x > 0,"
-            raise at(self.source.token(node), words)
-        if len(node.ops) > 1:
-            self.refuse_comparison(node, node.comparators[0])
-        left, right = self.value(node.left, depth), self.value(node.comparators[0], depth)
-        self.mark(node)
-        return self.tape.step(self.source.tokens[self.source.after(node.left)].text, left, right)
+        """The step of a condition."""
+        if depth > DEEPEST:
+            raise at(self.source.token(node), f"nested deeper than {DEEPEST}")
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                nodes = [left, *others]
+                values = [self.value(part, depth) for part in nodes]
+                self.mark(node)
+                signs = [self.source.tokens[self.source.after(part)].text for part in nodes[:-1]]
+                links = [self.tape.step(signs[i], values[i], values[i + 1]) for i in range(len(signs))]
+                return self.joined("and", links)
+            case ast.BoolOp(op=op, values=parts):
+                links = [self.condition(part, depth + 1) for part in parts]
+                self.mark(node)
+                return self.joined("and" if isinstance(op, ast.And) else "or", links)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return inverted(self.tape, self.condition(operand, depth + 1))
+        words = "where(condition, a, b) needs a comparison as its condition, such as x > 0,"
+        raise at(self.source.token(node), words)
 
-    def refuse_comparison(self, node: ast.Compare, left: ast.expr) -> NoReturn:
-        sign = self.source.tokens[self.source.after(left)]
-        words = "the condition of where(condition, a, b) must be one comparison"
-        raise at(sign, f"{words}; found {sign.text!r}")
+    def joined(self, word: str, links: list[int]) -> int:
+        """`and` or `or` of conditions, each of which counts once."""
+        return reduce(lambda one, other: one if one == other else self.tape.step(word, one, other), links)
 
     def mark(self, node: ast.expr) -> None:
         """Attribute the steps added from now on to this node."""
@@ -157,4 +199,5 @@ class _Builder:
         name = token.text if len(token.text) <= 40 else token.text[:37] + "..."
         names = (*sorted(RESERVED), *self.names)
         needed = f"known: {', '.join(names)}; a parameter needs a value beside the expression, such as {name} = 1.0"
-        return UsageError(f"unknown name {name!r} at character {token.start + 1}; {advice(name, names, needed)}")
+        close = advice(name, (*names, *records.by_name()), needed)
+        return UsageError(f"unknown name {name!r} at character {token.start + 1}; {close}")

@@ -12,6 +12,7 @@ from gradstat.errors import UsageError
 from gradstat.numerics import elementary as el
 
 X, NUMBER, PARAMETER = "x", "number", "parameter"
+CONDITIONS = (*COMPARISONS, "and", "or")  # steps that are true or false
 LARGEST_STEPS = 200
 
 
@@ -37,7 +38,23 @@ def _power(x: Any, p: Any) -> Any:
 
 
 _COMPARED = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne)
-UNARY = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "erf", "sin", "cos", "atan", "asinh", "sign")
+UNARY = (
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "tanh",
+    "sigmoid",
+    "erf",
+    "erfc",
+    "sin",
+    "cos",
+    "atan",
+    "asinh",
+    "sign",
+    "floor",
+)
 
 OPERATIONS: dict[str, Operation] = {
     "+": _infix("+", operator.add),
@@ -51,6 +68,8 @@ OPERATIONS: dict[str, Operation] = {
     "where": _called("where", 3),
     "power": Operation("el.power({}, {})", _power),
     **{name: _called(name) for name in UNARY},
+    "and": _infix("&", operator.and_),
+    "or": _infix("|", operator.or_),
     **{sign: _infix(sign, value) for sign, value in zip(COMPARISONS, _COMPARED, strict=True)},
 }
 
@@ -65,6 +84,15 @@ class Step:
     text: str = ""
 
 
+@dataclass(frozen=True)
+class Call:
+    """The function whose steps compute a value, as it is spelled: its arguments are steps, or words by name."""
+
+    name: str
+    arguments: tuple[int, ...]
+    options: tuple[tuple[str, int | str], ...] = ()
+
+
 @dataclass
 class Tape:
     """Steps in the order of computation."""
@@ -73,6 +101,7 @@ class Tape:
     limit: int = LARGEST_STEPS
     steps: list[Step] = field(default_factory=list)
     slopes: dict[int, tuple[int, int]] = field(default_factory=dict)  # step → (u, s) if its derivative is s·u′
+    calls: dict[int, Call] = field(default_factory=dict)  # step → the function whose value it is
     _known: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def step(self, operation: str, *arguments: int) -> int:
