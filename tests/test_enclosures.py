@@ -20,7 +20,7 @@ from gradstat.layer_types.expression.layer import expression_layer
 from gradstat.layer_types.record import BACKWARD, FORWARD, Exact
 from gradstat.layer_types.registry import find
 from gradstat.layer_types.statistics import enclosure_of, exact_bound, exact_value
-from gradstat.verification.claims import load
+from gradstat.verification.files import load
 from gradstat.verification.verify import verify
 from tests.enclosure_reference import questions, reference
 from tests.integrals import row_of

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from gradstat.layer_types.registry import resolve
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.toml_file import InvalidToml, check_purpose, parse_toml, read_text
 from gradstat.verification.combinations import Combination, combination
-from gradstat.verification.rounding_interval import RoundingInterval, evaluate, parse
+from gradstat.verification.rounding_interval import RoundingInterval, evaluate, evaluate_exactly, parse
 
 MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
 VERDICTS = ("confirmed", "imprecise", "refuted", "undecided")

@@ -18,6 +18,8 @@ DEFAULT_MAX = 2**32
 NOT_SAMPLED = "no exact value is known, and --quick does not sample"
 SOURCE_UNKNOWN = "the error of the source's own draws is known to sampling only; leave --quick out"
 
+SPARE_DIGITS = 4  # that an exact value has beyond those of a printed one
+ROUNDING = Fraction(1, 10**55)  # relative: the error of a claim's scale
 Referee = Callable[[Claim, str], Exact | None]
 
 
@@ -61,17 +63,25 @@ def _judge_exact(claim: Claim, referee: Referee, samples: Samples) -> Outcome | 
         value = None if exact is None else exact_value(term.statistic, exact)
         if exact is None or value is None:
             return None
+        enclosure = enclosure_of(term.statistic, exact)
+        if enclosure is not None and not enclosure.is_finite:
+            size = "infinite" if enclosure.sign else "undefined"
+            return Outcome(claim, None, REFUTED, detail=f"the {term.statistic} is {size}: it {enclosure.reason}")
         values[term], bounds[term] = value, exact_bound(term.statistic, exact)
         units[term] = unit_error(term.statistic, exact) if len(claim.rows[term.direction].slots) == 1 else None
     value, slopes = claim.combination.at(values)
-    bound = sum(abs(slope) * bounds[term] for term, slope in slopes.items())
     unit: float | None = 0.0
     for term, slope in slopes.items():
         part = units[term]
         unit = None if part is None or unit is None else unit + abs(claim.scale * slope) * part
     if unit is None and samples:
         unit = measure(claim, samples).unit_error
-    outcome = judge(claim, Measured(claim.scale * value, abs(claim.scale) * bound, unit_error=unit))
+    if len(values) == 1 and exact is not None and value == values[term] and slopes[term] == 1.0:
+        measured = _measured(claim, term.statistic, exact, value, unit)
+    else:
+        bound = sum(abs(slope) * bounds[term] for term, slope in slopes.items())
+        measured = Measured(claim.scale * value, abs(claim.scale) * bound, unit_error=unit)
+    outcome = judge(claim, measured)
     unclear = outcome.verdict == UNDECIDED and unit is None and claim.config.obtained.samples is not None
     return judge(claim, outcome.measured, SOURCE_UNKNOWN) if unclear and outcome.measured else outcome
 
@@ -94,9 +104,11 @@ def _referee() -> Referee:
     known: dict[Any, Exact | None] = {}
 
     def referee(claim: Claim, direction: str) -> Exact | None:
-        key = claim.keys[direction]
+        digits = max(DIGITS, claim.printed.digits + SPARE_DIGITS)
+        key = (claim.keys[direction], digits)
         if key not in known:
-            known[key] = claim.case.exact(claim.rows[direction])
+            with to_digits(digits):
+                known[key] = claim.case.moments(claim.rows[direction])
         return known[key]
 
     return referee
