@@ -1,9 +1,7 @@
-"""README.md: its generated parts are current, and every command and snippet that it shows works."""
+"""README.md and docs/: the parts that are made are current, and every command, snippet and link is right."""
 
 import fnmatch
 import importlib.util
-import json
-import os
 import re
 import shlex
 import subprocess
@@ -21,68 +19,116 @@ from gradstat.layer_types.from_config import cases
 from gradstat.networks import config as networks_config
 from gradstat.networks import network as networks
 from gradstat.verification import claims
-from tests.readme import BLOCK, BLOCKS, README, commands, generated, layers
+from tests.docs import BLOCK, BLOCKS, FENCED, PAGES, ROOT, commands_of, functions, generated, layers, options, rewritten
 
-ROOT = README.parent
-TEXT = README.read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-INLINE = re.findall(r"(?<!`)`(gradstat [^`]+)`", TEXT)
-# A command of the text, or of a snippet: alone on its line, behind a prompt, or the step of a workflow.
-SHOWN = [line for kind, body in SNIPPETS for line in body.splitlines() if kind in ("", "yaml")]
-LINES = [found[1] for line in SHOWN if (found := re.search(r"(?:^|\$ |\.venv/bin/| )(gradstat [a-z-].*)", line))]
-NAMES = {f"gradstat {name}" for name in app.list_commands(click.Context(app))}  # in a sentence: no command to run
-COMMANDS = sorted({*LINES, *INLINE} - (NAMES - set(LINES)))
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+EVERY_PAGE = pytest.mark.parametrize("page", TEXTS)
+README = TEXTS["README.md"]
+LONGEST_README = 6000  # bytes
+WIDEST = 100  # columns of README.md, outside of links and pipe tables
+SITE = "https://github.com/gradstat/gradstat/blob/main/"
 
 
-def snippets(kind: str) -> list[str]:
-    return [body for own, body in SNIPPETS if own == kind]
+def snippets(text: str, *kinds: str) -> list[str]:
+    """The bodies of the fenced blocks of these kinds."""
+    return [match["body"] for match in FENCED.finditer(text) if match["kind"] in kinds]
+
+
+def commands_in(text: str) -> set[str]:
+    """Every command of gradstat that a page shows: in blocks, and in backticks with an argument."""
+    lines = [line for body in snippets(text, "bash", "sh", "yaml", "console", "") for line in body.splitlines()]
+    lines = [match[1] for line in lines if (match := re.search(r"(?:^|\$ |pipx run |\| )(gradstat [a-z-].*)", line))]
+    prose = FENCED.sub("", BLOCK.sub("", text))
+    lines += re.findall(r"(?<!`)`(gradstat [a-z]+ [^`]+)`", prose)
+    return {re.split(r" \||> | \\$", line)[0] for line in lines if "…" not in line and "TAB>" not in line}
+
+
+SHOWN = sorted({(page, command) for page, text in TEXTS.items() for command in commands_in(text)})
 
 
 def parse(line: str) -> click.Context:
-    """As the command line does, without doing it."""
+    """The arguments as the command line understands them; nothing is run."""
     with app.make_context("gradstat", shlex.split(line, comments=True)[1:]) as group:
         name, command, rest = app.resolve_command(group, group._protected_args + group.args)
-        assert command is not None
-        context: click.Context = command.make_context(name, rest, parent=group)
-        return context
+        return command.make_context(name, rest, parent=group)
 
 
-# Generated parts ---------------------------------------------------------------------------------------------------
+# The parts that are made ---------------------------------------------------------------------------------------------
 
 
-def test_generated_files_are_current() -> None:
+@EVERY_PAGE
+def test_page_is_current(page: str) -> None:
     """In a process of its own: no other test has registered layers there."""
-    code = "import json; from tests.readme import files; print(json.dumps({str(p): t for p, t in files().items()}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=True, timeout=120)
-    for path, text in json.loads(done.stdout).items():
-        assert text == Path(path).read_text(encoding="utf-8"), f"{path} is not what the code says; run make docs"
+    text = TEXTS[page]
+    if "import duckdb" in text and importlib.util.find_spec("duckdb") is None:
+        pytest.skip("duckdb is not installed; gradstat does not need it")
+    code = f"""
+import sys
+from tests.docs import ROOT, rewritten
+sys.stdout.buffer.write(rewritten((ROOT / {page!r}).read_text(encoding="utf-8")).encode())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode() == text, f"{page} is not what the code makes of it; run make docs"
 
 
-def test_every_part_is_there() -> None:
-    assert [found["name"] for found in BLOCK.finditer(TEXT)] == list(BLOCKS)
+def test_every_part_is_somewhere() -> None:
+    assert {match["name"] for text in TEXTS.values() for match in BLOCK.finditer(text)} == set(BLOCKS)
 
 
-def test_what_is_old_is_made_anew() -> None:
-    old = "before\n<!-- generated: commands -->\nold\n<!-- end -->\nbehind\n"
-    assert generated(old) == f"before\n<!-- generated: commands -->\n{commands()}<!-- end -->\nbehind\n"
+def test_an_old_part_is_made_again() -> None:
+    old = "before\n<!-- generated: functions -->\nold\n<!-- end -->\nafter\n"
+    assert generated(old) == f"before\n<!-- generated: functions -->\n{functions()}<!-- end -->\nafter\n"
 
 
-def test_commands_and_layers_are_told_with_all_they_take() -> None:
-    assert "| `gradstat gain` | Print the mean, std and gains" in commands()
-    assert "| `-n, --samples COUNT` | Draws per layer: 1e8, 100M, 2**27. |" in commands()
-    assert "None" not in commands()
-    assert r"| `hardshrink` | `lambd=0.5` | y = x if \|x\| > lambd else 0 | `F.hardshrink` | quadrature |" in layers()
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("```console\n$ gradstat --version\nold\n```\n", r"```console\n\$ gradstat --version\ngradstat, version .*\n```\n"),
+        ("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n", r"```python\nprint\(1 \+ 1\)\n```\n\n```text\n2\n```\n"),
+        ("```toml\n# a.toml\nb = 1\n```\n```console\n$ cat a.toml | head -1\n```\n", r"(.*\n)+\$ cat a.*\n# a\.toml\n```\n"),
+    ],
+)
+def test_what_is_printed_is_made_again(old: str, new: str) -> None:
+    assert re.fullmatch(new, rewritten(old))
 
 
-# Commands ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", ["```python\nraise KeyError\n```\n\n```text\n```\n", "```console\n$ gradstat gian\n```\n"])
+def test_a_failing_snippet_is_no_page(text: str) -> None:
+    with pytest.raises(RuntimeError, match="exit code"):
+        rewritten(text)
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_command_is_understood(line: str) -> None:
+def test_options_and_layers_are_complete() -> None:
+    assert "| `-n, --samples COUNT` | Draws per layer: 1e8, 100M, 2\\*\\*27. |" in options()
+    assert "None" not in options()
+    assert r"| `hardshrink` | `lambd=0.5` | y = x if \|x\| \> lambd else 0 | `F.hardshrink` |" in layers()
+
+
+# README.md -----------------------------------------------------------------------------------------------------------
+
+
+def test_readme_is_short() -> None:
+    assert len(README.encode()) <= LONGEST_README
+
+
+def test_output_in_readme_is_not_wide() -> None:
+    assert [line for body in snippets(README, "console", "text") for line in body.splitlines() if len(line) > WIDEST] == []
+
+
+def test_readme_answers_on_its_first_screen() -> None:
+    assert README[: README.index("## Is a published")].count("1.533530441") == 2
+
+
+# Commands ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("page", "line"), SHOWN)
+def test_command_is_understood(page: str, line: str) -> None:
     context = parse(line)
     if only := context.params.get("only"):
-        known = [claim.id for claim in claims.load([ROOT / "configs" / "claims"])]
-        assert fnmatch.filter(known, only), f"no claim has an id like {only}"
+        ids = [claim.id for claim in claims.load([ROOT / "configs" / "claims"])]
+        assert fnmatch.filter(ids, only), f"no claim has an id like {only}"
     for value in context.params.values():
         for path in value if isinstance(value, tuple) else (value,):
             if isinstance(path, Path) and path.parts[:1] == ("configs",):
@@ -90,27 +136,27 @@ def test_command_is_understood(line: str) -> None:
 
 
 def test_enough_commands_are_read() -> None:
-    assert len(COMMANDS) >= 25
-    assert {"gain", "tables", "diff", "plot", "show", "run", "verify", "doctor"} <= {c.split()[1] for c in COMMANDS}
+    assert len(SHOWN) >= 50
+    assert {line.split()[1] for _, line in SHOWN} >= {"gain", "tables", "diff", "plot", "show", "run", "verify", "merge"}
 
 
 @pytest.mark.parametrize("line", ["gradstat gain relu --foo", "gradstat tables nfnet", "gradstat paint"])
 def test_a_command_that_is_wrong_is_noticed(line: str) -> None:
+    assert commands_in(f"```bash\n{line}\n```\n") == commands_in(f"see `{line}`") | {line}
     with pytest.raises((click.UsageError, UsageError)):
         parse(line)
 
 
 def test_targets_of_make_are_there() -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    shown = re.findall(r"(?:^|`)make ([a-z]+)", TEXT, re.MULTILINE)
-    assert shown
-    assert set(shown) <= set(targets)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    shown = {name for text in TEXTS.values() for name in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)}
+    assert {"run", "test", "bench"} <= shown <= set(targets)
 
 
-# Snippets ----------------------------------------------------------------------------------------------------------
+# Snippets ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", snippets("toml"))
+@pytest.mark.parametrize("text", [body for text in TEXTS.values() for body in snippets(text, "toml")])
 def test_configuration_is_valid(text: str, tmp_path: Path) -> None:
     path = tmp_path / "snippet.toml"
     path.write_text(text, encoding="utf-8")
@@ -118,82 +164,79 @@ def test_configuration_is_valid(text: str, tmp_path: Path) -> None:
     if "claim" in document:
         assert claims.load([path])
     elif "network" in document:
-        assert networks.build(networks_config.load(path), "README.md")
+        assert networks.build(networks_config.load(path), "a page")
     else:
         assert cases(load(path))
 
 
-@pytest.fixture(scope="module")
-def after_make_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the results that `make run` and `make verify` write."""
-    folder = tmp_path_factory.mktemp("checkout")
-    (folder / "results").mkdir()
-    commands = {"series": ["run", "configs/series.toml"], "verification": ["verify"]}
-    for name, arguments in commands.items():
-        command = [
-            sys.executable,
-            "-m",
-            "gradstat",
-            *arguments,
-            "-q",
-            "-o",
-            str(folder / "results" / f"{name}.parquet"),
-        ]
-        subprocess.run(command, cwd=ROOT, check=True, timeout=300)
-    return folder
+@EVERY_PAGE
+def test_python_is_run_or_needs_a_cluster(page: str) -> None:
+    """A ```python block is run where its page is made again: for its ```text, or by test_python_without_output."""
+    for body in snippets(TEXTS[page], "python"):
+        compile(body, page, "exec")
+        assert "print(" not in body or f"{body}```\n\n```text\n" in TEXTS[page] or "Progress" in body
 
 
-@pytest.mark.parametrize("text", snippets("python"))
-def test_python_runs_and_prints_what_is_shown(text: str, after_make_run: Path) -> None:
-    if "duckdb" in text and importlib.util.find_spec("duckdb") is None:
-        pytest.skip("duckdb is not installed; gradstat does not need it")
-    if "SLURMCluster" in text:
-        compile(text, "README.md", "exec")
+@pytest.mark.parametrize(
+    "body",
+    [body for text in TEXTS.values() for body in snippets(text, "python") if f"{body}```\n\n```text" not in text],
+)
+def test_python_without_output(body: str, tmp_path: Path) -> None:
+    if "SLURMCluster" in body:
         pytest.skip("needs SLURM; tests/test_dask.py samples on clusters")
-    done = subprocess.run(
-        [sys.executable, "-c", text],
-        cwd=after_make_run,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    shown = re.match(r"(?:.*\n)*?```\n\n```\n((?:.+\n|\n)*?)```\n", TEXT[TEXT.index(text) + len(text) :])
-    if "print(" in text:
-        assert shown is not None
-        assert done.stdout.rstrip() == shown[1].rstrip()
-
-
-def test_gain_prints_what_is_shown() -> None:
-    (shown,) = (body for body in snippets("") if body.startswith("$ gradstat gain relu\n"))
-    done = subprocess.run(
-        [sys.executable, "-m", "gradstat", "gain", "relu"], capture_output=True, text=True, timeout=60
-    )
-    assert shown.partition("\n")[2] == done.stdout
-
-
-def test_rqmc_prints_what_is_shown() -> None:
-    (shown,) = (body for body in snippets("") if body.startswith("sigmoid "))
-    command = [sys.executable, "-m", "gradstat", "run", "configs/series.toml", "--estimator", "rqmc", "-n", "2**24"]
-    assert "`gradstat run configs/series.toml --estimator rqmc -n 2**24`" in " ".join(TEXT.split())
-    text = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=True).stdout
-    of_sigmoid = text[text.index("\nsigmoid") :].splitlines()[1 : 1 + shown.count("\n")]
-    assert [line.split() for line in of_sigmoid] == [line.split() for line in shown.splitlines()]
-
-
-def test_run_prints_what_is_shown() -> None:
-    """The command of `make run`, of which README.md shows the whole table."""
-    (shown,) = (body for body in snippets("") if body.startswith("layer "))
-    command = [sys.executable, "-m", "gradstat", "run", "configs/series.toml"]
-    assert shown == subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=True).stdout
+    done = subprocess.run([sys.executable, "-c", body], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, timeout=120)
+    assert done.returncode == 0
 
 
 def test_hooks_and_inputs_are_those_that_are_offered() -> None:
     hooks = (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
     action = (ROOT / "action.yml").read_text(encoding="utf-8")
-    text = "\n".join(snippets("yaml"))
-    assert re.findall(r"\bid: ([a-z-]+)", text)
-    assert set(re.findall(r"\bid: ([a-z-]+)", text)) == set(re.findall(r"\bid: ([a-z-]+)", hooks))
-    (inputs,) = re.findall(r"with:\n((?: {6}.+\n)+)", text)
-    assert all(f"\n  {line.partition(':')[0].strip()}:\n" in action for line in inputs.splitlines())
+    text = "\n".join(snippets(TEXTS["docs/ci.md"], "yaml"))
+    shown = set(re.findall(r"\bid: ([a-z-]+)", text))
+    assert {"gradstat-verify", "gradstat-tables"} <= shown <= set(re.findall(r"\bid: ([a-z-]+)", hooks))
+    (inputs,) = re.findall(r"with:\n((?: {6,}.+\n)+)", text)
+    names = re.findall(r"^ {6}(\w+):", inputs, re.MULTILINE)
+    assert names
+    assert all(f"\n  {name}:\n" in action for name in names)
+
+
+# Links ---------------------------------------------------------------------------------------------------------------
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of the headings of a page, as GitHub and mkdocs make them."""
+    heads = re.findall(r"^#+ (.+)$", FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r" ", "-", re.sub(r"[^\w -]", "", head.strip().lower())) for head in heads}
+
+
+def broken(page: Path, text: str) -> list[str]:
+    """The links of a page that lead nowhere: to no file, or to no heading of a page."""
+    wrong = []
+    for target in re.findall(r"(?<!`)\]\(([^)\s]+)\)", FENCED.sub("", text)):
+        if target.startswith(SITE):
+            path, anchor = ROOT / target.removeprefix(SITE), ""
+        elif target.startswith(("http://", "https://")):
+            continue
+        else:
+            name, _, anchor = target.partition("#")
+            path = (page.parent / name) if name else page
+        if not path.exists() or (anchor and anchor not in anchors(path.read_text(encoding="utf-8"))):
+            wrong.append(target)
+    return wrong
+
+
+@EVERY_PAGE
+def test_links_lead_somewhere(page: str) -> None:
+    assert broken(ROOT / page, TEXTS[page]) == []
+
+
+def test_a_broken_link_is_noticed() -> None:
+    text = "# A head\n[a](commands.md) [b](#a-head) [c](#nowhere) [d](nowhere.md) [e](commands.md#nowhere)\n"
+    assert broken(ROOT / "docs" / "x.md", text) == ["#nowhere", "nowhere.md", "commands.md#nowhere"]
+
+
+def test_every_page_is_in_the_site_and_linked_from_readme() -> None:
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = [name.removeprefix("docs/") for name in TEXTS if name.startswith("docs/")]
+    assert [name for name in pages if f": {name}\n" not in site] == []
+    assert [name for name in pages if f"](docs/{name})" not in README and name != "index.md"] == []
