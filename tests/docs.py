@@ -1,6 +1,6 @@
-"""`make docs`: writes the parts of README.md and docs/ that are made from the code; tests/test_docs.py checks them.
+"""`make docs`: writes what is made from the code: parts of README.md and of docs/, and configs/layers.toml.
 
-Three parts of a page are made:
+tests/test_docs.py checks that all of it is current. Three parts of a page are made:
 
 * what is between `<!-- generated: NAME -->` and `<!-- end -->`, by the function BLOCKS[NAME];
 * in a block that begins with ```console, what each command after `$ ` prints on a terminal of 100 columns;
@@ -35,6 +35,7 @@ from gradstat.cli.app import COMMANDS, app
 from gradstat.config import InputConfig, LayerConfig, RunConfig, UpstreamConfig
 from gradstat.constants.catalogue import chosen, compute
 from gradstat.constants.literals import report
+from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.expression.functions import FUNCTIONS
 from gradstat.layer_types.registry import LAYERS
 from gradstat.listings import LISTINGS, defaults, short
@@ -51,10 +52,24 @@ from tests.docs_words import COLUMNS, PLAIN_FUNCTIONS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EVERY_LAYER = ROOT / "configs" / "layers.toml"
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 FENCED = re.compile(r"^```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# ([\w-]+\.toml)\b")
 WIDTH = 100  # columns of the terminal that the pages show
+
+
+def current(path: Path) -> str:
+    """What a page, or the configuration of all layers, should be."""
+    return every_layer() if path == EVERY_LAYER else rewritten(path.read_text(encoding="utf-8"))
+
+
+def every_layer() -> str:
+    """The configuration of all layers."""
+    head = "# Every layer that gradstat has, once, with its defaults: x, dy ~ N(0, 1). `make docs` writes this file.\n"
+    return f"{head}seed = {DEFAULT_SEED}\nsamples = 1_000_000\n" + "".join(
+        f'\n[[layer]]\nname = "{name}"\n' for name in LAYERS
+    )
 
 
 def generated(text: str) -> str:
@@ -360,5 +375,5 @@ def markup(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for page in [Path(name).resolve() for name in sys.argv[1:]] or PAGES:
-        page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in [Path(name).resolve() for name in sys.argv[1:]] or [EVERY_LAYER, *PAGES]:
+        page.write_text(current(page), encoding="utf-8")

@@ -25,10 +25,7 @@ COLUMNS = {
     "z_mean": "(mean − exact_mean)/mean_se as a normal score; null if the row is not judged",
     "z_std": "(std − exact_std)/std_se as a normal score; null if the row is not judged",
     "windows": "windows that cover the cell of a strided map; null for other layers",
-    **{
-        f"{name}_se": f"the standard error of `{name}`"
-        for name in ("mean", "std", "second_moment", "abs_mean", "mad")
-    },
+    **{f"{name}_se": f"the standard error of `{name}`" for name in ("mean", "std", "second_moment", "abs_mean", "mad")},
 }
 
 PLAIN_FUNCTIONS = {

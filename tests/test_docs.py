@@ -56,20 +56,18 @@ def parse(line: str) -> click.Context:
 # The parts that are made ---------------------------------------------------------------------------------------------
 
 
-@EVERY_PAGE
-def test_page_is_current(page: str) -> None:
+@pytest.mark.parametrize("name", ["configs/layers.toml", *TEXTS])
+def test_page_is_current(name: str) -> None:
     """In a process of its own: no other test has registered layers there."""
-    text = TEXTS[page]
+    text = (ROOT / name).read_text(encoding="utf-8")
     if "import duckdb" in text and importlib.util.find_spec("duckdb") is None:
         pytest.skip("duckdb is not installed; gradstat does not need it")
-    code = f"""
-import sys
-from tests.docs import ROOT, rewritten
-sys.stdout.buffer.write(rewritten((ROOT / {page!r}).read_text(encoding="utf-8")).encode())
-"""
+    code = (
+        f"import sys; from tests.docs import ROOT, current; sys.stdout.buffer.write(current(ROOT / {name!r}).encode())"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.decode() == text, f"{page} is not what the code makes of it; run make docs"
+    assert done.stdout.decode() == text, f"{name} is not what the code makes of it; run make docs"
 
 
 def test_every_part_is_somewhere() -> None:
@@ -84,16 +82,24 @@ def test_an_old_part_is_made_again() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("```console\n$ gradstat --version\nold\n```\n", r"```console\n\$ gradstat --version\ngradstat, version .*\n```\n"),
+        (
+            "```console\n$ gradstat --version\nold\n```\n",
+            r"```console\n\$ gradstat --version\ngradstat, version .*\n```\n",
+        ),
         ("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n", r"```python\nprint\(1 \+ 1\)\n```\n\n```text\n2\n```\n"),
-        ("```toml\n# a.toml\nb = 1\n```\n```console\n$ cat a.toml | head -1\n```\n", r"(.*\n)+\$ cat a.*\n# a\.toml\n```\n"),
+        (
+            "```toml\n# a.toml\nb = 1\n```\n```console\n$ cat a.toml | head -1\n```\n",
+            r"(.*\n)+\$ cat a.*\n# a\.toml\n```\n",
+        ),
     ],
 )
 def test_what_is_printed_is_made_again(old: str, new: str) -> None:
     assert re.fullmatch(new, rewritten(old))
 
 
-@pytest.mark.parametrize("text", ["```python\nraise KeyError\n```\n\n```text\n```\n", "```console\n$ gradstat gian\n```\n"])
+@pytest.mark.parametrize(
+    "text", ["```python\nraise KeyError\n```\n\n```text\n```\n", "```console\n$ gradstat gian\n```\n"]
+)
 def test_a_failing_snippet_is_no_page(text: str) -> None:
     with pytest.raises(RuntimeError, match="exit code"):
         rewritten(text)
@@ -113,7 +119,9 @@ def test_readme_is_short() -> None:
 
 
 def test_output_in_readme_is_not_wide() -> None:
-    assert [line for body in snippets(README, "console", "text") for line in body.splitlines() if len(line) > WIDEST] == []
+    assert [
+        line for body in snippets(README, "console", "text") for line in body.splitlines() if len(line) > WIDEST
+    ] == []
 
 
 def test_readme_answers_on_its_first_screen() -> None:
@@ -137,7 +145,16 @@ def test_command_is_understood(page: str, line: str) -> None:
 
 def test_enough_commands_are_read() -> None:
     assert len(SHOWN) >= 50
-    assert {line.split()[1] for _, line in SHOWN} >= {"gain", "tables", "diff", "plot", "show", "run", "verify", "merge"}
+    assert {line.split()[1] for _, line in SHOWN} >= {
+        "gain",
+        "tables",
+        "diff",
+        "plot",
+        "show",
+        "run",
+        "verify",
+        "merge",
+    }
 
 
 @pytest.mark.parametrize("line", ["gradstat gain relu --foo", "gradstat tables nfnet", "gradstat paint"])
