@@ -290,7 +290,7 @@ def face() -> str:
 
 def call_of(name: str, function: FunctionType) -> str:
     """`gradstat.run(configuration, *, samples=None, …)`, wrapped."""
-    marks = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    marks: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     words, starred = [], False
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and not starred:

@@ -50,7 +50,9 @@ def parse(line: str) -> click.Context:
     """The arguments as the command line understands them; nothing is run."""
     with app.make_context("gradstat", shlex.split(line, comments=True)[1:]) as group:
         name, command, rest = app.resolve_command(group, group._protected_args + group.args)
-        return command.make_context(name, rest, parent=group)
+        assert command is not None
+        context: click.Context = command.make_context(name, rest, parent=group)
+        return context
 
 
 # The parts that are made ---------------------------------------------------------------------------------------------
