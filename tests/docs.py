@@ -91,7 +91,7 @@ def rewritten(text: str) -> str:
             elif kind == "python":
                 output = None
                 if re.match(r"\n*```text$", text[match.end() :], re.MULTILINE):
-                    output = run([sys.executable, "-c", body], Path(folder))
+                    output = run([sys.executable, "-c", body], Path(folder), [0])
             elif kind == "text" and output is not None:
                 body, output = output, None
             result += f"{text[end : match.start()]}```{kind}\n{body}```"
@@ -115,8 +115,8 @@ def printed_by(line: str, folder: Path) -> str:
     return run([sys.executable, "-m", *words], folder)
 
 
-def run(command: Sequence[str], folder: Path) -> str:
-    """The standard output of a process, on a terminal without colors; its exit code may be that of a failed check."""
+def run(command: Sequence[str], folder: Path, codes: Sequence[int] = (0, 1)) -> str:
+    """The standard output of a process on a terminal without colors. Exit code 1 is that of a check that failed."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": str(WIDTH)}
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (50, WIDTH))
@@ -126,7 +126,7 @@ def run(command: Sequence[str], folder: Path) -> str:
         assert process.stderr is not None
         errors = process.stderr.read().decode()
     os.close(ours)
-    if process.returncode not in (0, 1):
+    if process.returncode not in codes:
         raise RuntimeError(f"{command}: exit code {process.returncode}: {text}{errors}")
     return text.replace("\r\n", "\n")
 

@@ -26,6 +26,7 @@ EVERY_PAGE = pytest.mark.parametrize("page", TEXTS)
 README = TEXTS["README.md"]
 LONGEST_README = 6000  # bytes
 WIDEST = 100  # columns of README.md, outside of links and pipe tables
+ARGUMENTS = re.compile(r"""([^|>"'<]|"[^"]*"|'[^']*')*""")  # of a command, up to a pipe or a redirection
 SITE = "https://github.com/gradstat/gradstat/blob/main/"
 
 
@@ -40,7 +41,8 @@ def commands_in(text: str) -> set[str]:
     lines = [match[1] for line in lines if (match := re.search(r"(?:^|\$ |pipx run |\| )(gradstat [a-z-].*)", line))]
     prose = FENCED.sub("", BLOCK.sub("", text))
     lines += re.findall(r"(?<!`)`(gradstat [a-z]+ [^`]+)`", prose)
-    return {re.split(r" \||> | \\$", line)[0] for line in lines if "…" not in line and "TAB>" not in line}
+    commands = [match[0].strip() for line in lines if (match := ARGUMENTS.match(line))]
+    return {command for command in commands if not re.search(r"…|<TAB|\$|\\$", command)}
 
 
 SHOWN = sorted({(page, command) for page, text in TEXTS.items() for command in commands_in(text)})
@@ -86,7 +88,7 @@ def test_an_old_part_is_made_again() -> None:
     [
         (
             "```console\n$ gradstat --version\nold\n```\n",
-            r"```console\n\$ gradstat --version\ngradstat, version .*\n```\n",
+            r"```console\n\$ gradstat --version\ngradstat [0-9.]+\n```\n",
         ),
         ("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n", r"```python\nprint\(1 \+ 1\)\n```\n\n```text\n2\n```\n"),
         (
@@ -108,7 +110,7 @@ def test_a_failing_snippet_is_no_page(text: str) -> None:
 
 
 def test_options_and_layers_are_complete() -> None:
-    assert "| `-n, --samples COUNT` | Draws per layer: 1e8, 100M, 2\\*\\*27. |" in options()
+    assert "| `-n, --samples COUNT` | Draws per layer" in options()
     assert "None" not in options()
     assert r"| `hardshrink` | `lambd=0.5` | y = x if \|x\| \> lambd else 0 | `F.hardshrink` |" in layers()
 
@@ -233,13 +235,14 @@ def broken(page: Path, text: str) -> list[str]:
     wrong = []
     for target in re.findall(r"(?<!`)\]\(([^)\s]+)\)", FENCED.sub("", text)):
         if target.startswith(SITE):
-            path, anchor = ROOT / target.removeprefix(SITE), ""
+            name, path, anchor = target, ROOT / target.removeprefix(SITE), ""
         elif target.startswith(("http://", "https://")):
             continue
         else:
             name, _, anchor = target.partition("#")
             path = (page.parent / name) if name else page
-        if not path.exists() or (anchor and anchor not in anchors(path.read_text(encoding="utf-8"))):
+        leads = path.exists() if name else True
+        if not leads or (anchor and anchor not in anchors(path.read_text(encoding="utf-8") if name else text)):
             wrong.append(target)
     return wrong
 
