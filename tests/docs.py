@@ -37,6 +37,7 @@ from gradstat.constants.catalogue import chosen, compute
 from gradstat.constants.literals import report
 from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.expression.functions import FUNCTIONS
+from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS
 from gradstat.listings import LISTINGS, defaults, short
 from gradstat.networks.blocks import KINDS
@@ -178,10 +179,15 @@ def layers() -> str:
     """Every layer with its parameters and their defaults, formula, PyTorch's name and where exact values come from."""
     head = ("layer", "parameters", "formula", "PyTorch", "exact values")
     rows = [
-        (f"`{x.name}`", code(shown(defaults(x))), markup(x.formula), code(short(x.torch) or NOTHING), x.referee_words)
+        (f"`{x.name}`", parameters_of(x), markup(x.formula), code(short(x.torch) or NOTHING), x.referee_words)
         for x in LAYERS.values()
     ]
     return table(head, rows)
+
+
+def parameters_of(layer: Layer) -> str:
+    """The parameters of a layer with their defaults, each in backticks."""
+    return ", ".join(code(f"{name}={shown(default)}") for name, default in defaults(layer).items()) or NOTHING
 
 
 def functions() -> str:
