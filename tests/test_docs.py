@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
+import gradstat
 from gradstat.cli.app import app
 from gradstat.config import load
 from gradstat.errors import UsageError
@@ -172,6 +173,46 @@ def test_targets_of_make_are_there() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     shown = {name for text in TEXTS.values() for name in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)}
     assert {"run", "test", "bench"} <= shown <= set(targets)
+
+
+# Numbers in code -----------------------------------------------------------------------------------------------------
+
+
+def numbers_in(text: str) -> list[tuple[str, str]]:
+    """The numbers before a comment `# gradstat gain LAYER: DIRECTION STATISTIC`, as printed and as gradstat has them."""
+    pairs = []
+    for code, layer, words, statistic in re.findall(r"^(.*)# gradstat gain (\w+): ([\w ]+) (\w+)$", text, re.MULTILINE):
+        answer = gradstat.gain(layer)
+        printed = re.findall(r"\b\d\.\d{4,}\b", code)
+        directions = words.split(" and ")
+        assert len(printed) == len(directions)
+        pairs += [
+            (number, str(getattr(getattr(answer, d), statistic))) for number, d in zip(printed, directions, strict=True)
+        ]
+    return pairs
+
+
+def test_numbers_in_code_are_right() -> None:
+    pairs = [pair for text in TEXTS.values() for pair in numbers_in(text)]
+    assert len(pairs) >= 6
+    assert [pair for pair in pairs if pair[0] != pair[1]] == []
+
+
+def test_a_wrong_number_is_noticed() -> None:
+    assert numbers_in("x = 1.481114414  # gradstat gain gelu: backward gain_std\n") == [("1.481114414", "1.481114413")]
+
+
+def test_table_of_gains_is_what_gain_prints() -> None:
+    """The numbers of README.md and docs/which-gain.md for GELU."""
+    answer = gradstat.gain("gelu")
+    rows = {
+        (row[2], row[1]): row[3]
+        for row in re.findall(r"^\| (He|weight|unit).*`(\w+)` of (y|dx) \| ([\d.]+) \|$", README, re.MULTILINE)
+    }
+    assert len(rows) == 3
+    for (variable, statistic), number in rows.items():
+        direction = answer.forward if variable == "y" else answer.backward
+        assert number == str(getattr(direction, statistic))
 
 
 # Snippets ------------------------------------------------------------------------------------------------------------
