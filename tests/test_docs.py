@@ -179,7 +179,7 @@ def test_targets_of_make_are_there() -> None:
 
 
 def numbers_in(text: str) -> list[tuple[str, str]]:
-    """The numbers before a comment `# gradstat gain LAYER: DIRECTION STATISTIC`, as printed and as gradstat has them."""
+    """The numbers before a comment `# gradstat gain LAYER: DIRECTION STATISTIC`, as printed and as they should be."""
     pairs = []
     for code, layer, words, statistic in re.findall(r"^(.*)# gradstat gain (\w+): ([\w ]+) (\w+)$", text, re.MULTILINE):
         answer = gradstat.gain(layer)
