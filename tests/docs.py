@@ -6,8 +6,8 @@ tests/test_docs.py checks that all of it is current. Three parts of a page are m
 * in a block that begins with ```console, what each command after `$ ` prints on a terminal of 100 columns;
 * a block ```text after a ```python block: what the Python prints.
 
-The commands and the Python of a page run in one temporary folder, in their order. A ```toml block whose first line is
-`# NAME.toml` is a file of that folder.
+The commands and the Python of a page run in one temporary folder, in their order. A ```toml or ```py block whose first
+line is `# FILE` is a file of that folder.
 """
 
 import inspect
@@ -56,7 +56,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EVERY_LAYER = ROOT / "configs" / "layers.toml"
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 FENCED = re.compile(r"^```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
-FILE = re.compile(r"# ([\w-]+\.toml)\b")
+FILE = re.compile(r"# ([\w-]+\.(toml|py))\b")
 WIDTH = 100  # columns of the terminal that the pages show
 
 
@@ -85,7 +85,7 @@ def rewritten(text: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         for match in FENCED.finditer(text):
             kind, body = match["kind"], match["body"]
-            if kind == "toml" and (name := FILE.match(body)):
+            if kind in ("toml", "py") and (name := FILE.match(body)):
                 (Path(folder) / name[1]).write_text(body, encoding="utf-8")
             elif kind == "console":
                 body = "".join(f"$ {line}\n{printed_by(line, Path(folder))}" for line in commands_of(body))
@@ -196,7 +196,13 @@ def functions() -> str:
     for name, function in sorted(FUNCTIONS.items()):
         documented = isinstance(function.build, FunctionType) and function.build.__doc__
         meaning = documented or PLAIN_FUNCTIONS.get(name, f"`numpy.{name}`")
-        rows.append((f"`{name}`", str(function.arity), markup(meaning.splitlines()[0])))
+        rows.append(
+            (
+                f"`{name}`",
+                f"{function.arity}{' or more' if function.or_more else ''}",
+                markup(meaning.splitlines()[0].rstrip(".")),
+            )
+        )
     return table(("function", "arguments", "value"), rows)
 
 

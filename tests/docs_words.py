@@ -44,6 +44,7 @@ PLAIN_FUNCTIONS = {
     "cos": "cos u",
     "atan": "arctan u",
     "asinh": "arsinh u",
+    "ceil": "the smallest integer that is at least u",
     "floor": "the largest integer that is at most u",
     "min": "the smaller one",
     "max": "the larger one",
