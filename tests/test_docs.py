@@ -17,6 +17,7 @@ from gradstat.cli.app import app
 from gradstat.config import load
 from gradstat.errors import UsageError
 from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.registry import LAYERS
 from gradstat.networks import config as networks_config
 from gradstat.networks import network as networks
 from gradstat.verification import claims
@@ -123,6 +124,10 @@ def test_readme_is_short() -> None:
     assert len(README.encode()) <= LONGEST_README
 
 
+def test_readme_counts_layers() -> None:
+    assert f" {len(LAYERS)} layers," in README
+
+
 def test_output_in_readme_is_not_wide() -> None:
     assert [
         line for body in snippets(README, "console", "text") for line in body.splitlines() if len(line) > WIDEST
@@ -212,7 +217,9 @@ def test_configuration_is_valid(text: str, tmp_path: Path) -> None:
     path = tmp_path / "snippet.toml"
     path.write_text(text, encoding="utf-8")
     document = tomllib.loads(text)
-    if "claim" in document:
+    if "tool" in document:
+        assert document["tool"]["gradstat"]["paths"]
+    elif "claim" in document:
         assert claims.load([path])
     elif "network" in document:
         assert networks.build(networks_config.load(path), "a page")
