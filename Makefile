@@ -23,12 +23,12 @@ verify: .venv/.run ## decide all claims of configs/claims; writes results/verifi
 	@mkdir -p results
 	@$(bin)/gradstat verify -o results/verification.md -o results/verification.parquet
 
-docs: setup ## write the parts of README.md that are made from the code
-	@$(bin)/python -m tests.readme
+docs: setup ## write the parts of README.md, docs/ and configs/ that are made from the code
+	@$(bin)/python -m tests.docs
 
 site: setup ## build the pages of docs/ into site/; every warning is an error
-	@if [ -f mkdocs.yml ]; then $(call install,.venv,-e '.[docs]') && $(bin)/mkdocs build --strict --quiet; \
-	else echo "there is no mkdocs.yml, and no site to build" >&2; fi
+	@$(call install,.venv,-e '.[docs]')
+	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet
 
 depth: setup ## scale networks by every scheme, both directions; writes the tables and pictures of docs/networks.md
 	@$(bin)/gradstat propagate $(networks) --pictures docs --format json | $(bin)/python examples/depth_report.py - docs/networks.md

@@ -21,6 +21,7 @@ from gradstat.text.uncertain import Uncertain
 DEFAULT = ("mean", "std", "rms", "gain_std", "gain_rms")
 DIRECTIONS = {FORWARD: "y", BACKWARD: "dx"}
 SAMPLES = 2**24
+WHICH = "He initialization: gain_rms (of y: fan_in, of dx: fan_out); weight standardization: gain_std of y"
 BATCHES = 32  # number of batches; their spread gives the error of skewness and kurtosis
 
 
@@ -150,18 +151,24 @@ def reasons(found: Sequence[Constant]) -> list[str]:
     return [f"{g.statistic} of {DIRECTIONS[g.direction]} is {g.number.text}: {g.reason}" for g in found if g.reason]
 
 
+def which(names: Sequence[str]) -> list[str]:
+    """The line that says which gain is for what, if both gains are among the statistics."""
+    return [WHICH] if {"gain_std", "gain_rms"} <= set(names) else []
+
+
 def report(case: Case, found: Sequence[Constant]) -> Report:
     """A line per statistic, with its definition: 1/std and 1/rms differ where the mean is not 0."""
     numbers = {(g.statistic, g.direction): g.number for g in found}
     names = list(dict.fromkeys(g.statistic for g in found))
     notes = [f"± is one standard error of {SAMPLES:,} draws; numbers without it are exact"]
+    notes = notes if any(g.number.error for g in found) else []
     directions = [Column(d, letter, align="decimal", description=f"of {letter}") for d, letter in DIRECTIONS.items()]
     people = Table(
         [Column("statistic", ""), *directions, Column("definition", "", wrap=20)],
         [(n, *(numbers[n, d] for d in DIRECTIONS), STATISTICS[n].description) for n in names],
         f"{case.layer_label}, x ~ {case.x.label()}, dy ~ {case.dy.label()}",
         case.layer.name,
-        [*(notes if any(g.number.error for g in found) else ()), *reasons(found)],
+        [*notes, *(reasons(found) or which(names))],
     )
     key = (case.layer.name, case.params, case.x.label(), case.dy.label())
     columns = [Column(name) for name in ("layer", "params", "input", "upstream", "direction", *names)]

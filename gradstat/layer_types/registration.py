@@ -30,8 +30,8 @@ def activation(
     """Register x ↦ (y, dy/dx), or the pair x ↦ y and x ↦ dy/dx; also a decorator, with or without arguments.
 
     Arguments after x are the layer's parameters and need numbers as defaults. numba compiles the functions, and exact
-    values call them on NumPy arrays: write `el.where`, `el.exp`, … (`from gradstat.numerics import elementary as el`),
-    not `if`. `kinks` are the points where y or dy/dx jump, or a function of the parameters that returns them. The
+    values call them on NumPy arrays: write `el.where`, `el.exp`, … (`el = gradstat.elementary`), not
+    `if`. `kinks` are the points where y or dy/dx jump, or a function of the parameters that returns them. The
     default name is that of the function. Registering a name again replaces the layer.
     """
 
