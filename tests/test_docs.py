@@ -20,7 +20,7 @@ from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.registry import LAYERS
 from gradstat.networks import config as networks_config
 from gradstat.networks import network as networks
-from gradstat.verification import claims
+from gradstat.verification import files as claims
 from tests.docs import BLOCK, BLOCKS, FENCED, PAGES, ROOT, functions, generated, layers, options, rewritten
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
