@@ -122,7 +122,7 @@ def test_impossible_parameters_are_one_clear_line(layer: Layer) -> None:
                 assert len(message) < 400
                 if not parameter.domain.contains(value):
                     assert f"{layer.name}: {parameter.name} = " in message
-                    assert f"allowed: {parameter.domain.description}" in message
+                    assert f"expected {parameter.domain.description}" in message
 
 
 @EVERY_LAYER
