@@ -336,7 +336,7 @@ MISTAKES = [
     ("x = 1.5  # gradstat: `x * tahn(x)` forward std", "did you mean 'tanh'"),
     ("x = 1.5  # gradstat: `__import__('os').system('touch owned')` forward std", "unexpected character"),
     ("x = y  # gradstat: gelu forward std", "there is no number before it on its line"),
-    ("x = 1.5  # gradstat: KEY forward std", "it stands on a line of its own"),
+    ("x = 1.5  # gradstat: KEY forward std", "put it on a separate line"),
     ("# gradstat: KEY forward std\nx = y", "there are no numbers with keys below it"),
     ("# gradstat: KEY forward std\nx = {'gleu': 1.5}", "gleu: unknown layer 'gleu'"),
     ("x = 1.5  # gradstat: gelu forward std, id a b", 'id = "a b"'),

@@ -289,6 +289,17 @@ def test_the_gain_of_a_callable_is_that_of_the_layer_it_spells() -> None:
         assert (a.mean, a.var) == pytest.approx((b.mean, b.var), rel=1e-12)
 
 
+def test_a_function_of_steps_is_sampled() -> None:
+    """σ of ⌊x + ½⌋ is that of the rounded normal distribution: its slope is 0, and has no kurtosis."""
+    answer = gradstat.gain(lambda x: np.floor(x + 0.5))
+    outer = [special.ndtr(-(n - 0.5)) for n in range(1, 9)]
+    variance = 2.0 * sum((2 * n - 1) * p for n, p in enumerate(outer, 1))
+    error = answer.forward.std.error
+    assert error is not None
+    assert abs(answer.forward.std - math.sqrt(variance)) < 6.0 * error
+    assert float(answer.backward.std) == 0.0
+
+
 def test_the_function_and_its_module_are_left_alone() -> None:
     before = dict(globals())
     expression_of(with_math)

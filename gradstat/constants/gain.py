@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from statistics import stdev
 from typing import Any
 
 from gradstat.errors import UsageError, unknown
@@ -88,8 +89,6 @@ class Values:
     @cached_property
     def _sampled(self) -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, float]]]:
         """Every row of a sampled result, and the errors of skewness and kurtosis from the spread of batches."""
-        from statistics import stdev
-
         from gradstat.estimation.engines import threads
         from gradstat.estimation.groups import groups
         from gradstat.estimation.run import execute, plan, result_rows
@@ -107,13 +106,18 @@ class Values:
             (row.row.direction, row.row.cell): (
                 asdict(row.estimates) | {"exact_mean": None},
                 {
-                    name: stdev(getattr(batch.estimates, name) for batch in batch_rows) / math.sqrt(batches)
+                    name: spread_of([getattr(batch.estimates, name) for batch in batch_rows]) / math.sqrt(batches)
                     for name in ("skewness", "kurtosis")
                     if batches > 1
                 },
             )
             for row, *batch_rows in rows
         }
+
+
+def spread_of(values: Sequence[float]) -> float:
+    """The sample standard deviation; NaN if a value is undefined, as the kurtosis of a slope that is always 0."""
+    return stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
 class Gain(Answer):

@@ -79,7 +79,7 @@ def sampled(name: str, row: Mapping[str, Any], errors: Mapping[str, float] | Non
     slope, z = statistic.slope(base), row.get(f"z_{statistic.base}")
     return Estimate(
         statistic.f(base),
-        None if error is None else abs(slope) * error,
+        None if error is None else abs(slope) * error if error else 0.0,  # not ∞ · 0, where all draws are equal
         exact,
         None if z is None else math.copysign(z, z * slope),
     )

@@ -1,4 +1,4 @@
-"""Constants where they stand: comments in any text file claim the number before them, or a table of numbers by key.
+"""Annotations: comments in text files that claim the number before them, or the numbers of a table by their keys.
 
     GELU_GAIN = 1.5335304411955353    # gradstat: gelu forward gain_rms
     // gradstat: KEY forward gain_std
@@ -104,7 +104,7 @@ def _claims(
     table = table_of(text)
     if table.pop("table", False):
         if lines.content[start : mark.start()].strip(b" \t"):
-            raise UsageError(f"{KEY} claims the numbers of the lines below; it stands on a line of its own")
+            raise UsageError(f"{KEY} claims the numbers of the lines below; put it on a separate line")
         entries = list(_entries(lines, number, annotated))
         if not entries:
             raise UsageError("there are no numbers with keys below it")

@@ -37,7 +37,7 @@ class Combination:
     terms: tuple[Term, ...]
 
     def at(self, values: Mapping[Term, float]) -> tuple[float, Slopes]:
-        """The value where the terms have these values, and its derivative by each; NaN where there is none."""
+        """The value where the terms have these values, and its derivative by each; NaN if undefined."""
         try:
             return _evaluated(self.source.tree, self.source, self.direction, values)
         except (ArithmeticError, ValueError):

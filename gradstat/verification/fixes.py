@@ -23,7 +23,7 @@ _VALUE = re.compile(rb"""^[ \t]*value[ \t]*=[ \t]*(["'])([^"'\r\n]*)\1""", re.MU
 
 @dataclass(frozen=True)
 class Fix:
-    """Bytes of a file from `start` on, and what is to stand in their place."""
+    """A replacement: `old` at offset `start` of a file becomes `new`."""
 
     claim: Claim
     start: int
@@ -76,7 +76,7 @@ class Fixes:
 
 
 def fixes_of(outcomes: Sequence[Outcome], digits: int | None = None) -> Fixes:
-    """The fixes of all claims that are not as expected: as many digits as stand there, or `digits` significant ones."""
+    """The fixes of all claims that are not as expected: with as many digits as now, or `digits` significant ones."""
     if digits is not None and not 1 <= digits <= MOST_DIGITS:
         raise UsageError(f"digits = {digits} is not allowed; expected a whole number from 1 to {MOST_DIGITS}")
     fixes, contents, unfixed = [], dict[Path, bytes](), list[tuple[Claim, str]]()
@@ -125,11 +125,11 @@ def right_digits(outcome: Outcome, digits: int | None) -> str:
 
 
 def _value_in_toml(content: bytes, claim: Claim) -> tuple[int, str]:
-    """Where the value of a claim stands in its file, and its text."""
+    """The offset of the value of a claim in its file, and its text."""
     headers = [match.start() for match in _HEADER.finditer(content)]
     for start, end in zip(headers, [*headers[1:], len(content)], strict=True):
         line = content.count(b"\n", 0, start) + 1
         match = _VALUE.search(content, start, end)
         if line == claim.line and match is not None and match[2].decode("latin-1") == claim.config.value:
             return match.start(2), claim.config.value
-    raise UsageError("its value does not stand on a line of its own")
+    raise UsageError('its value is not on a line of the form: value = "…"')

@@ -54,13 +54,13 @@ def last_number(line: str) -> Literal | None:
     """The number that ends a line of code: an expression such as math.sqrt(2) or 5 / 3, else the last literal."""
     offset = max(0, len(line) - FARTHEST)
     code = line[offset:]
-    found = _expression(code)
-    if found is None:
+    literal = _expression(code)
+    if literal is None:
         matches = list(LITERAL.finditer(code))
         if not matches:
             return None
-        found = Literal.at(code, matches[-1], _sign(code, matches[-1].start()))
-    return Literal(found.start + offset, found.end + offset, found.text, found.value, found.fixable)
+        literal = Literal.at(code, matches[-1], _sign(code, matches[-1].start()))
+    return Literal(literal.start + offset, literal.end + offset, literal.text, literal.value, literal.fixable)
 
 
 def _sign(code: str, start: int) -> int:
@@ -103,7 +103,7 @@ def normalized(text: str) -> str:
 
 
 def rewritten(literal: str, number: str) -> str:
-    """The literal with the digits of `number`, in its own notation: sign, point, separators, exponent and suffix stay.
+    """The literal with the digits of `number`, in its notation: sign, point, separators, exponent and suffix stay.
 
     `number` has as many digits after the point as its claim is to have, where an exponent is counted in.
     """

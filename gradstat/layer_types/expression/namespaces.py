@@ -1,4 +1,4 @@
-"""The function that is traced: a Python function with its own globals, in which single numbers may be symbols.
+"""The function that is traced: a copy of a Python function, in whose globals single numbers may be symbols.
 
 `math.exp(x)`, `max(x, 0)` and `np.asarray(x)` ask for a number or an array, and no protocol says otherwise. A copy of a
 function is traced in which these names mean their counterparts; the function itself, and its module, are left alone.

@@ -1,4 +1,4 @@
-"""Activations inside of expressions: the formula of a record, traced onto the tape, with its own derivative."""
+"""Activations inside of expressions: the formula of a record, traced onto the tape, with its derivative."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache

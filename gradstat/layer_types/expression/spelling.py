@@ -76,8 +76,8 @@ class _Speller:
         return f"{self.at_least(base, ATOM)} ** {self.at_least(exponent, SIGN)}"
 
     def at_least(self, index: int, binding: int) -> str:
-        text, own = self.text(index)
-        return text if own >= binding else f"({text})"
+        text, tightness = self.text(index)
+        return text if tightness >= binding else f"({text})"
 
     def called(self, call: Call) -> str:
         arguments = [self.text(argument)[0] for argument in call.arguments]

@@ -298,7 +298,7 @@ def refuse(what: str) -> NoReturn:
 
 
 def place() -> str:
-    """`swish.py, line 12`: the innermost line of the traced function, not of a library; "" where there is none."""
+    """`swish.py, line 12`: the innermost line of the traced function, not of a library; "" if there is none."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__") or ""

@@ -16,10 +16,10 @@ Function = Callable[..., Any]
 
 
 def function(name: str, spelled: str = "") -> Function:
-    """The function of this name on tracers; it raises Untraceable where it, or how it is called, is not known."""
+    """The function of this name on tracers; it raises Untraceable if the name or the arguments are unknown."""
     plain = name.strip("_").removeprefix("special_")
     spelled = spelled or f"the function or method {plain}"
-    known = FUNCTIONS.get(plain)
+    meaning = FUNCTIONS.get(plain)
     record = by_torch_name().get(plain)
 
     def called(*arguments: Any, **options: Any) -> Any:
@@ -27,11 +27,11 @@ def function(name: str, spelled: str = "") -> Function:
         for ignored in ("dtype", "device", "memory_format", "requires_grad", "name"):
             options.pop(ignored, None)
         first = next((value for value in (*arguments, *options.values()) if isinstance(value, Tracer)), None)
-        if first is None or (known is None and record is None):
+        if first is None or (meaning is None and record is None):
             refuse(f"{spelled} is called, which is no function that can be traced")
         try:
-            if known is not None and (record is None or (len(arguments) == 1 and not options)):
-                result = known(*arguments, **options)
+            if meaning is not None and (record is None or (len(arguments) == 1 and not options)):
+                result = meaning(*arguments, **options)
             else:
                 result = _of_record(str(record), *arguments, **options)
         except TypeError as error:
