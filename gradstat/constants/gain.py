@@ -53,7 +53,7 @@ def gains(case: Case, statistics: Sequence[str] = DEFAULT, jobs: int = 0) -> lis
 def answers(case: Case, keys: Sequence[tuple[str, str, str]], jobs: int = 0) -> list[Constant]:
     """One number for each (direction, statistic, cell); nothing is sampled if all exact values are known."""
     values = Values(case, jobs)
-    return [_constant(direction, name, values(direction, name, cell)) for direction, name, cell in wanted]
+    return [_constant(direction, name, values(direction, name, cell)) for direction, name, cell in keys]
 
 
 def _constant(direction: str, name: str, estimate: Estimate) -> Constant:
