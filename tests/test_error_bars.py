@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from gradstat.assumptions import Input
+from gradstat.errors import UsageError
 from gradstat.estimation.error_bars import (
     FEWEST_EVENTS,
     HEAVY_TAILS,
@@ -22,9 +23,11 @@ from gradstat.estimation.estimators import RQMC
 from gradstat.estimation.run import run
 from gradstat.estimation.significance import score, z_bound
 from gradstat.estimation.student import critical_t, exceeded, normal_score
+from gradstat.layer_types import registration
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact
-from gradstat.layer_types.registry import find
+from gradstat.layer_types.registry import LAYERS, find
+from gradstat.numerics import elementary as el
 from tests import kernels
 
 SEED = 20160328
@@ -74,7 +77,7 @@ def test_mad_without_the_atom_is_caught() -> None:
         Case(find("hardsigmoid"), {}, Input(mean=4.0)),
         Case(find("relu")),
     ],
-    ids=lambda case: f"{case.title} at {case.x.mean}",
+    ids=lambda case: f"{case.label} at {case.x.mean}",
 )
 def test_mad_agrees_with_the_referee(case: Case, estimator: str) -> None:
     """At 2²² draws, where the missing term was 10 to 100 standard errors. 20 scores; a false alarm has chance 10⁻⁶."""
@@ -227,3 +230,40 @@ def test_the_error_of_abs_mean_does_not_cancel(offset: float, slots: int) -> Non
     deviations = np.abs(values) - abs(offset) if offset else np.abs(values)  # exact: both are of one size
     expected = deviations.mean(axis=0).std(ddof=1) / math.sqrt(4000.0)
     assert e.abs_mean_se == pytest.approx(expected, rel=1e-3)
+
+
+# A slope that is not the derivative -----------------------------------------------------------------------------------
+
+
+def steep(x: Any) -> Any:
+    return el.where(x > 0.0, x, 0.0), el.where(x > 0.0, 1.01, 0.0)
+
+
+def kinked(x: Any) -> Any:
+    return el.where(x > 0.3, x, 0.1 * x), el.where(x > 0.3, 1.0, 0.1)
+
+
+def straight_through(x: Any) -> Any:
+    return el.where(x > 0.0, 1.0, -1.0), 1.0 + 0.0 * x
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "LAYERS", dict(LAYERS))
+
+
+@pytest.mark.usefixtures("table")
+def test_a_registered_slope_is_compared_with_the_value() -> None:
+    with pytest.raises(UsageError, match=r"steep: dy/dx is 1\.01 at x = 0\.\d+, but the slope of y is 1"):
+        registration.activation(steep)
+    with pytest.raises(UsageError, match="other_backward=True"):
+        registration.activation(straight_through)
+    registration.activation(straight_through, other_backward=True)
+    registration.activation(kinked, kinks=(0.3,))
+
+
+@pytest.mark.parametrize("name", [name for name, layer in LAYERS.items() if layer.elementwise])
+def test_the_slope_of_every_shipped_layer_passes(name: str) -> None:
+    case = Case(find(name))
+    if not case.layer.negative_input_error(case.params):
+        registration._check_slope(name, lambda x: case.layer.kernel(case.params)(x, *case.constants))

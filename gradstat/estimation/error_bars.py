@@ -38,9 +38,9 @@ def with_error_bars(e: "Estimates", exact: Exact | None) -> "tuple[Estimates, st
         return e, ""  # an overflow, which is reported as such
     if exact is not None and exact.var > 0.0 and e.min == e.max:
         return _nothing_seen(e, exact)
+    if exact is not None and _is_proven_infinite(exact):
+        return _without(e, SQUARES), INFINITE_FOURTH_MOMENT
     if exact is not None and exact.kurtosis is not None:
-        if math.isinf(exact.kurtosis):
-            return _without(e, SQUARES), INFINITE_FOURTH_MOMENT
         few = [name for name, events in _expected_events(e, exact, exact.kurtosis) if events < FEWEST_EVENTS]
         return _without(e, few), _reason(e) if few else ""
     if e.n * (1.0 - e.zero_fraction) < FEWEST_EVENTS and e.max > e.min:
@@ -59,6 +59,11 @@ def is_infinite(e: "Estimates") -> bool:
     events for a heavy tail.
     """
     return e.tail_index - e.tail_index_se > INFINITE and e.std_df < MANY_DEGREES
+
+
+def _is_proven_infinite(exact: Exact) -> bool:
+    proof = exact.enclosures.get("kurtosis")
+    return (proof is not None and not proof.is_finite) or exact.kurtosis == math.inf
 
 
 def _expected_events(e: "Estimates", exact: Exact, kurtosis: float) -> Iterable[tuple[str, float]]:

@@ -73,7 +73,7 @@ def score(row: "ResultRow", statistic: str) -> Score:
     """
     e, exact = row.estimates, row.exact
     expected = None if exact is None else exact_bases(exact)[statistic]
-    if exact is None or expected is None:
+    if exact is None or expected is None or not math.isfinite(expected):
         return Score(statistic, None, NO_EXACT_VALUE)
     value, error = getattr(e, statistic), getattr(e, f"{statistic}_se", math.inf)
     if not math.isfinite(value) or math.isnan(error):
