@@ -7,7 +7,7 @@ oldest := .venv-oldest/bin
 comma := ,
 networks := configs/depth.toml configs/vgg.toml configs/resnet.toml
 
-.PHONY: help setup run verify depth docs site test test-oldest lint bench bench-rqmc rivals soak build release clean
+.PHONY: help setup run verify depth docs site test test-oldest lint bench bench-rqmc calibrate rivals soak build release clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -53,6 +53,9 @@ bench: setup ## measure speed against what is installed; writes results/bench.md
 
 bench-rqmc: setup ## measure rqmc against mc; writes results/rqmc.md
 	@$(bin)/python -m tests.bench_rqmc
+
+calibrate: setup ## measure whether intervals cover and checks raise false alarms; writes docs/calibration.md
+	@$(bin)/python -m tests.calibrate
 
 rivals: setup ## install jax, torch and mkl_random (gigabytes) for bench to compare with
 	@$(call install,.venv,-e '.[bench]')

@@ -70,9 +70,8 @@ def spreads(estimator: Estimator) -> dict[tuple[str, str], Spread]:
 def spread(lines: Sequence[ResultRow], exact: float) -> Spread:
     """Errors relative to the exact value; an interval covers where the normal score of its error is below 1.96."""
     errors = [line.estimates.std / exact - 1.0 for line in lines]
-    covered = [
-        abs(z_score(line.estimates.std, exact, line.estimates.std_se, exact, line.degrees)) <= WITHIN for line in lines
-    ]
+    rows = [line.estimates for line in lines]
+    covered = [abs(z_score(e.std, exact, e.std_se, exact, e.std_df)) <= WITHIN for e in rows]
     return Spread(math.sqrt(statistics.fmean(e * e for e in errors)), statistics.fmean(covered))
 
 

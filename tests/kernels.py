@@ -13,6 +13,7 @@ from gradstat.numerics import columns, draws, moments, normals, sums
 from gradstat.numerics import simd as vectors
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import compiled
+from gradstat.numerics.kernel_math import log_positive
 
 _TABLE, _CUBE = types.float64[:, ::1], types.float64[:, :, ::1]
 _SEED, _INT = types.uint64, types.int64
@@ -84,6 +85,19 @@ def turns(a: Any) -> tuple[Any, Any]:
     cosine, sine = np.empty(padded.size), np.empty(padded.size)
     _turns(padded, cosine, sine)
     return cosine[: a.size], sine[: a.size]
+
+
+@compiled(types.void(_FLOATS, _FLOATS))
+def _logs(x: Any, out: Any) -> None:
+    for lane in range(x.shape[0]):
+        out[lane] = log_positive(x[lane])
+
+
+def log(x: float) -> float:
+    """ln x as the kernels compute it."""
+    out = np.empty(1)
+    _logs(np.array([x]), out)
+    return float(out[0])
 
 
 def block(values: Any, centre: float) -> Accumulators:

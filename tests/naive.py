@@ -59,7 +59,18 @@ def totals(values: np.ndarray, centre: float) -> dict[str, float]:
     means = {f"t{name}": float(total.mean()) for name, total in t.items()}
     centred = {name: total - total.mean() for name, total in t.items()}
     pairs = (("1", "1"), ("1", "2"), ("2", "2"), ("a", "a"), ("d", "d"), ("1", "d"))
-    return {"draws": values.shape[1]} | means | {f"c{a}{b}": math.fsum(centred[a] * centred[b]) for a, b in pairs}
+    products = {f"c{a}{b}": math.fsum(centred[a] * centred[b]) for a, b in pairs}
+    return {"draws": values.shape[1], "largest_t2": float(t["2"].max())} | means | products
+
+
+def tails(values: np.ndarray, centre: float) -> dict[str, float]:
+    """Ties with the centre in values[slot, draw]; the logarithm of the largest distance in each whole batch of 1024."""
+    d = np.abs(values - centre)
+    whole = d.shape[1] // 1024 * 1024
+    peaks = d[:, :whole].reshape(d.shape[0], -1, 1024).max(axis=(0, 2))
+    logs = np.log(peaks[peaks > 0.0])
+    sums = {"peaks": logs.size, "log_peaks": logs.sum(), "squared_log_peaks": np.square(logs).sum()}
+    return {"ties": float((d == 0.0).sum())} | {name: float(value) for name, value in sums.items()}
 
 
 def influences(values: np.ndarray) -> dict[str, np.ndarray]:

@@ -170,6 +170,7 @@ def test_whole_and_partial_batches(draws: int, slots: int) -> None:
     found = kernels.block(values, 0.25)
     assert_close(found, values.ravel().tolist(), 0.25)
     expected = naive.totals(values, 0.25) if slots > 1 else dict.fromkeys(columns.NAMES[columns.DRAWS :], 0.0)
+    expected |= naive.tails(values, 0.25)
     for column, name in enumerate(columns.NAMES[columns.DRAWS :], columns.DRAWS):
         assert found[0, column] == pytest.approx(expected[name], rel=1e-11, abs=1e-11 * draws * slots), name
 
@@ -180,7 +181,7 @@ def test_totals_merge_as_one_pass(draws: int, cut: int, seed: int) -> None:
     values = rng.exponential(1.0, (3, draws)) + rng.normal(size=draws)
     cut = min(cut, draws - 1)
     merged = kernels.merged(kernels.block(values[:, :cut], 0.5), kernels.block(values[:, cut:], 0.5))
-    expected = naive.totals(values, 0.5)
+    expected = naive.totals(values, 0.5) | naive.tails(values[:, :0], 0.5)  # no whole batch, no tie
     for column, name in enumerate(columns.NAMES[columns.DRAWS :], columns.DRAWS):
         assert merged[0, column] == pytest.approx(expected[name], rel=1e-10, abs=1e-9 * draws), name
 
@@ -206,14 +207,14 @@ def plain_column(values: Array, centre: float, group: int) -> tuple[list[float],
     if group > 1:
         sizes = np.abs(values[0]).reshape(-1, group).tolist()
         absolute = sum((sum(four[1:], four[0]) for four in sizes), 0.0)
-    sign, zeros = np.sign(values - centre).sum(), (values == 0.0).sum()
-    return [d1, d2, d3, d4, absolute, deviation, sign, square, zeros], totals + products
+    sign, zeros, ties = np.sign(values - centre).sum(), (values == 0.0).sum(), (values == centre).sum()
+    return [d1, d2, d3, d4, absolute, deviation, sign, square, zeros, ties], totals + products
 
 
 def plain_block(values: Array, centre: float) -> Accumulators:
     """The accumulators of values[slot, draw] in the order of the kernel: four columns, then what is left over."""
     partial, totals = np.zeros((1, sums.SUMS, sums.COLUMNS)), np.zeros((1, sums.TOTALS, sums.COLUMNS))
-    partial[0, -2], partial[0, -1] = values.min(), values.max()
+    partial[0, sums.MIN], partial[0, sums.MAX] = values.min(), values.max()
     group = sums.UNCENTRED if values.shape[0] == 1 and centre != 0.0 else 1
     for first in range(0, values.shape[1], LANES):
         batch = values[:, first : first + LANES]
@@ -221,8 +222,13 @@ def plain_block(values: Array, centre: float) -> Accumulators:
         parts = [(column, batch[:, column : whole : sums.COLUMNS], group) for column in range(sums.COLUMNS)]
         for column, part, together in [*parts, (0, batch[:, whole:], 1)]:
             found, of_draws = plain_column(part, centre, together)
-            partial[0, :-2, column] += found
-            totals[0, :, column] += of_draws if values.shape[0] > 1 else 0.0
+            partial[0, : len(sums.NAMES), column] += found
+            totals[0, : sums.LARGEST, column] += of_draws if values.shape[0] > 1 else 0.0
+        if batch.shape[1] == LANES:
+            size = kernels.log(float(np.abs(batch - centre).max()))
+            partial[0, sums.PEAKS : sums.BATCH_MIN, 0] += 1.0, size, size * size
+    if values.shape[0] > 1:
+        totals[0, sums.LARGEST] = np.square(values - centre).sum(axis=0).max()
     out = np.empty((1, columns.WIDTH))
     slots = np.array([values.shape[0]])
     m.finish_rows.py_func(partial, totals, values.shape[1], slots, np.array([centre]), out)

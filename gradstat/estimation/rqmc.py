@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from gradstat.estimation.blocks import Block, Blocks
-from gradstat.estimation.estimates import Estimates, estimates
+from gradstat.estimation.estimates import Estimates, degrees, estimates, totals
 from gradstat.estimation.groups import Group
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.rqmc_kernel import run_points
 from gradstat.estimation.tasks import Spec, Task
+from gradstat.estimators import quarter
 from gradstat.layer_types.record import Row
 from gradstat.numerics import columns
 from gradstat.numerics import moments as m
@@ -91,10 +92,24 @@ def as_one_draw(accumulators: Accumulators) -> Accumulators:
     one[:, columns.T1] = count * shift
     one[:, columns.T2] = one[:, columns.M2] + count * shift * shift
     one[:, columns.TA], one[:, columns.TD] = one[:, columns.ABS], one[:, columns.DEVIATION]
-    one[:, columns.C11 :] = 0.0
+    one[:, columns.C11 : columns.C1D + 1] = 0.0
+    one[:, columns.LARGEST_T2] = one[:, columns.T2]
     return one
 
 
 def row_estimates(row: Row, accumulators: Any) -> Estimates:
-    """Statistics of one row; n counts points, the errors count randomizations."""
-    return replace(estimates(accumulators), n=round(accumulators[columns.COUNT]) // len(row.slots))
+    """Statistics of one row; n counts points, the errors count randomizations.
+
+    The errors have the degrees of freedom of `quarter`, and std those that its largest randomization leaves it.
+    """
+    e, t, usual = estimates(accumulators), totals(accumulators), quarter(float(accumulators[columns.DRAWS]))
+    squares = min(degrees(t.draws, t.largest - accumulators[columns.T2], t.v22), usual)
+    return replace(
+        e,
+        n=round(accumulators[columns.COUNT]) // len(row.slots),
+        mean_df=usual,
+        std_df=squares,
+        second_moment_df=squares,
+        abs_mean_df=usual,
+        mad_df=usual,
+    )

@@ -1,6 +1,5 @@
 """A run: pilot, plan, segments, statistics, and the comparison with exact values."""
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from gradstat.estimation.engines import Engine, threads
+from gradstat.estimation.error_bars import with_error_bars
 from gradstat.estimation.estimates import Estimates, estimates
 from gradstat.estimation.estimators import MC, Estimator
 from gradstat.estimation.groups import Group, groups
@@ -20,7 +20,6 @@ from gradstat.estimation.significance import score
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact, Row
-from gradstat.numerics.columns import DRAWS
 from gradstat.numerics.draws import PILOT
 
 PILOT_DRAWS = 2**18
@@ -37,7 +36,8 @@ class ResultRow:
     estimates: Estimates
     accumulators: Accumulators
     exact: Exact | None
-    degrees: float = math.inf  # degrees of freedom of the standard errors
+    no_error_bar: str = ""  # why statistics have an infinite standard error
+    independent: bool = True  # draws: then exact moments give standard errors too
 
     @property
     def z_mean(self) -> float | None:
@@ -196,18 +196,19 @@ def result_rows(
     """The rows of every case that has draws."""
     found = moments(cases, snapshots, estimator)
     return [
-        ResultRow(
-            case,
-            row,
-            estimator.estimates(row, accumulators),
-            accumulators,
-            case.exact(row),
-            estimator.degrees(float(accumulators[DRAWS])),
-        )
+        result_row(case, row, accumulators, case.exact(row), estimator)
         for case, rows in zip(cases, found, strict=True)
         if rows is not None
         for row, accumulators in zip(case.shape.rows, rows, strict=True)
     ]
+
+
+def result_row(
+    case: Case, row: Row, accumulators: Accumulators, exact: Exact | None, estimator: Estimator = MC
+) -> ResultRow:
+    """A row of the result, with error bars where they mean something."""
+    shown, reason = with_error_bars(estimator.estimates(row, accumulators), exact)
+    return ResultRow(case, row, shown, accumulators, exact, reason, estimator.nested)
 
 
 def sample(

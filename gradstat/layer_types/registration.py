@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from gradstat.layer_types.elementwise import Formula, Kinks, elementwise
 from gradstat.layer_types.record import ANYTHING, REAL, Domain
 from gradstat.layer_types.registry import LAYERS, names
 
+QUANTILES, STEP = 1000, 2.0**-17  # of x, where value and slope are compared, and the step of the differences
+SLOPE_ERROR = 1e-3  # relative; the differences are good to 10⁻⁸
+FEWEST_WRONG = 3  # quantiles: a kink may lie near one
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _own: set[str] = set()
 
@@ -26,13 +30,15 @@ def activation(
     domains: Mapping[str, Domain] | None = None,
     torch: str = "",
     source: str = "",
+    other_backward: bool = False,
 ) -> Callable[..., Any]:
     """Register x ↦ (y, dy/dx), or the pair x ↦ y and x ↦ dy/dx; also a decorator, with or without arguments.
 
     Arguments after x are the layer's parameters and need numbers as defaults. numba compiles the functions, and exact
     values call them on NumPy arrays: write `el.where`, `el.exp`, … (`el = gradstat.elementary`), not
     `if`. `kinks` are the points where y or dy/dx jump, or a function of the parameters that returns them. The
-    default name is that of the function. Registering a name again replaces the layer.
+    default name is that of the function. Registering a name again replaces the layer. dy/dx must be the derivative of
+    y, which is checked, unless `other_backward` is true: then it is another backward pass.
     """
 
     def register(function: Formula) -> Formula:
@@ -41,6 +47,8 @@ def activation(
         _check_arguments(known, function, slope)
         both = function if slope is None else pair(function, slope)
         _check_values(known, both)
+        if not other_backward:
+            _check_slope(known, both)
         LAYERS[known] = elementwise(
             known,
             both,
@@ -118,3 +126,22 @@ def _check_values(name: str, function: Formula) -> None:
         ) from error
     if shapes != {x.shape}:
         raise UsageError(f"{name}: y and dy/dx need the shape of x")
+
+
+def _check_slope(name: str, function: Formula) -> None:
+    """Raise UsageError if dy/dx is not the slope of y at three or more of 1,000 normal quantiles.
+
+    Central differences of two steps must agree with each other there: at kinks and jumps they do not.
+    """
+    x = np.array([NormalDist().inv_cdf((i + 0.5) / QUANTILES) for i in range(QUANTILES)])
+    with np.errstate(all="ignore"):
+        slope = function(x)[1] * np.ones_like(x)
+        wide, narrow = ((function(x + h)[0] - function(x - h)[0]) / (2.0 * h) for h in (2.0 * STEP, STEP))
+        scale = 1.0 + np.abs(narrow)
+        wrong = (np.abs(wide - narrow) <= 0.1 * SLOPE_ERROR * scale) & (np.abs(narrow - slope) > SLOPE_ERROR * scale)
+    if np.count_nonzero(wrong) >= FEWEST_WRONG:
+        at = int(np.flatnonzero(wrong)[np.argmin(np.abs(x[wrong] - 0.5))])
+        raise UsageError(
+            f"{name}: dy/dx is {slope[at]:.6g} at x = {x[at]:.3g}, but the slope of y is {narrow[at]:.6g}",
+            "correct it, or say other_backward=True if it is not meant to be the derivative",
+        )

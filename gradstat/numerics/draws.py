@@ -19,7 +19,7 @@ from gradstat.numerics.normals import LANES as LANES
 from gradstat.numerics.normals import normal_pairs, open_uniform, words
 from gradstat.numerics.polynomials import ERF, polynomial
 
-STREAM_VERSION = 2  # changes whenever any sampled digit changes
+STREAM_VERSION = 3  # changes whenever any sampled digit changes
 
 # Streams: what the bits are for. The pilot run has its own, so that it is independent of the run it prepares.
 SIGNAL, X_UNIFORM, NOISE, DY_UNIFORM, DY_SHARED = 0, 1, 2, 3, 4

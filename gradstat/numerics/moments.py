@@ -14,9 +14,25 @@ import math
 import numpy as np
 from numba import types
 
-from gradstat.numerics.columns import ABS, C11, CENTRE, COUNT, DRAWS, M2, M3, M4, MAX, MIN, SHIFT, T1
+from gradstat.numerics import sums as s
+from gradstat.numerics.columns import (
+    ABS,
+    C11,
+    CENTRE,
+    COUNT,
+    DRAWS,
+    LARGEST_T2,
+    M2,
+    M3,
+    M4,
+    MAX,
+    MIN,
+    PEAKS,
+    SHIFT,
+    T1,
+    TIES,
+)
 from gradstat.numerics.jit import compiled, inline
-from gradstat.numerics.sums import SUMS
 
 FIRST, SECOND = np.array([0, 0, 1, 2, 3, 0]), np.array([0, 1, 1, 2, 3, 3])  # the totals of C11, C12, …, from T1 on
 
@@ -47,10 +63,13 @@ def finish(partial, count, centre, out):
     out[M4] = max(s4 - 4.0 * shift * s3 + 6.0 * square * s2 - 3.0 * count * square * square, 0.0)
     for k in range(5):
         out[ABS + k] = sums[4 + k]
+    out[TIES] = sums[9]
+    for k in range(3):
+        out[PEAKS + k] = sums[s.PEAKS + k]
     out[MIN], out[MAX] = math.inf, -math.inf
     for column in range(partial.shape[1]):
-        out[MIN] = min(out[MIN], partial[SUMS - 2, column])
-        out[MAX] = max(out[MAX], partial[SUMS - 1, column])
+        out[MIN] = min(out[MIN], partial[s.MIN, column])
+        out[MAX] = max(out[MAX], partial[s.MAX, column])
 
 
 @inline
@@ -64,6 +83,9 @@ def finish_totals(sums, draws, out):
         i, j = FIRST[k], SECOND[k]
         value = total[4 + k] - draws * out[T1 + i] * out[T1 + j]
         out[C11 + k] = max(value, 0.0) if i == j else value
+    out[LARGEST_T2] = 0.0
+    for column in range(sums.shape[1]):
+        out[LARGEST_T2] = max(out[LARGEST_T2], sums[s.LARGEST, column])
 
 
 @compiled(types.void(types.float64[:, :, ::1], types.float64[:, :, ::1], types.int64, types.int64[::1], _ROW, _TABLE))
@@ -110,4 +132,7 @@ def merge(first, second, out):
         o[COUNT], o[CENTRE], o[M2], o[M3], o[M4] = n, a[CENTRE], m2, m3, m4
         for column in range(ABS, MIN):
             o[column] = a[column] + b[column]
+        for column in range(TIES, LARGEST_T2):
+            o[column] = a[column] + b[column]
+        o[LARGEST_T2] = max(a[LARGEST_T2], b[LARGEST_T2])
         o[MIN], o[MAX] = min(a[MIN], b[MIN]), max(a[MAX], b[MAX])

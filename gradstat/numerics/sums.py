@@ -19,20 +19,25 @@ from numba.extending import intrinsic
 
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import inline
+from gradstat.numerics.kernel_math import log_positive
 from gradstat.numerics.simd import INT, Registers, array, constant, lanes, load, splat, store
 
 COLUMNS = 4  # one AVX2 register: wider ones would not leave room for all sums
-# Rows of `partial`: Σd, Σd², Σd³, Σd⁴, Σ|v|, Σ|d|, Σ sign d, Σ d|d|, #(v = 0), min, max, with d = v − centre.
-NAMES = ("d", "d2", "d3", "d4", "abs", "deviation", "sign", "square", "zeros", "min", "max")
-SUMS = len(NAMES)
-# Rows of `totals`, if a draw has several slots: Σ over draws of T₁, T₂, T_a, T_d, then of products of two.
+# Rows of `partial`: Σd, Σd², Σd³, Σd⁴, Σ|v|, Σ|d|, Σ sign d, Σ d|d|, #(v = 0), #(d = 0), with d = v − centre; then of
+# the peaks max |d| of whole batches their number, Σ ln peak, Σ ln² peak; min and max of the batch and of all batches.
+NAMES = ("d", "d2", "d3", "d4", "abs", "deviation", "sign", "square", "zeros", "ties")
+PEAKS, LOG_PEAKS, SQUARED_LOG_PEAKS, BATCH_MIN, BATCH_MAX, MIN, MAX = range(len(NAMES), len(NAMES) + 7)
+SUMS = MAX + 1
+# Rows of `totals`, where a draw has several slots: Σ over draws of T₁, T₂, T_a, T_d, of products of two, and max T₂.
 TOTALLED = ("d", "d2", "abs", "deviation")
 PRODUCTS = (("d", "d"), ("d", "d2"), ("d2", "d2"), ("abs", "abs"), ("deviation", "deviation"), ("d", "deviation"))
-TOTALS = len(TOTALLED) + len(PRODUCTS)
+LARGEST = len(TOTALLED) + len(PRODUCTS)
+TOTALS = LARGEST + 1
 
 COUNTS = ("above", "ties", "zeros")  # d > 0, d = 0, v = 0
-REGISTERS = tuple(name for name in NAMES if name != "sign") + COUNTS[:2]
-UNCENTRED = 4  # vectors per iteration in the loop over |v| and zeros, so that its sums do not wait for each other
+REGISTERS = (*(name for name in NAMES if name != "sign"), "min", "max", "above")
+SMALLEST_PEAK = 1e-300  # a smaller one may be subnormal, which log_positive does not take
+UNCENTRED = 4  # vectors at once in the loop over |v| and zeros, for its sums would wait for each other
 
 
 def sweep(about_0, totalled):
@@ -68,7 +73,9 @@ class Row:
         """Lanes [first, end), `width` side by side, into the first `width` columns."""
         builder = self.builder
         start = {name: constant(builder, 0 if name in COUNTS else 0.0, width) for name in REGISTERS}
-        start |= {name: load(builder, self.place(partial, NAMES.index(name)), width) for name in ("min", "max")}
+        ends = {"min": BATCH_MIN, "max": BATCH_MAX}
+        start |= {name: load(builder, self.place(partial, row), width) for name, row in ends.items()}
+        start |= {"largest": load(builder, self.place(totals, LARGEST), width)} if self.totalled else {}
         sums = Registers(builder, start)
         products = Registers(builder, dict.fromkeys(PRODUCTS, constant(builder, 0.0, width)))
         with lanes(builder, first, end, width) as lane:
@@ -84,10 +91,13 @@ class Row:
         seen = builder.mul(builder.udiv(builder.sub(end, first), ir.Constant(INT, width)), self.count)
         found = self.found(sums, splat(builder, seen, width))
         for row, name in enumerate(NAMES):
-            self.leave(found[name], partial, row, add=name not in ("min", "max"))
+            self.leave(found[name], partial, row)
+        for name, row in ends.items():
+            self.leave(sums[name], partial, row, add=False)
         if self.totalled:
             for row, vector in enumerate([*(found[name] for name in TOTALLED), *(products[i] for i in PRODUCTS)]):
                 self.leave(vector, totals, row)
+            self.leave(sums["largest"], totals, LARGEST, add=False)
 
     def draws(self, lane, width, sums, products):
         """`width` draws of several slots: each slot, then the products of the draws' totals."""
@@ -104,6 +114,7 @@ class Row:
             sums[name] = sums[name] + of_draw[name]
         for a, b in PRODUCTS:
             products[a, b] = of_draw[a].fma(of_draw[b], products[a, b])
+        sums["largest"] = (of_draw["d2"] > sums["largest"]).select(of_draw["d2"], sums["largest"])
 
     def centred(self, v, sums, linear):
         """The sums over d = v − centre, and the extremes; those in TOTALLED go to `linear`."""
@@ -131,7 +142,8 @@ class Row:
         if self.about_0:
             found["abs"], found["zeros"] = found["deviation"], found["ties"]
         sign = found["above"] + found["above"] + found["ties"] - seen
-        return found | {"sign": sign.to_float(), "zeros": found["zeros"].to_float()}
+        counts = {"sign": sign, "zeros": found["zeros"], "ties": found["ties"]}
+        return found | {name: count.to_float() for name, count in counts.items()}
 
     def value(self, slot, lane, width):
         """Load `width` values of a slot."""
@@ -154,11 +166,28 @@ several, several_about_0 = sweep(False, True), sweep(True, True)
 
 @inline
 def reset(partial, totals):
-    """Empty sums; the last two rows of `partial` are minimum and maximum."""
-    partial[: SUMS - 2] = 0.0
-    partial[SUMS - 2] = math.inf
-    partial[SUMS - 1] = -math.inf
+    """Empty sums."""
+    partial[:] = 0.0
+    partial[BATCH_MIN], partial[BATCH_MAX] = math.inf, -math.inf
+    partial[MIN], partial[MAX] = math.inf, -math.inf
     totals[:] = 0.0
+
+
+@inline
+def end_batch(whole, centre, partial):
+    """The extremes of a batch into those of all, and the peak of a whole batch into its sums."""
+    peak = 0.0
+    for column in range(COLUMNS):
+        low, high = partial[BATCH_MIN, column], partial[BATCH_MAX, column]
+        partial[MIN, column] = min(partial[MIN, column], low)
+        partial[MAX, column] = max(partial[MAX, column], high)
+        partial[BATCH_MIN, column], partial[BATCH_MAX, column] = math.inf, -math.inf
+        peak = max(peak, high - centre, centre - low)
+    if whole and SMALLEST_PEAK < peak < math.inf:
+        size = log_positive(peak)
+        partial[PEAKS, 0] += 1.0
+        partial[LOG_PEAKS, 0] += size
+        partial[SQUARED_LOG_PEAKS, 0] += size * size
 
 
 @inline
@@ -173,3 +202,4 @@ def accumulate(values, slots, lanes, centre, partial, totals):
         one_about_0(values, slots, lanes, centre, partial, totals)
     else:
         one(values, slots, lanes, centre, partial, totals)
+    end_batch(lanes == LANES, centre, partial)

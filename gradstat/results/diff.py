@@ -2,13 +2,14 @@
 
 import math
 import struct
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 from gradstat.estimation.significance import ROUNDING, beyond, z_bound, z_score
-from gradstat.estimators import ESTIMATORS
 from gradstat.results.overview import label
 from gradstat.results.result import Result
 from gradstat.results.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
@@ -155,11 +156,26 @@ def _scores(a: Row, b: Row) -> Iterator[Difference]:
 
     The degrees of freedom are the smaller of the two, which is conservative as well (Mickey and Brown, 1966).
     """
-    degrees = min(ESTIMATORS[row["estimator"]].degrees(row["acc_draws"]) for row in (a, b))
     for name in TESTED:
         error = math.hypot(a[f"{name}_se"], b[f"{name}_se"])
-        z = z_score(a[name], b[name], error, b["std"], degrees)
+        if math.isinf(error):
+            continue
+        degrees = min(row[f"{name}_df"] for row in (a, b))
+        z = z_score(a[name], b[name], error, b["std"], degrees) if error else _constants(a, b, name)
         yield Difference(_name(a), name, a[name], b[name], z)
+
+
+def _constants(a: Row, b: Row, name: str) -> float:
+    """The normal score of two rows whose draws are all equal, to one value in a and to another in b.
+
+    If a draw is the one value with probability p, that has the probability pⁿ(1 − p)ᵐ, at most that for p = n/(n + m).
+    """
+    if a[name] == b[name]:
+        return 0.0
+    n, m = a["n"], b["n"]
+    log_probability = n * math.log(n / (n + m)) + m * math.log(m / (n + m))
+    tail = max(math.exp(log_probability), sys.float_info.min)
+    return math.copysign(-NormalDist().inv_cdf(0.5 * tail), a[name] - b[name])
 
 
 def _bits(value: Any) -> bytes:

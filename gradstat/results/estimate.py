@@ -94,4 +94,5 @@ def base_error(base: str, row: Mapping[str, Any]) -> float | None:
     if base == "zero_fraction":
         p, n = row["zero_fraction"], row["n"]
         return math.sqrt((p * (1.0 - p) + 1.0 / n) / n)
-    return row.get(f"{base}_se")
+    error = row.get(f"{base}_se")
+    return None if error is None or math.isinf(error) else float(error)

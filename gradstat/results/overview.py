@@ -32,6 +32,7 @@ COLUMNS = (
     Column("exact", align="decimal", idle=(None,)),
     Column("z", align="decimal", show=signed, idle=(None,)),
 )
+NAMED = 3  # rows that a note names
 
 Row = Mapping[str, Any]
 
@@ -110,10 +111,20 @@ def _notes(rows: Sequence[Row], assumed: tuple[str, str], exact_known: bool) -> 
     if spreads:
         meaning += f", from the spread of {' or '.join(f'{count} {units}' for count, units in sorted(spreads))}"
     if exact_known:
-        meaning += "; z = (estimate − exact) / standard error" + (", as a normal score" if spreads else "")
-    if any(row["exact_mean"] is not None and None in (row["z_mean"], row["z_std"]) for row in rows):
-        meaning += "; z is missing where draws are too few, events too rare or tails too heavy for it"
-    return f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}", meaning
+        meaning += "; z = (estimate − exact) / standard error, as a normal score"
+    return f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}", meaning, *_missing(rows)
+
+
+def _missing(rows: Sequence[Row]) -> Iterator[str]:
+    """Which rows have statistics without an error bar, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row["no_error_bar"]:
+            name = f"{label(row)} {'y' if row['direction'] == FORWARD else 'dx'}"
+            reasons.setdefault(row["no_error_bar"], []).append(name)
+    for reason, names in reasons.items():
+        shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        yield f"± ?: no error bar: {reason}: {shown}"
 
 
 def _spread(row: Row) -> tuple[int, str] | None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from gradstat.estimation.run import ResultRow
 from gradstat.layer_types.record import Exact
-from gradstat.results.schema import ACCUMULATORS, SCHEMA
+from gradstat.results.schema import ACCUMULATORS, SCHEMA, TAILS
 
 
 def to_arrow(lines: Sequence[ResultRow], seed: int, estimator: str) -> pa.Table:
@@ -33,6 +33,10 @@ def _row(line: ResultRow, seed: int, estimator: str) -> dict[str, Any]:
         "z_mean": line.z_mean,
         "z_std": line.z_std,
         "windows": line.row.windows,
+        **{
+            name: None if math.isnan(getattr(line.estimates, name)) else getattr(line.estimates, name) for name in TAILS
+        },
+        "no_error_bar": line.no_error_bar or None,
         **dict(zip(ACCUMULATORS, line.accumulators.tolist(), strict=True)),
     }
 

@@ -4,7 +4,8 @@ import pyarrow as pa
 
 from gradstat.numerics.columns import NAMES
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # 3: degrees of freedom, tail indices, error bars that are missing for a reason
+OLDEST_VERSION = 2  # that is read
 
 TEXTS = ["layer", "params", "direction", "cell", "input", "upstream", "estimator"]
 ESTIMATES = [
@@ -13,13 +14,21 @@ ESTIMATES = [
 ]
 REFEREE = ["exact_mean", "exact_std", "z_mean", "z_std"]
 WINDOWS = "windows"  # number of windows that cover a cell of a strided map; its mean for `all`, otherwise null
-OPTIONAL = (*REFEREE, WINDOWS)  # columns with nulls
+# What the standard errors are worth: degrees of freedom, the tail index of v² (null for too few draws), and why
+# statistics have no error bar, which is a standard error of infinity.
+WORTH = ["mean_df", "std_df", "second_moment_df", "abs_mean_df", "mad_df", "tail_index", "tail_index_se"]
+NO_ERROR_BAR = "no_error_bar"
+TAILS = ("tail_index", "tail_index_se")
+OPTIONAL = (*REFEREE, WINDOWS, *TAILS, NO_ERROR_BAR)  # columns with nulls
 ACCUMULATORS = [f"acc_{name}" for name in NAMES]  # raw sums, for merging files
+ADDED_ACCUMULATORS = ACCUMULATORS[-5:]  # by version 3
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in TEXTS]
     + [("seed", pa.uint64()), ("n", pa.int64())]
-    + [(name, pa.float64()) for name in (*ESTIMATES, *REFEREE, WINDOWS, *ACCUMULATORS)]
+    + [(name, pa.float64()) for name in (*ESTIMATES, *REFEREE, WINDOWS, *WORTH)]
+    + [(NO_ERROR_BAR, pa.string())]
+    + [(name, pa.float64()) for name in ACCUMULATORS]
 )
 COLUMNS = tuple(SCHEMA.names)
 SHOWN = [name for name in COLUMNS if name not in ACCUMULATORS]

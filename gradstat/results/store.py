@@ -1,6 +1,7 @@
 """Result files: Parquet with the schema of `schema` and a JSON document of provenance."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,16 @@ import pyarrow.parquet as pq
 
 from gradstat.errors import UnreadableFile
 from gradstat.results.result import Result
-from gradstat.results.schema import SCHEMA, SCHEMA_VERSION
+from gradstat.results.schema import (
+    ADDED_ACCUMULATORS,
+    COLUMNS,
+    NO_ERROR_BAR,
+    OLDEST_VERSION,
+    SCHEMA,
+    SCHEMA_VERSION,
+    TAILS,
+    WORTH,
+)
 from gradstat.results.validation import first_problem, parsed
 from gradstat.text.files import write_whole
 from gradstat.text.machine import parquet_bytes
@@ -52,6 +62,8 @@ def parse(content: bytes, path: Path) -> Result:
     if provenance is None or not isinstance(provenance.get("configuration", {}), dict):
         raise UnreadableFile(f"{name}: its provenance is damaged", "sample it again with gradstat run")
     _check_version(provenance, name)
+    if provenance["schema_version"] < SCHEMA_VERSION:
+        table, provenance = upgraded(table), provenance | {"schema_version": SCHEMA_VERSION}
     if problem := first_problem(table):
         raise UnreadableFile(f"{name}: {problem}", "sample it again with gradstat run")
     nodes = (table.schema.metadata or {}).get(NODES, b"").decode(errors="replace")
@@ -83,9 +95,22 @@ def _damaged(name: str, error: Exception) -> UnreadableFile:
     return UnreadableFile(f"{name}: cut off or damaged ({reason})", "sample it again with gradstat run")
 
 
+def upgraded(table: pa.Table) -> pa.Table:
+    """A table of schema 2 with the columns of schema 3: its errors are taken as known, since nothing is known of tails.
+
+    The accumulators that it lacks are 0. Its stream version keeps it from being merged with newer results.
+    """
+    unknown = dict.fromkeys(ADDED_ACCUMULATORS, 0.0) | dict.fromkeys(WORTH, math.inf) | {NO_ERROR_BAR: None}
+    unknown |= dict.fromkeys(TAILS)
+    for name, value in unknown.items():
+        if name not in table.schema.names:
+            table = table.append_column(SCHEMA.field(name), pa.array([value] * len(table), SCHEMA.field(name).type))
+    return table.select(COLUMNS) if set(table.schema.names) == set(COLUMNS) else table
+
+
 def _check_version(provenance: dict[str, Any], name: str) -> None:
     version = provenance.get("schema_version")
-    if version == SCHEMA_VERSION:
+    if isinstance(version, int) and OLDEST_VERSION <= version <= SCHEMA_VERSION:
         return
     schema = f"{name}: result schema {version if isinstance(version, int) else 'unknown'}"
     if isinstance(version, int) and version > SCHEMA_VERSION:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from gradstat.results.schema import COLUMNS, ESTIMATES, OPTIONAL, SCHEMA, TEXTS
+from gradstat.results.schema import COLUMNS, ESTIMATES, NO_ERROR_BAR, OPTIONAL, SCHEMA, TEXTS
 
 _PLAIN = re.compile(r"[\w(\[{].*")
 
@@ -29,8 +29,9 @@ def first_problem(table: pa.Table) -> str:
         return f"its columns are not those of a result: {extra[0]!r} is unknown"
     if not table.schema.equals(SCHEMA):
         return "its columns have another order or other types than those of a result"
-    for name in TEXTS:
-        if not all(text and len(text) <= LONGEST and is_plain(text) for text in table[name].to_pylist()):
+    for name in (*TEXTS, NO_ERROR_BAR):
+        texts_of = table[name] if name in TEXTS else table[name].drop_null()
+        if not all(text and len(text) <= LONGEST and is_plain(text) for text in texts_of.to_pylist()):
             return f"its column {name} has texts that gradstat does not write"
     if not all(is_parameters(text) for text in table["params"].to_pylist()):
         return "its column params is not JSON as gradstat writes it"

@@ -40,6 +40,12 @@ def _shortfall(rows: Sequence[ResultRow], target: Target) -> str:
     if distance.ratio <= 1.0:
         return ""
     draws, more = estimates[0].n, needed(estimates, target)
+    if math.isinf(distance.error):
+        reasons = ", ".join(dict.fromkeys(row.no_error_bar for row in rows if row.no_error_bar))
+        return (
+            f"{rows[0].case.label} {distance.statistic}: no error bar after {draws:,} draws ({reasons}); "
+            "give a number of draws instead of a target: -n"
+        )
     how = f"--max-samples {more:.2g}" if draws >= target.max_samples else f"-n {more:.2g}"
     kind = "relative error" if distance.target == target.relative else "error"
     return (
@@ -49,4 +55,4 @@ def _shortfall(rows: Sequence[ResultRow], target: Target) -> str:
 
 
 def _is_finite(row: ResultRow) -> bool:
-    return math.isfinite(row.estimates.mean_se) and math.isfinite(row.estimates.std)
+    return math.isfinite(row.estimates.mean) and math.isfinite(row.estimates.std)

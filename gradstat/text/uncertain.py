@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 EXACT_DIGITS = 10  # quadrature is good to 1e-13; ten significant digits are certain
+NO_ERROR_DIGITS = 3  # of a number without an error bar
 FLOAT_DIGITS = 15  # decimal digits that every float64 holds
 SMALLEST, LARGEST = -7, 6  # exponents between these: numbers are written without an exponent
 
@@ -42,6 +43,8 @@ def digits(value: float, error: float) -> tuple[str, str]:
     So rounding changes the value by at most a quarter of the error. An error below the precision of a float is left
     out: all digits of the float are certain.
     """
+    if math.isfinite(value) and math.isinf(error):
+        return f"{value:.{NO_ERROR_DIGITS}g}", "?"  # there is no error bar
     if not (math.isfinite(value) and math.isfinite(error)):
         return "nan", "nan"  # an overflow: no digit of the value is certain
     size, last = magnitude(max(abs(value), error)), last_place(error)

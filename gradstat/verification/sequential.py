@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from gradstat.estimation.error_bars import is_infinite
 from gradstat.estimation.multiple_testing import AGREEMENT, CONFIRMING, REFUTING, HolmDecision, holm, level
 from gradstat.estimation.significance import SOURCE_BOUND, Disagreement, contradictions
+from gradstat.estimation.student import critical_t, normal_score
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.runs.progress import SILENT, Progress
@@ -24,7 +26,6 @@ LOOK_NUMBERS, FEWEST, MOST = (
     2**20,
 )  # first look: total of drawn numbers, and the bounds of its number of draws
 GROWTH = 4  # ratio of the draws of consecutive looks
-TAILS = 1e-3  # kurtosis/n above which a mean of n squares is not close enough to normal for a z-score
 HOEFFDING = 0.56  # √(ln(2/p)/2n) for p ≤ 10⁻⁶, in multiples of the normal quantile/√n
 FUTILITY_MARGIN = 5.0  # give up if even a change of 5 standard errors could not decide the claim
 
@@ -72,16 +73,21 @@ def measure(claim: Claim, samples: Samples) -> Measured:
 
     Errors of several terms add up without regard to sign: terms of one layer depend on each other.
     """
-    estimates = {term: samples[claim.keys[term.direction]].estimates for term in claim.combination.terms}
-    bases = {term: getattr(e, STATISTICS[term.statistic].base) for term, e in estimates.items()}
+    rows = {term: samples[claim.keys[term.direction]] for term in claim.combination.terms}
+    bases = {term: getattr(row.estimates, STATISTICS[term.statistic].base) for term, row in rows.items()}
     value, slopes = claim.combination.at({term: STATISTICS[term.statistic].f(base) for term, base in bases.items()})
     error = sum(
-        abs(slope * STATISTICS[term.statistic].slope(bases[term])) * base_error(term, estimates[term])
+        abs(slope * STATISTICS[term.statistic].slope(bases[term])) * base_error(term, rows[term].estimates)
         for term, slope in slopes.items()
     )
-    error, n = abs(claim.scale) * error, min(e.n for e in estimates.values())
+    degrees = min(
+        getattr(row.estimates, f"{STATISTICS[term.statistic].base}_df", math.inf) for term, row in rows.items()
+    )
+    error, n = abs(claim.scale) * error, min(row.estimates.n for row in rows.values())
     unit = error * math.sqrt(n) if math.isfinite(error) else None
-    return Measured(claim.scale * value, math.inf, error, n, unit, exact=False)
+    reasons = [row.no_error_bar for row in rows.values() if row.no_error_bar]
+    reason = reasons[0] if reasons and not math.isfinite(error) else ""
+    return Measured(claim.scale * value, math.inf, error, n, unit, exact=False, degrees=degrees, no_error_bar=reason)
 
 
 def base_error(term: Term, e: Any) -> float:
@@ -90,9 +96,9 @@ def base_error(term: Term, e: Any) -> float:
     error: float = getattr(e, f"{base}_se", math.nan)
     if base == "zero_fraction":
         return HOEFFDING / math.sqrt(e.n)  # holds for every fraction of every set of slots
-    if error == 0.0:
-        return math.nan  # all draws are equal: the error is undefined
-    return math.inf if e.kurtosis > TAILS * e.n else error  # a few draws dominate the sum: more draws are needed
+    if error == 0.0 or (math.isinf(error) and is_infinite(e)):
+        return math.nan  # all draws are equal, or more draws do not give it an error
+    return error
 
 
 def judge_looks(
@@ -114,11 +120,12 @@ def judge_looks(
         families = (len(claims) - confirmed, len(claims) - (len(settled) - confirmed))
         tests = test_look(still_open, values, look, families, family_wise)
         for claim, value, test in zip(still_open, values, tests, strict=True):
-            outcome = judge(claim, replace(value, bound=test.critical_z * value.error))
+            outcome = judge(claim, replace(value, bound=bound_of(value, test.critical_z)))
             if outcome.verdict != UNDECIDED:
                 outcomes[claim.id] = outcome
             elif value.n >= max_samples or futile(claim, value, test.critical_z, max_samples):
-                outcomes[claim.id] = replace(outcome, detail=f"{max_samples:,} draws cannot decide it")
+                reason = f"no error bar: {value.no_error_bar}" if value.no_error_bar else ""
+                outcomes[claim.id] = replace(outcome, detail=reason or f"{max_samples:,} draws cannot decide it")
         still_open = [claim for claim in still_open if claim.id not in outcomes]
         look += 1
         if still_open:
@@ -147,7 +154,7 @@ def test_look(
 
 
 def score(claim: Claim, value: Measured) -> float:
-    """The score of a value, in standard errors: positive for the printed number, negative against it.
+    """The normal score of a value: positive for the printed number, negative against it.
 
     For: the distance to the nearest end of the interval, at most a quarter of the interval, so that every confirmed
     claim could have been refuted. Against: the distance to the interval, beyond 4 standard errors of the source.
@@ -157,11 +164,16 @@ def score(claim: Claim, value: Measured) -> float:
         return 0.0
     low, high = value.value - float(printed.low), float(printed.high) - value.value
     if min(low, high) >= 0.0:
-        return min(low, high, 0.5 * printed.half_width) / value.error
+        return normal_score(min(low, high, 0.5 * printed.half_width) / value.error, value.degrees)
     distances = [max(-low, -high)]
     if own := source_error(claim, value):
         distances.append(abs(abs(printed.value - value.value) - SOURCE_BOUND * own))
-    return -min(distances) / value.error
+    return -normal_score(min(distances) / value.error, value.degrees)
+
+
+def bound_of(value: Measured, critical_z: float) -> float:
+    """How far a sampled value may be off: the standard errors that are exceeded as rarely as the normal score."""
+    return critical_t(critical_z, value.degrees) * value.error if math.isfinite(value.error) else value.error
 
 
 def futile(claim: Claim, value: Measured, critical_z: float, max_samples: int) -> bool:

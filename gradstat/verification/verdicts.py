@@ -33,6 +33,8 @@ class Measured:
     unit_error: float | None = None  # standard deviation of the estimate from a single draw
     exact: bool = True
     enclosure: Enclosure | None = None  # proven bounds of the value, to more digits than a float holds
+    degrees: float = math.inf  # of freedom of the standard error
+    no_error_bar: str = ""  # why `error` is none
 
     @property
     def ends(self) -> tuple[Fraction, Fraction]:
