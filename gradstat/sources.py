@@ -39,7 +39,7 @@ def case_of(
 
 
 def formula_of(function: Callable[..., Any], parameters: Assumption) -> str:
-    """The formula of a function of one variable, its other arguments being these."""
+    """The formula of a function of x; its other arguments have these values."""
     from gradstat.layer_types.expression.callables import expression_of
 
     return expression_of(functools.partial(function, **parameters) if parameters else function)

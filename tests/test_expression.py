@@ -542,7 +542,7 @@ def test_hostile_text_ends_in_one_line_and_runs_nothing(text: str, monkeypatch: 
         ("tanh(x, x)", "tanh takes 1 argument, not 2, at character 1"),
         ("x > 0", "a comparison may stand in the condition of where(condition, a, b) only, not at character 1"),
         ("where(x, 1, 0)", "needs a comparison as its condition, such as x > 0, at character 7"),
-        ("", "it is empty"),
+        ("", "the expression is empty"),
         ("(" * 200, f"nested deeper than {DEEPEST} at character {DEEPEST + 1}"),
         ("x" * 5000, f"5000 characters; at most {LONGEST} are allowed"),
         ("1e300*(1e300*x)", "its derivative: "),

@@ -183,7 +183,7 @@ def test_what_is_kept_is_used_and_what_is_damaged_is_not(propagate: Run, tmp_pat
     code, err = propagate(SMALL, "-o", "b.csv")
     assert code == Exit.DONE
     assert err.count("cut off or damaged; it is computed again") == 2
-    assert "13 of 16 are kept" in err
+    assert "13 of 16 are saved" in err
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert parts(tmp_path) == kept
 
@@ -204,7 +204,7 @@ def test_parts_of_another_run_or_task_are_not_taken(propagate: Run, tmp_path: Pa
     code, err = propagate(SMALL, "-o", "b.csv")
     assert (code, err.count("\n")) == (Exit.DONE, 3)
     assert err.count("belongs to another run or task; it is computed again") == 2
-    assert "14 of 16 are kept" in err
+    assert "14 of 16 are saved" in err
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
@@ -387,7 +387,7 @@ def test_a_full_disk_keeps_what_is_finished(propagate: Run, tmp_path: Path, monk
     assert len(parts(tmp_path)) == 8
     monkeypatch.setattr(folder, "whole", write)
     code, err = propagate(SMALL, "-o", "continued.csv")
-    assert (code, "8 of 16 are kept" in err) == (Exit.DONE, True)
+    assert (code, "8 of 16 are saved" in err) == (Exit.DONE, True)
     assert (tmp_path / "continued.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 

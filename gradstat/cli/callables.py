@@ -1,4 +1,4 @@
-"""A Python function that an option names, as `package.module:function`."""
+"""Import of the Python function that an option names, `package.module:function`."""
 
 import importlib
 import sys
@@ -9,7 +9,7 @@ from gradstat.errors import UsageError, quoted
 
 
 def imported(path: str) -> Callable[..., Any]:
-    """The callable at `package.module:name`: imports the module, from the current folder, too."""
+    """The callable at `package.module:name`. Imports the module, which may be in the current folder."""
     module, colon, name = path.partition(":")
     if not colon or not module or not name:
         raise UsageError(f"--callable {quoted(path)}: expected package.module:name")
@@ -23,5 +23,5 @@ def imported(path: str) -> Callable[..., Any]:
     finally:
         sys.path.remove("")
     if not callable(target):
-        raise UsageError(f"--callable {quoted(path)}: a {type(target).__name__}, which cannot be called")
+        raise UsageError(f"--callable {quoted(path)}: is a {type(target).__name__}; expected a function")
     return target  # type: ignore[no-any-return]

@@ -26,10 +26,13 @@ from gradstat.text.github import annotation
 )
 @seed_option(gradstat.DEFAULT_SEED)
 @click.option("-j", "--jobs", type=Jobs(), help="Threads (default: all processors).")
-@click.option("--fix", "fix", is_flag=True, help="Write the right digits in place of wrong ones, in code and claims.")
-@click.option("--diff", "show_diff", is_flag=True, help="Show what --fix would change; change nothing.")
+@click.option("--fix", "fix", is_flag=True, help="Replace wrong digits by correct ones, in code and claims.")
+@click.option("--diff", "show_diff", is_flag=True, help="Print the changes of --fix without writing them.")
 @click.option(
-    "--digits", type=int, metavar="N", help="Significant digits for --fix and --diff (default: as many as printed)."
+    "--digits",
+    type=int,
+    metavar="N",
+    help="Significant digits for --fix and --diff (default: those of the printed number).",
 )
 @output_options((*TABLES, "junit", "github", "concise"))
 def command(
@@ -78,7 +81,7 @@ def command(
                     emit(annotation(claim.path, claim.line, "malformed claim", claim.message) + "\n")
         raise
     if digits is not None and not (fix or show_diff):
-        raise UsageError("--digits is for --fix and --diff; add one of them")
+        raise UsageError("--digits needs --fix or --diff")
     if show_diff:
         emit(verification.fixes(digits).diff())
         return exit_code(verification)
@@ -92,7 +95,7 @@ def command(
 
 
 def mended(verification: gradstat.Verification, digits: int | None) -> set[str]:
-    """Write the right digits; returns the ids of the claims that are right now."""
+    """Write the fixes, and return the ids of the corrected claims."""
     fixes = verification.fixes(digits)
     fixes.write()
     for claim, reason in fixes.unfixed:

@@ -4,7 +4,7 @@
     // gradstat: KEY forward gain_std
     {{"gelu", 1.7015f}, {"relu", 1.7128f}}
 
-Files are read as bytes and never run. Offsets are those of bytes, so that `fixes` can put other digits in their place.
+Files are read as bytes and never executed. Offsets are in bytes, so that `fixes` can replace digits.
 """
 
 import bisect
@@ -22,7 +22,7 @@ from gradstat.verification.number_literals import LITERAL, Literal, last_number
 
 KEY, SKIP = "KEY", "skip"
 LONGEST = 1000  # characters of an annotation
-LONGEST_TABLE = 2_000  # lines below a KEY annotation
+LONGEST_TABLE = 2_000  # lines of the table below a KEY annotation
 MARK = re.compile(rb"(?:#|//|%|<!--|--|;|/\*|\(\*|!)[ \t]*gradstat:[ \t]*")
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
 _CLOSING = re.compile(r"[ \t]*(?:-->|\*/|\*\)|#\}|%\})[ \t]*$")
@@ -38,7 +38,7 @@ _COMMENT = re.compile(r"[ \t](?:#|//|--|%|;)[ \t].*$|^[ \t]*(?:#|//|--|%|;).*$")
 
 @dataclass(frozen=True)
 class Lines:
-    """The content of a file, and where its lines begin."""
+    """The content of a file, and the offsets of its lines."""
 
     content: bytes
     starts: list[int]
@@ -52,7 +52,7 @@ class Lines:
         return bisect.bisect_right(self.starts, offset)
 
     def bounds(self, number: int) -> tuple[int, int]:
-        """First offset of a line, and that of its end without the line break."""
+        """The offsets of the first byte of a line and of its line break."""
         start = self.starts[number - 1]
         end = self.starts[number] if number < len(self.starts) else len(self.content)
         while end > start and self.content[end - 1] in b"\r\n":
@@ -66,7 +66,7 @@ class Lines:
 
 
 def decoded(content: bytes) -> str:
-    """Text in UTF-8, or in Latin-1 where it is not."""
+    """Text decoded from UTF-8, or from Latin-1 if it is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -74,7 +74,7 @@ def decoded(content: bytes) -> str:
 
 
 def claims_in(path: Path, content: bytes) -> Iterator[Claim]:
-    """The claims of a text file's annotations; MalformedClaim with its line for one that is not understood."""
+    """The claims in a text file's annotations; MalformedClaim with the line for a mistake."""
     if b"gradstat:" not in content:
         return
     lines = Lines.of(content)
@@ -136,7 +136,7 @@ def _moved(literal: Literal, offset: int) -> Literal:
 
 
 def _entries(lines: Lines, number: int, annotated: Mapping[int, Any]) -> Iterator[tuple[str, int, Literal]]:
-    """(key, line, number) of the table below a line: to where its brackets close, or as far as it is indented."""
+    """(key, line, number) of the table below a line: up to its closing bracket, or to the end of the indentation."""
     depth, opened, indent = 0, False, -1
     for line in range(number + 1, min(number + LONGEST_TABLE, len(lines.starts)) + 1):
         start, end = lines.bounds(line)
@@ -201,7 +201,7 @@ def _statistic(text: str) -> dict[str, Any]:
 
 
 def _option(text: str) -> dict[str, Any]:
-    """What follows a comma: assumptions, how the number was obtained, the verdict that is expected, an id."""
+    """Read an option after a comma: assumptions, the method of the source, the expected verdict, or an id."""
     for name in ("input", "upstream"):
         if text.startswith(f"{name}(") and text.endswith(")"):
             return {name: _assignments(text[len(name) + 1 : -1])}
@@ -219,7 +219,7 @@ def _option(text: str) -> dict[str, Any]:
 
 
 def _assignments(text: str) -> dict[str, Any]:
-    """`std=2, distribution=laplace` as a table: values as TOML spells them, or bare words and arithmetic."""
+    """`std=2, distribution=laplace` as a table; values are TOML, words or arithmetic."""
     table: dict[str, Any] = {}
     for part in _parts(text):
         key, equals, value = (piece.strip() for piece in part.partition("="))
@@ -238,7 +238,7 @@ def _value(text: str) -> Any:
 
 
 def _parenthesized(text: str) -> tuple[str, str]:
-    """What is inside of the parentheses that the text begins with, and what follows them."""
+    """The content of the parentheses at the beginning of a text, and the rest of the text."""
     depth = 0
     for position, sign in enumerate(text):
         depth += (sign == "(") - (sign == ")")
@@ -248,7 +248,7 @@ def _parenthesized(text: str) -> tuple[str, str]:
 
 
 def _parts(text: str) -> list[str]:
-    """The text split at its commas, but not inside of brackets, quotes and backquotes."""
+    """The text split at its commas, except inside brackets, quotes and backquotes."""
     parts, depth, quote = [""], 0, ""
     for sign in text:
         quote = "" if sign == quote else (sign if not quote and sign in "`\"'" else quote)

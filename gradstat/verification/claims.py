@@ -25,10 +25,10 @@ from gradstat.verification.rounding_interval import RoundingInterval, evaluate, 
 
 MATRICES = ("windows", "tap_factor")  # statistics of a strided map whose value is a matrix, rows separated by `;`
 VERDICTS = ("confirmed", "imprecise", "refuted", "undecided")
-NUMBERS = ("mean", "std", "correlation")  # of an input or upstream: may be arithmetic in quotes
+NUMBERS = ("mean", "std", "correlation")  # values of input or upstream that may be arithmetic in quotes
 Key = tuple[Any, ...]
 _HEADER = re.compile(r"^[ \t]*\[\[\s*claim\s*\]\]", re.MULTILINE)
-HEADER = re.compile(rb"^[ \t]*\[*[ \t]*claim[ \t]*[\]=]", re.MULTILINE)  # of a file of claims, however it is written
+HEADER = re.compile(rb"^[ \t]*\[*[ \t]*claim[ \t]*[\]=]", re.MULTILINE)  # a claims table or array in TOML
 
 
 class Obtained(Strict):
@@ -76,13 +76,16 @@ class ClaimsFile(Strict):
 
 @dataclass(frozen=True)
 class Position:
-    """Where a claimed number stands in a text file: its column from 1, its bytes from `start` on, and the content."""
+    """The position of a claimed number in a text file.
+
+    Its column from 1, its first byte `start`, and the file's content.
+    """
 
     column: int
     start: int
     literal: str
     content: bytes = field(repr=False)
-    fixable: bool = True  # a decimal number, whose digits can be put right
+    fixable: bool = True  # True for a decimal number, whose digits can be replaced
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Claim:
     config: ClaimConfig
     path: Path
     line: int
-    position: Position | None = None  # of a number in code, None in a file of claims
+    position: Position | None = None  # of a number in code; None in a claims file
 
     @property
     def id(self) -> str:
@@ -100,7 +103,7 @@ class Claim:
 
     @property
     def column(self) -> int | None:
-        """The column of a number in code; None in a file of claims."""
+        """The column of a number in code; None in a claims file."""
         return self.position.column if self.position else None
 
     @property
@@ -130,7 +133,7 @@ class Claim:
 
     @cached_property
     def combination(self) -> Combination:
-        """The statistic that is claimed, or the arithmetic of several."""
+        """The claimed statistic, or arithmetic of several statistics."""
         return combination(self.config.statistic, self.config.direction or "")
 
     @cached_property
@@ -164,7 +167,7 @@ class Claim:
 
     @property
     def exact_scale(self) -> Fraction:
-        """The same as the number that was written, to 60 digits."""
+        """The factor with 60 digits."""
         return evaluate_exactly(str(self.config.scale))
 
     def check(self) -> None:
@@ -178,7 +181,7 @@ class Claim:
         if plain and self.config.statistic not in STATISTICS:
             raise UsageError(unknown("statistic", self.config.statistic, (*STATISTICS, *MATRICES)))
         if plain and self.config.direction is None:
-            raise UsageError("direction is missing; it needs to be 'forward' or 'backward'")
+            raise UsageError("direction is missing; expected 'forward' or 'backward'")
         _ = self.rows, self.printed
         if not 1e-100 <= abs(self.scale) <= 1e100:
             raise UsageError(f"scale = {self.scale:g} is not allowed; expected a number from 1e-100 to 1e100")
@@ -197,7 +200,7 @@ def _formula_case(text: str, params: str, x: Input, dy: Upstream) -> Case:
 
 
 def _settled(layer: Layer, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters with arithmetic in quotes as numbers, except where the text itself is allowed."""
+    """The parameters, with arithmetic in quotes as numbers unless the text itself is an allowed value."""
     domains = {parameter.name: parameter.domain for parameter in layer.parameters}
     settled: dict[str, Any] = {}
     for name, value in params.items():
@@ -213,7 +216,7 @@ def _number(name: str, text: str) -> float:
 
 
 def _numbers(table: Any) -> Any:
-    """The table of a claim with arithmetic in quotes as numbers, in what it assumes of x and dy."""
+    """The table of a claim, with arithmetic in quotes as numbers in the assumptions about x and dy."""
     if not isinstance(table, dict):
         return table
     settled = dict(table)
@@ -232,7 +235,7 @@ def key_of(case: Case, row: Row) -> Key:
 
 
 def read(path: Path) -> Iterator[Claim]:
-    """The claims of a TOML file, in order; UsageError names file and line of a malformed one."""
+    """The claims of a TOML file, in order; UsageError names file and line of a malformed claim."""
     text = read_text(path)
     try:
         document = parse_toml(text, path)
@@ -255,7 +258,7 @@ def read(path: Path) -> Iterator[Claim]:
 
 
 def claim_of(table: Any, path: Path, line: int, position: Position | None = None) -> Claim:
-    """The claim of one table; MalformedClaim with its line where it is not understood."""
+    """The claim of one table; MalformedClaim with its line for a mistake in it."""
     try:
         with within(*_name(table)):
             return _claim(table, path, line, position)

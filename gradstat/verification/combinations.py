@@ -1,4 +1,7 @@
-"""Arithmetic of statistics, such as `forward.std / backward.std`: its terms, its value, and how errors pass through."""
+"""Arithmetic of statistics, such as `forward.std / backward.std`.
+
+Its terms, its value, and its derivatives for errors.
+"""
 
 import ast
 import math
@@ -29,7 +32,7 @@ Slopes = Mapping[Term, float]
 
 @dataclass(frozen=True)
 class Combination:
-    """Arithmetic over terms; a plain statistic is the one term alone."""
+    """Arithmetic of terms; a plain statistic is a single term."""
 
     text: str
     source: Arithmetic
@@ -37,7 +40,7 @@ class Combination:
     terms: tuple[Term, ...]
 
     def at(self, values: Mapping[Term, float]) -> tuple[float, Slopes]:
-        """The value where the terms have these values, and its derivative by each; NaN if undefined."""
+        """The value for these values of the terms, and its derivative by each term; NaN if undefined."""
         try:
             return _evaluated(self.source.tree, self.source, self.direction, values)
         except (ArithmeticError, ValueError):
@@ -46,12 +49,12 @@ class Combination:
 
 @lru_cache(maxsize=1024)
 def combination(text: str, direction: str = "") -> Combination:
-    """The parsed arithmetic; a name without a direction is of `direction`. UsageError where it is not arithmetic."""
+    """The parsed arithmetic; a name without a direction has `direction`. UsageError for other text."""
     with within(f"statistic {quoted(text)}"):
         source = arithmetic.parse(text, LONGEST)
         terms = tuple(sorted(set(_terms(source.tree, source, direction))))
         if not terms:
-            raise UsageError("no statistic of the layer occurs in it")
+            raise UsageError("the arithmetic contains no statistic of the layer")
     return Combination(text, source, direction, terms)
 
 
@@ -69,7 +72,7 @@ def _terms(node: ast.expr, source: Arithmetic, direction: str) -> list[Term]:
             return _terms(inner, source, direction)
         case ast.BinOp(left=left, right=right):
             return _terms(left, source, direction) + _terms(right, source, direction)
-    raise at(token, f"{quoted(source.source(node))} is no arithmetic of statistics with + - * / ** sqrt pi e,")
+    raise at(token, f"{quoted(source.source(node))} is not arithmetic of statistics with + - * / ** sqrt pi e,")
 
 
 def _term(name: str, direction: str) -> Term:
@@ -81,7 +84,9 @@ def _term(name: str, direction: str) -> Term:
     if term.statistic not in STATISTICS:
         raise UsageError(unknown("statistic", term.statistic, STATISTICS))
     if not term.direction:
-        raise UsageError(f"{name}: of which direction? Write forward.{name}, or give direction")
+        raise UsageError(
+            f"{name}: its direction is missing; write forward.{name} or backward.{name}, or give direction"
+        )
     return term
 
 

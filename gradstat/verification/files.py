@@ -1,4 +1,4 @@
-"""Which files hold claims: TOML files of claims, and any other text file whose comments claim its numbers."""
+"""The files that contain claims: TOML files, and other text files with annotations in comments."""
 
 import os
 import tomllib
@@ -13,11 +13,11 @@ from gradstat.verification.claims import HEADER, Claim, read
 
 LARGEST = 2**24  # bytes of a file; larger ones in a folder are skipped
 SKIPPED = frozenset((".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache"))
-BINARY = 8192  # bytes at the beginning in which a NUL shows that a file is no text
+BINARY = 8192  # a NUL in this number of first bytes marks a binary file
 
 
 def load(paths: Sequence[Path]) -> list[Claim]:
-    """All claims of some files and folders, in order; UsageError names file and line of a malformed one."""
+    """All claims of some files and folders, in order; UsageError names file and line of a malformed claim."""
     claims: dict[str, Claim] = {}
     for path in paths:
         for claim in _claims(path):
@@ -27,18 +27,18 @@ def load(paths: Sequence[Path]) -> list[Claim]:
             claims[claim.id] = claim
     if not claims:
         raise UsageError(
-            f"{', '.join(map(str, paths))}: there are no claims in it; expected a file of [[claim]] tables, or code "
+            f"{', '.join(map(str, paths))}: contains no claims; expected a file of [[claim]] tables, or code "
             "with comments such as: # gradstat: gelu forward gain_rms"
         )
     return list(claims.values())
 
 
 def configured(folder: Path) -> list[Path]:
-    """The paths that `[tool.gradstat]` of the folder's pyproject.toml names; none where it names none."""
+    """The paths in `[tool.gradstat]` of the folder's pyproject.toml; empty if it has none."""
     path = folder / "pyproject.toml"
     try:
         document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no such file, or one that another tool complains about
+    except (OSError, ValueError):  # no such file, or one that is not valid TOML
         return []
     table = document.get("tool", {}).get("gradstat", {}) if isinstance(document.get("tool", {}), dict) else {}
     paths = table.get("paths", []) if isinstance(table, dict) else None
@@ -50,13 +50,13 @@ def configured(folder: Path) -> list[Path]:
 def _claims(path: Path) -> Iterator[Claim]:
     if is_stdin(path):
         yield from read(path)
-    elif os.path.isdir(path):  # Path.is_dir raises where a name is too long
+    elif os.path.isdir(path):  # Path.is_dir raises OSError for a name that is too long
         for inner in walk(path):
             content = content_of(inner)
             if len(content) <= LARGEST and b"\0" not in content[:BINARY]:
                 yield from _claims_of(inner, content, explicit=False)
     elif path.suffix == ".toml" and not os.path.isfile(path):
-        yield from read(path)  # says why there is none
+        yield from read(path)  # raises UsageError with the reason
     else:
         content = content_of(path)
         if len(content) > LARGEST:
@@ -75,7 +75,7 @@ def _claims_of(path: Path, content: bytes, explicit: bool) -> Iterator[Claim]:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """The regular files below a folder, in order: links that lead out of it and SKIPPED folders are left out."""
+    """The regular files below a folder, in order: without links to other folders and SKIPPED folders."""
     root = os.path.realpath(folder)
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
@@ -87,7 +87,7 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file, at most LARGEST and one."""
+    """The bytes of a file, at most LARGEST + 1."""
     try:
         with path.open("rb") as handle:
             return handle.read(LARGEST + 1)

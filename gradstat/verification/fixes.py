@@ -1,4 +1,4 @@
-"""Right digits in the place of wrong ones, in code and in files of claims; nothing else in a file changes."""
+"""Replaces wrong digits by correct ones, in code and in claims files. Nothing else in a file changes."""
 
 import difflib
 import math
@@ -33,7 +33,7 @@ class Fix:
 
 @dataclass(frozen=True)
 class Fixes:
-    """The fixes of some files, with the content that each file had when it was read, and the claims without one."""
+    """The fixes of some files, the content of each file when it was read, and the claims without a fix."""
 
     fixes: Sequence[Fix]
     contents: Mapping[Path, bytes]
@@ -41,15 +41,15 @@ class Fixes:
 
     @property
     def fixed_ids(self) -> set[str]:
-        """The ids of the claims whose numbers are put right."""
+        """The ids of the claims whose numbers are corrected."""
         return {fix.claim.id for fix in self.fixes}
 
     def content(self, path: Path) -> bytes:
-        """The content of a file with its fixes."""
+        """The content of a file after its fixes."""
         content = self.contents[path]
         for fix in sorted(self.of(path), key=lambda fix: -fix.start):
             if content[fix.start : fix.start + len(fix.old)] != fix.old:
-                raise UsageError(f"{fix.claim.place}: {fix.claim.id}: the number is not where it was read")
+                raise UsageError(f"{fix.claim.place}: {fix.claim.id}: the number is no longer at its position")
             content = content[: fix.start] + fix.new + content[fix.start + len(fix.old) :]
         return content
 
@@ -67,7 +67,7 @@ class Fixes:
         return "".join(parts)
 
     def write(self) -> None:
-        """Write every file whole, unless one has changed since it was read: then none is written."""
+        """Write every file atomically. If one has changed since it was read, none is written."""
         for path, content in self.contents.items():
             if content_of(path) != content:
                 raise UsageError(f"{path}: has changed since it was read; nothing was written", "run the command again")
@@ -76,7 +76,7 @@ class Fixes:
 
 
 def fixes_of(outcomes: Sequence[Outcome], digits: int | None = None) -> Fixes:
-    """The fixes of all claims that are not as expected: with as many digits as now, or `digits` significant ones."""
+    """The fixes of claims with unexpected verdicts, with as many digits as printed, or `digits` significant ones."""
     if digits is not None and not 1 <= digits <= MOST_DIGITS:
         raise UsageError(f"digits = {digits} is not allowed; expected a whole number from 1 to {MOST_DIGITS}")
     fixes, contents, unfixed = [], dict[Path, bytes](), list[tuple[Claim, str]]()
@@ -94,12 +94,12 @@ def fixes_of(outcomes: Sequence[Outcome], digits: int | None = None) -> Fixes:
 
 
 def _fix(outcome: Outcome, digits: int | None, contents: Mapping[Path, bytes]) -> tuple[Fix, bytes]:
-    """The fix of one claim and the content of its file; UsageError says why there is none."""
+    """The fix of one claim and the content of its file; UsageError with the reason if there is none."""
     claim = outcome.claim
     if outcome.verdict == UNDECIDED:
         raise UsageError("the claim is undecided")
     if claim.position is not None and not claim.position.fixable:
-        raise UsageError(f"{claim.position.literal} is no decimal number; only those are rewritten")
+        raise UsageError(f"{claim.position.literal} is not a decimal number; only decimal numbers are rewritten")
     number = right_digits(outcome, digits)
     if claim.position is not None:
         old, start, content = claim.position.literal, claim.position.start, claim.position.content
@@ -110,10 +110,10 @@ def _fix(outcome: Outcome, digits: int | None, contents: Mapping[Path, bytes]) -
 
 
 def right_digits(outcome: Outcome, digits: int | None) -> str:
-    """The value at the decimals that were printed, or at this number of significant digits; UsageError without it."""
+    """The value with the printed decimals, or with `digits` significant digits; UsageError if they are not certain."""
     printed, measured = outcome.claim.printed, outcome.measured
     if measured is None or printed.decimals is None:
-        raise UsageError("it is no decimal number")
+        raise UsageError("the value is not a decimal number")
     decimals = printed.decimals
     if digits is not None and measured.value and math.isfinite(measured.value):
         decimals = digits - 1 - math.floor(math.log10(abs(measured.value)))

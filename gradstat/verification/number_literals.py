@@ -1,4 +1,4 @@
-"""Numbers as programming languages write them: the one that ends a line, what it claims, and how it is rewritten."""
+"""Number literals of programming languages: finding the last one of a line, reading it and rewriting it."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from decimal import Decimal
 from gradstat.errors import UsageError
 from gradstat.verification.rounding_interval import evaluate
 
-FARTHEST = 400  # characters before a comment in which its number is looked for
+FARTHEST = 400  # the number is searched in this number of characters before a comment
 
 _DIGITS = r"[0-9](?:[0-9_']*[0-9])?"
 LITERAL = re.compile(
@@ -25,7 +25,7 @@ _WHOLE_RATIO = re.compile(r"[-+*/() 0-9]*/[-+*/() 0-9]*")
 
 @dataclass(frozen=True)
 class Literal:
-    """A number in a line: its characters, and the text of the claim that it makes."""
+    """A number in a line: its characters, and the text of the claimed value."""
 
     start: int
     end: int
@@ -41,7 +41,7 @@ class Literal:
 
 
 def decimal(text: str, match: re.Match[str], hexadecimal: bool) -> str:
-    """The number as a claim prints it: without separators and suffix, with e before an exponent."""
+    """The number in the notation of claims: without separators and suffix, with e before an exponent."""
     sign = "-" if text.startswith("-") else ""
     if hexadecimal:
         return sign + re.sub(r"_|(?<=[0-9])[fFlL]$", "", match[0])
@@ -64,13 +64,13 @@ def last_number(line: str) -> Literal | None:
 
 
 def _sign(code: str, start: int) -> int:
-    """1 where a minus before the literal is its sign and no subtraction."""
+    """1 if a minus before the literal is its sign and not a subtraction, otherwise 0."""
     before = code[: start - 1].rstrip() if start and code[start - 1] == "-" else None
     return int(before is not None and not re.search(r"[\w.)\]]$", before))
 
 
 def _expression(code: str) -> Literal | None:
-    """Arithmetic with a root, or a ratio of whole numbers, from after one of the last opening signs to the end."""
+    """Arithmetic with a root, or a ratio of whole numbers, from one of the last opening brackets to the end."""
     end = len(code.rstrip(" \t;,"))
     while end and code[end - 1] in ")]}\"'" and not _balanced(code[:end]):
         end = len(code[: end - 1].rstrip(" \t;,"))
@@ -89,7 +89,7 @@ def _expression(code: str) -> Literal | None:
 
 
 def _balanced(code: str) -> bool:
-    """True where the last bracket closes one that is opened in this text."""
+    """True if the last bracket closes a bracket that is opened in this text."""
     pairs = {")": "(", "]": "[", "}": "{"}
     closing = code[-1]
     return closing in pairs and code.count(pairs[closing]) >= code.count(closing)
@@ -105,11 +105,11 @@ def normalized(text: str) -> str:
 def rewritten(literal: str, number: str) -> str:
     """The literal with the digits of `number`, in its notation: sign, point, separators, exponent and suffix stay.
 
-    `number` has as many digits after the point as its claim is to have, where an exponent is counted in.
+    `number` has the digits after the point that the claim needs; the exponent is included.
     """
     match = LITERAL.search(literal)
     if match is None or match["mantissa"] is None:
-        raise ValueError(f"{literal!r} is no decimal literal")
+        raise ValueError(f"{literal!r} is not a decimal literal")
     exponent = int(match["exponent"][1:]) if match["exponent"] else 0
     wanted = Decimal(number).scaleb(-exponent)
     digits = format(abs(wanted), "f")
@@ -123,7 +123,7 @@ def rewritten(literal: str, number: str) -> str:
 
 
 def _separated(digits: str, template: str) -> str:
-    """The digits with the separators of the template, where both have as many before and after the point."""
+    """The digits with the separators of the template, if both have equally many digits before and after the point."""
     plain = re.sub("[_']", "", template)
     if len(plain) != len(digits) or plain.find(".") != digits.find("."):
         return digits

@@ -71,7 +71,7 @@ def check_agreement(claims: Sequence[Claim], samples: Samples, family_wise: floa
 def measure(claim: Claim, samples: Samples) -> Measured:
     """The claimed number as sampled, with its standard error: NaN if undefined, infinite if more draws are needed.
 
-    Errors of several terms add up without regard to sign: terms of one layer depend on each other.
+    The absolute errors of several terms are added, since terms of one layer depend on each other.
     """
     rows = {term: samples[claim.keys[term.direction]] for term in claim.combination.terms}
     bases = {term: getattr(row.estimates, STATISTICS[term.statistic].base) for term, row in rows.items()}
@@ -91,7 +91,7 @@ def measure(claim: Claim, samples: Samples) -> Measured:
 
 
 def base_error(term: Term, e: Any) -> float:
-    """Standard error of the quantity that a statistic is a function of."""
+    """Standard error of the base quantity of a statistic."""
     base = STATISTICS[term.statistic].base
     error: float = getattr(e, f"{base}_se", math.nan)
     if base == "zero_fraction":

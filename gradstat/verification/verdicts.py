@@ -15,7 +15,7 @@ from gradstat.verification.claims import Claim
 from gradstat.verification.rounding_interval import RoundingInterval, rounded
 
 PRINTED_SE_PER_HALF_UNIT = 2.0  # standard errors that half a unit of the last digit should cover
-TIE_RATIO = 100  # how much wider than proven bounds the interval of a printed value is where they show a tie
+TIE_RATIO = 100  # an interval this much wider than proven bounds can be a tie
 TIE = Fraction(1, 2**51)  # of the value: two units in the last place of a float64
 
 INSIDE, OUTSIDE, OPEN = "inside", "outside", "open"
@@ -38,7 +38,7 @@ class Measured:
 
     @property
     def ends(self) -> tuple[Fraction, Fraction]:
-        """The smallest and the largest number that it may be."""
+        """The smallest and the largest possible value."""
         if self.enclosure is not None:
             return self.enclosure.bounds
         value, bound = Fraction(self.value), Fraction(self.bound)
@@ -46,7 +46,7 @@ class Measured:
 
     @property
     def slack(self) -> float:
-        """Half the distance of the ends."""
+        """Half the distance between the ends."""
         return self.bound if self.enclosure is None else float(self.enclosure.radius)
 
 
@@ -107,8 +107,8 @@ def verdict(claim: Claim, measured: Measured) -> str:
 def position(printed: RoundingInterval, measured: Measured) -> str:
     """The position of [value − bound, value + bound] relative to the interval of the printed value.
 
-    An exact value that its bounds, or without a proof float64, cannot tell from an end of the interval is a tie: both
-    roundings are right.
+    An exact value is a tie if an end of the interval lies within its proven bounds, or within float64 precision if
+    there are none. Then both roundings are correct.
     """
     if not (math.isfinite(measured.value) and math.isfinite(measured.bound)):
         return OPEN

@@ -42,7 +42,7 @@ class Verification(Answer):
         return len(self.outcomes)
 
     def fixes(self, digits: int | None = None) -> Fixes:
-        """The right digits of claims that are not as expected: `.diff()` shows them, `.write()` puts them in place."""
+        """The corrections of claims with unexpected verdicts: `.diff()` returns them, `.write()` applies them."""
         return fixes_of(self.outcomes, digits)
 
     def report(self) -> Report:

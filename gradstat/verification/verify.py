@@ -55,7 +55,7 @@ def verify(
 def _judge_exact(claim: Claim, referee: Referee, samples: Samples) -> Outcome | None:
     """The outcome by the exact values; None if one is unknown. The σ of one draw comes from them or from the sample.
 
-    Errors of several terms add up without regard to sign: terms of one layer depend on each other.
+    The absolute errors of several terms are added, since terms of one layer depend on each other.
     """
     values, bounds, units = {}, {}, {}
     for term in claim.combination.terms:
@@ -87,7 +87,7 @@ def _judge_exact(claim: Claim, referee: Referee, samples: Samples) -> Outcome | 
 
 
 def _measured(claim: Claim, name: str, exact: Exact, value: float, unit: float | None) -> Measured:
-    """An exact value times the scale of the claim, with its bounds where they are proven."""
+    """An exact value times the scale of the claim, with its proven bounds if there are any."""
     proven = enclosure_of(name, exact)
     if proven is None:
         return Measured(claim.scale * value, abs(claim.scale) * exact_bound(name, exact), unit_error=unit)

@@ -1,4 +1,4 @@
-"""A callable → the text of an expression: functions of NumPy and PyTorch by a tracer, those of JAX by their jaxpr."""
+"""A callable → the text of an expression, by a tracer for NumPy and PyTorch, and by the jaxpr for JAX."""
 
 import functools
 import inspect
@@ -17,7 +17,7 @@ ADVICE = "or register it with its derivative: gradstat.activation(f, derivative)
 
 
 def expression_of(function: Callable[..., Any]) -> str:
-    """The expression that a function of one variable computes; UsageError names what in it cannot be traced."""
+    """The expression that a function of one variable computes; UsageError names the operation that cannot be traced."""
     title = name_of(function)
     try:
         tape, value = traced(function)
@@ -43,7 +43,7 @@ def traced(function: Callable[..., Any]) -> tuple[Tape, int]:
                 return traced_by_jax(function)
             except UsageError:
                 raise
-            except Exception:  # it is no function of JAX either: the first error says why
+            except Exception:  # JAX cannot trace it either: report the first error
                 pass
         if isinstance(error, UsageError):
             raise
@@ -52,7 +52,7 @@ def traced(function: Callable[..., Any]) -> tuple[Tape, int]:
 
 
 def result_of(result: Any) -> Any:
-    """What a function returned, if it is one number."""
+    """The returned number; Untraceable if the function did not return one number."""
     if isinstance(result, Tracer) or not (
         callable(result) or result is None or isinstance(result, tuple | list | dict)
     ):
@@ -63,7 +63,7 @@ def result_of(result: Any) -> Any:
 
 
 def check_arity(function: Callable[..., Any]) -> None:
-    """Untraceable where the function cannot be called with one argument."""
+    """Raise Untraceable if the function cannot be called with one argument."""
     if not callable(function):
         raise Untraceable(f"it is a {type(function).__name__}; a function of one variable is expected")
     try:
@@ -79,7 +79,7 @@ def check_arity(function: Callable[..., Any]) -> None:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """How messages call it: its name, or that of its class."""
+    """The name in messages: that of the function or of its class."""
     if isinstance(function, functools.partial):
         return name_of(function.func)
     name = getattr(function, "__name__", None)

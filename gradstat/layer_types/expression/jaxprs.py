@@ -1,6 +1,6 @@
-"""A function of JAX → tape, through its jaxpr: the list of primitives that JAX itself makes of it.
+"""A function of JAX → tape, through its jaxpr, JAX's list of primitives.
 
-Imported only where the caller has imported JAX already.
+This module is imported only if the caller has already imported JAX.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from gradstat.layer_types.expression.tape import Tape
 from gradstat.layer_types.expression.trace import Tracer, Untraceable, as_number
 from gradstat.layer_types.expression.vocabulary import FUNCTIONS
 
-INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters in which a primitive carries another jaxpr
+INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters of a primitive that contain another jaxpr
 SAME = {"logistic": "sigmoid", "add_any": "add"}
 NOTHING_DONE = (
     "convert_element_type",
@@ -41,7 +41,7 @@ def traced_by_jax(function: Callable[..., Any]) -> tuple[Tape, int]:
 
 
 def _float64(jax: Any) -> AbstractContextManager[Any]:
-    """Constants of the function are kept as float64."""
+    """Keep constants of the function in float64."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)  # type: ignore[no-any-return]
     return import_module("jax.experimental").enable_x64()  # type: ignore[no-any-return]
@@ -63,7 +63,7 @@ def _run(jaxpr: Any, constants: Any, arguments: list[Any]) -> list[Any]:
 
 
 def _apply(name: str, inputs: list[Any], params: Mapping[str, Any]) -> list[Any]:
-    """What a primitive makes of its inputs."""
+    """The outputs of a primitive for its inputs."""
     if name in NOTHING_DONE:
         return [inputs[0]]
     if name == "full" or not any(isinstance(value, Tracer) for value in inputs):
@@ -85,7 +85,7 @@ def _apply(name: str, inputs: list[Any], params: Mapping[str, Any]) -> list[Any]
         return [FUNCTIONS["clamp"](x, low, high)]
     function = FUNCTIONS.get(SAME.get(name, name))
     if function is None:
-        raise Untraceable(f"JAX's {name} is used, which is no function that can be traced")
+        raise Untraceable(f"JAX's {name} cannot be traced")
     rounding = params.get("rounding_method")
     if name == "round" and rounding is not None and "EVEN" not in str(rounding):
         raise Untraceable("JAX's round is used with halves away from 0")
@@ -93,12 +93,12 @@ def _apply(name: str, inputs: list[Any], params: Mapping[str, Any]) -> list[Any]
 
 
 def _constant(name: str, inputs: list[Any], params: Mapping[str, Any]) -> float:
-    """A primitive on numbers alone, which JAX computes."""
+    """The result of a primitive whose inputs are all numbers, computed by JAX."""
     inner = next((params[key] for key in INNER if key in params), None)
     if inner is not None:
         jaxpr, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, [])
         return as_number(_run(jaxpr, constants, inputs)[0])
     primitive = getattr(import_module("jax").lax, f"{name}_p", None)
     if primitive is None:
-        raise Untraceable(f"JAX's {name} is used, which is no function that can be traced")
+        raise Untraceable(f"JAX's {name} cannot be traced")
     return as_number(primitive.bind(*inputs, **params))

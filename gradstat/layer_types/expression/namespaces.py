@@ -1,7 +1,7 @@
-"""The function that is traced: a copy of a Python function, in whose globals single numbers may be symbols.
+"""Copies of Python functions for tracing, with globals in which functions of numbers accept tracers.
 
-`math.exp(x)`, `max(x, 0)` and `np.asarray(x)` ask for a number or an array, and no protocol says otherwise. A copy of a
-function is traced in which these names mean their counterparts; the function itself, and its module, are left alone.
+`math.exp(x)`, `max(x, 0)` and `np.asarray(x)` need a number or an array, and no protocol changes this. The traced copy
+of a function uses counterparts under these names; the function and its module are not changed.
 """
 
 import builtins
@@ -17,7 +17,7 @@ from gradstat.layer_types.expression.trace import Tracer
 
 
 def traceable(function: Any) -> Callable[..., Any]:
-    """The callable to trace: what numba or np.vectorize compile, without the compiler, and with the names below."""
+    """The callable to trace: the Python function below numba or np.vectorize, with counterparts in its globals."""
     for attribute in ("py_func", "pyfunc"):  # numba's dispatchers, np.vectorize
         if isinstance(getattr(function, attribute, None), FunctionType):
             return traceable(getattr(function, attribute))
@@ -31,7 +31,7 @@ def traceable(function: Any) -> Callable[..., Any]:
 
 
 def _copied(function: FunctionType, copies: dict[FunctionType, FunctionType]) -> FunctionType:
-    """A copy of the function; the functions of its module that it calls are copied, too."""
+    """A copy of the function; functions of its module that it calls are copied as well."""
     if function in copies:
         return copies[function]
     space = dict(function.__globals__)
@@ -47,7 +47,7 @@ def _copied(function: FunctionType, copies: dict[FunctionType, FunctionType]) ->
 
 
 def _counterpart(value: Any, function: FunctionType, copies: dict[FunctionType, FunctionType]) -> Any:
-    """What a name of the function's module means while it is traced."""
+    """The counterpart of a name in the function's module."""
     if value is math or value is np:
         return Namespace(value, MATH_NAMES if value is math else NUMPY_NAMES)
     if isinstance(value, BuiltinFunctionType) and value in MATH:
@@ -59,7 +59,7 @@ def _counterpart(value: Any, function: FunctionType, copies: dict[FunctionType, 
 
 
 class Namespace:
-    """A module, some of whose functions have counterparts."""
+    """A module with counterparts for some of its functions."""
 
     def __init__(self, module: ModuleType, names: dict[str, Callable[..., Any]]) -> None:
         self._module, self._names = module, names
@@ -69,7 +69,7 @@ class Namespace:
 
 
 def _on_tracers(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The function, which on a tracer does what `vocabulary` says of this name."""
+    """The function, which for a tracer calls the counterpart of this name in `vocabulary`."""
 
     @functools.wraps(function)
     def counterpart(*arguments: Any, **options: Any) -> Any:

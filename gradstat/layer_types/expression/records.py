@@ -1,4 +1,4 @@
-"""Activations inside of expressions: the formula of a record, traced onto the tape, with its derivative."""
+"""Activations in expressions: the formula and the derivative of a record, traced onto the tape."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -13,7 +13,7 @@ from gradstat.layer_types.record import Layer
 
 @cache
 def by_name() -> Mapping[str, Layer]:
-    """Activation of each name and alias."""
+    """Name or alias → activation."""
     aliases = {alias: layer for layer in ACTIVATIONS.values() for alias in layer.aliases}
     return aliases | ACTIVATIONS
 
@@ -61,7 +61,7 @@ def _given(layer: Layer, values: Sequence[int], options: Mapping[str, int | str]
 
 
 def _written(tape: Tape, layer: Layer, given: Mapping[str, int | str]) -> tuple[tuple[str, int | str], ...]:
-    """The parameters that are written: those that differ from the default, or all where FUNCTIONS has the name, too."""
+    """The parameters to write: those that differ from the default, or all if FUNCTIONS also has the name."""
     default = {parameter.name: parameter.default for parameter in layer.parameters}
     return tuple(
         (key, value)
@@ -71,7 +71,7 @@ def _written(tape: Tape, layer: Layer, given: Mapping[str, int | str]) -> tuple[
 
 
 def _settled(tape: Tape, layer: Layer, key: str, value: int | str) -> float | str:
-    """The number of a parameter, so that it can be checked; its default where a parameter of the expression decides."""
+    """The number of a parameter, for checks; its default if it is a parameter of the expression."""
     if isinstance(value, str):
         return value
     if any(tape.steps[index].operation == X for index in tape.reached(value)):

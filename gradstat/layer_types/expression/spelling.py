@@ -1,4 +1,4 @@
-"""Tape → text in the language of expressions, which the parser turns into the same steps again."""
+"""Tape → the text of an expression, which the parser converts back to the same steps."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from gradstat.arithmetic import COMPARISONS
 from gradstat.layer_types.expression.functions import RAISED
 from gradstat.layer_types.expression.tape import NUMBER, PARAMETER, Call, Tape, X
 
-OR, AND, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(8)  # how tightly a text binds
+OR, AND, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(8)  # precedence of a text, increasing
 BINDING = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "negative": SIGN, "power": POWER}
-LONGEST_REPEATED = 24  # characters: what is longer and used again gets a name
+LONGEST_REPEATED = 24  # characters: a longer text that is used again gets a name
 Text = tuple[str, int]
 
 
@@ -34,7 +34,7 @@ class _Speller:
         self.taken = {str(step.payload) for step in tape.steps if step.operation == PARAMETER}
 
     def text(self, index: int) -> Text:
-        """The text of a step, and how tightly it binds."""
+        """The text of a step, and its precedence."""
         if index in self.names:
             return self.names[index], ATOM
         text, binding = self.whole(index)
@@ -89,7 +89,7 @@ class _Speller:
 
 
 def parts(tape: Tape, index: int) -> Iterator[int]:
-    """The steps that the text of this one is made of."""
+    """The steps that occur in the text of this step."""
     call = tape.calls.get(index)
     if call is None:
         yield from tape.steps[index].arguments

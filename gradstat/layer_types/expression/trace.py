@@ -1,7 +1,7 @@
-"""A tracer: a value that writes what is done to it on a tape, instead of computing it.
+"""A tracer: a value that records operations on a tape instead of computing them.
 
 A function of one variable is called once with a tracer. Python's operators, NumPy's functions (`__array_ufunc__`,
-`__array_function__`) and PyTorch's (`__torch_function__`) then arrive here, and `vocabulary` says what each does.
+`__array_function__`) and PyTorch's (`__torch_function__`) then call the tracer, and `vocabulary` defines their steps.
 PyTorch is never imported.
 """
 
@@ -24,11 +24,11 @@ OPPOSITE = dict(zip(COMPARISONS, (">=", ">", "<=", "<", "!=", "=="), strict=True
 
 
 class Untraceable(UsageError):
-    """A function does something that is no step of an expression; the message names it, and the line."""
+    """An operation of a function that no step of an expression can express; the message names it and its line."""
 
 
 class Tracer:
-    """A step of a tape, seen as a number."""
+    """A step of a tape that behaves like a number."""
 
     __slots__ = ("index", "replaced", "tape")
     __hash__ = None  # type: ignore[assignment]
@@ -46,7 +46,7 @@ class Tracer:
     # Steps
 
     def of(self, value: Any) -> int:
-        """The step of a tracer, or of a number beside it; a condition counts 1 where it holds and 0 elsewhere."""
+        """The step of a tracer or a number. A condition is 1 if it holds, otherwise 0."""
         if isinstance(value, Tracer):
             if value.replaced:
                 refuse(f"a value is used again that was changed in place at {value.replaced}")
@@ -65,11 +65,11 @@ class Tracer:
 
     @property
     def is_condition(self) -> bool:
-        """True for a comparison, and for what `and` and `or` make of some."""
+        """True for a comparison, and for comparisons joined by `and` and `or`."""
         return self.tape.steps[self.index].operation in CONDITIONS
 
     def condition(self, value: Any) -> int:
-        """The step of a condition; a number holds where it is not 0."""
+        """The step of a condition; a number is true if it is not 0."""
         if isinstance(value, Tracer) and value.is_condition:
             return value.index
         return self.tape.step("!=", self.of(value), self.tape.number(0.0))
@@ -87,7 +87,7 @@ class Tracer:
         return Tracer(self.tape, self.tape.step("where", self.condition(condition), self.of(value), self.of(other)))
 
     def become(self, value: "Tracer") -> "Tracer":
-        """This tracer is changed in place: whatever has it, has the new value."""
+        """Change this tracer in place: every reference to it has the new value."""
         self.index = self.of(value)
         return self
 
@@ -198,7 +198,10 @@ class Tracer:
         return self.superseded(self**other)
 
     def superseded(self, value: "Tracer") -> "Tracer":
-        """`value` after `x += …`. An array changes for every name that it has and a float does not: none may use it."""
+        """`value` after `x += …`.
+
+        The old tracer may not be used: an array would have the new value, a float the old one.
+        """
         self.replaced = place() or "an earlier line"
         return value
 
@@ -232,7 +235,7 @@ class Tracer:
     # Functions
 
     def named(self, name: str) -> Callable[..., "Tracer"]:
-        """What a method or a function of this name does to this value."""
+        """The method or function of this name, applied to this value."""
         from gradstat.layer_types.expression.vocabulary import function
 
         return lambda *arguments, **options: function(name)(self, *arguments, **options)
@@ -274,7 +277,7 @@ def inverted(tape: Tape, index: int) -> int:
 
 
 def lifted(tape: Tape, value: Any) -> Any:
-    """A number as a tracer, where it is one; anything else as it is."""
+    """A number as a tracer; other values unchanged."""
     if isinstance(value, bool | str | type(None) | Tracer | list | tuple):
         return value
     return Tracer(tape, tape.number(as_number(value)))

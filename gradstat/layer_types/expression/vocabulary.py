@@ -1,7 +1,7 @@
-"""What the functions of NumPy, SciPy and PyTorch that a tracer meets do, by their names.
+"""The steps of functions of NumPy, SciPy and PyTorch, by their names.
 
-Most names mean one thing in all three. A name that is none of these is looked for among the names in PyTorch that the
-records of activations carry, and its arguments after the first are then the parameters of the record.
+Most names have the same meaning in all three. Other names are looked up among the PyTorch names of activations; the
+arguments after the first are then the parameters of the activation.
 """
 
 import math
@@ -16,7 +16,7 @@ Function = Callable[..., Any]
 
 
 def function(name: str, spelled: str = "") -> Function:
-    """The function of this name on tracers; it raises Untraceable if the name or the arguments are unknown."""
+    """The function of this name for tracers; it raises Untraceable if the name or its arguments are unknown."""
     plain = name.strip("_").removeprefix("special_")
     spelled = spelled or f"the function or method {plain}"
     meaning = FUNCTIONS.get(plain)
@@ -28,7 +28,7 @@ def function(name: str, spelled: str = "") -> Function:
             options.pop(ignored, None)
         first = next((value for value in (*arguments, *options.values()) if isinstance(value, Tracer)), None)
         if first is None or (meaning is None and record is None):
-            refuse(f"{spelled} is called, which is no function that can be traced")
+            refuse(f"{spelled} cannot be traced")
         try:
             if meaning is not None and (record is None or (len(arguments) == 1 and not options)):
                 result = meaning(*arguments, **options)
@@ -43,7 +43,7 @@ def function(name: str, spelled: str = "") -> Function:
 
 
 def _of_record(name: str, x: Tracer, *values: Any, **options: Any) -> Tracer:
-    """An activation of gradstat's with its parameters by position or name."""
+    """An activation of gradstat, with parameters by position or name."""
     given = [value for value in values if not isinstance(value, bool)]
     settled = {key: value if isinstance(value, str) else x.of(value) for key, value in options.items()}
     return Tracer(x.tape, activation_steps(x.tape, name, x.of(x), [x.of(value) for value in given], settled))
@@ -122,7 +122,7 @@ def _round(x: Any, decimals: int = 0) -> Any:
 
 
 def _logaddexp(a: Any, b: Any) -> Any:
-    """max(a, b) + ln(1 + e^−|a − b|), which is softplus where one of them is 0."""
+    """max(a, b) + ln(1 + e^−|a − b|), which is softplus if one of them is 0."""
     tracer = a if isinstance(a, Tracer) else b
     first, second = tracer.of(a), tracer.of(b)
     zero = tracer.tape.number(0.0)
@@ -141,7 +141,7 @@ def _select(conditions: Sequence[Any], values: Sequence[Any], default: Any = 0.0
 
 
 def _softplus(x: Any, beta: Any = 1.0, threshold: Any = 20.0) -> Any:
-    """PyTorch's, which is x beyond a threshold."""
+    """PyTorch's softplus, which is x above a threshold."""
     return _of_record("softplus", x, beta, threshold)
 
 
