@@ -338,10 +338,10 @@ class NoInstance:
 UNTRACEABLE: list[tuple[Any, str]] = [
     (branching, "'branching' cannot be traced: `if`, `while`, "),
     (aliased, "a value is used again that was changed in place at test_callables.py, line "),
-    (unknown_deep_inside, "np.sinc cannot be traced (test_callables.py, line "),
-    (lambda x: np.sum(x), "np.sum is called"),
+    (unknown_deep_inside, "np.sinc is not available in expressions (test_callables.py, line "),
+    (lambda x: np.sum(x), "np.sum is not available"),
     (lambda x: np.add.reduce(x), "np.add.reduce is called"),
-    (lambda x: np.interp(x, [0, 1], [0, 1]), "np.interp is called"),
+    (lambda x: np.interp(x, [0, 1], [0, 1]), "np.interp is not available"),
     (lambda x: x @ np.eye(2), "it is combined with ndarray of shape (2, 2)"),
     (lambda x: x * np.arange(3.0), "it is combined with ndarray of shape (3,); a number is expected"),
     (lambda x: x * "2", "it is combined with str"),
@@ -353,7 +353,7 @@ UNTRACEABLE: list[tuple[Any, str]] = [
     (lambda x: None, "it returns nothing"),
     (lambda x: np.exp(x, out=np.zeros(3)), "np.exp is called with out"),
     (lambda x: x.clamp(0, 1, 2), "clamp is called in a way that is not known"),
-    (lambda x: x.tahn(), "the function or method tahn is called"),
+    (lambda x: x.tahn(), "the function or method tahn is not available"),
     (lambda x: x * math.inf, "is inf, not a finite number"),
     (lambda x: x**65, "the exponent is 65"),
     (lambda x: functools.reduce(lambda a, b: np.sin(a * b + 1), range(300), x), "more than 200 operations"),
@@ -382,7 +382,7 @@ def test_a_message_names_the_line_of_the_function() -> None:
 
 
 def test_a_message_names_no_line_of_a_library() -> None:
-    with pytest.raises(UsageError, match=r"np.sinc cannot be traced; or register"):
+    with pytest.raises(UsageError, match=r"np.sinc is not available in expressions; or register"):
         expression_of(np.sinc)
 
 
@@ -479,7 +479,7 @@ def test_functions_that_speak_pytorchs_protocol(function: Callable[[Any], Any], 
 def test_a_module_that_draws_at_random_is_refused() -> None:
     with pytest.raises(UsageError, match=r"draws at random; call .eval\(\) on the module"):
         expression_of(lambda x: torch_like("dropout")(x, 0.5, True))
-    with pytest.raises(UsageError, match="torch's softmax cannot be traced"):
+    with pytest.raises(UsageError, match="torch's softmax is not available in expressions"):
         expression_of(lambda x: torch_like("softmax")(x, -1))
     with pytest.raises(UsageError, match="unknown parameter of elu 'alhpa'; did you mean 'alpha'"):
         expression_of(lambda x: torch_like("elu")(x, alhpa=2.0))

@@ -28,7 +28,7 @@ def function(name: str, spelled: str = "") -> Function:
             options.pop(ignored, None)
         first = next((value for value in (*arguments, *options.values()) if isinstance(value, Tracer)), None)
         if first is None or (meaning is None and record is None):
-            refuse(f"{spelled} cannot be traced")
+            refuse(f"{spelled} is not available in expressions")
         try:
             if meaning is not None and (record is None or (len(arguments) == 1 and not options)):
                 result = meaning(*arguments, **options)
