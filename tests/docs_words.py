@@ -1,5 +1,6 @@
 """Descriptions that the pages need and no record holds: columns of a result file, plain functions of formulas."""
 
+WITH_ERROR = ("mean", "std", "second_moment", "abs_mean", "mad")
 COLUMNS = {
     "layer": "the name of the layer",
     "params": "all parameters, defaults too, as JSON with sorted keys",
@@ -25,8 +26,13 @@ COLUMNS = {
     "z_mean": "(mean − exact_mean)/mean_se as a normal score; null if the row is not judged",
     "z_std": "(std − exact_std)/std_se as a normal score; null if the row is not judged",
     "windows": "windows that cover the cell of a strided map; null for other layers",
-    **{f"{name}_se": f"the standard error of `{name}`" for name in ("mean", "std", "second_moment", "abs_mean", "mad")},
+    "tail_index": "the tail index of v², estimated from the largest values; null for too few draws",
+    "tail_index_se": "its standard error",
+    "no_error_bar": "why statistics of the row have no error bar (a standard error of infinity); otherwise null",
+    **{f"{name}_df": f"the degrees of freedom of `{name}_se`" for name in WITH_ERROR},
+    **{f"{name}_se": f"the standard error of `{name}`" for name in WITH_ERROR},
 }
+
 
 PLAIN_FUNCTIONS = {
     "abs": "|u|",
