@@ -91,6 +91,7 @@ AT_KINKS = [
     ("relu_squared", {}, 0.0, 0.0, 0.0),
 ]
 INPUTS = [Input(), Input(mean=0.3, std=1.7)]
+UNPROVEN = [("snake", {"alpha": 2.5}, INPUTS[1])]  # E|dx|: the slope touches 0 too often
 
 
 def settled(name: Any, given: Any) -> Any:
@@ -162,6 +163,8 @@ def test_every_kink_is_in_the_table() -> None:
 def test_formula_is_the_naive_one(name: Any, given: Any) -> None:
     layer, params, function = settled(name, given)
     x = points(layer.kinks(params))
+    if params.get("alpha", 1.0) < 0.0:  # celu grows exponentially below 0
+        x = x[np.abs(x) < 100.0]
     with np.errstate(over="ignore" if grows_exponentially(layer) else "raise", invalid="raise", divide="raise"):
         y, slope = (np.broadcast_to(part, x.shape) for part in function(x))
     for got in zip(x, y, slope, strict=True):
@@ -242,7 +245,10 @@ def test_referee_is_the_quadrature_of_scipy(name: Any, given: Any, x: Any) -> No
     size = quadrature(lambda v: abs(reference(name, v, **params)[1]), x, (*kinks, *sign_changes(name, params)))
     assert backward.mean == 0.0
     assert backward.var == pytest.approx(var, rel=1e-12, abs=0.0)
-    assert backward.abs_mean == pytest.approx(size * math.sqrt(2.0 / math.pi), rel=1e-12, abs=0.0)
+    if backward.abs_mean is None:
+        assert (name, given, x) in UNPROVEN
+    else:
+        assert backward.abs_mean == pytest.approx(size * math.sqrt(2.0 / math.pi), rel=1e-12, abs=0.0)
 
 
 def sign_changes(name: Any, params: Any) -> Any:
@@ -264,7 +270,7 @@ def test_every_record_names_either_pytorchs_function_or_a_source() -> None:
     [
         ("hardtanh", {"min_val": 1.0, "max_val": -1.0}, "min_val at most max_val"),
         ("softshrink", {"lambd": -1.0}, "a number of at least 0"),
-        ("celu", {"alpha": 0.0}, "a number above 0"),
+        ("celu", {"alpha": 0.0}, "a number other than 0"),
         ("softplus", {"beta": 0.0}, "a number other than 0"),
         ("snake", {"alpha": 0}, "a number other than 0"),
         ("gelu", {"approximate": "fast"}, '"none" or "tanh" or "quick"'),

@@ -293,7 +293,7 @@ def test_disagreement_with_the_referee_fails_the_run(gradstat: Command, monkeypa
     assert all(re.match(message, line) for line in outcome.err.splitlines())
 
 
-@pytest.mark.parametrize("draws", ["2", "3", "100", "999"])
+@pytest.mark.parametrize("draws", ["2", "3", "20"])
 def test_few_draws_are_shown_and_not_judged(draws: str, gradstat: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their means are far from normal: both dx of two draws of relu are 0 in one run of four."""
     monkeypatch.setattr("gradstat.estimation.significance.FAMILY_WISE", 1.9)
@@ -308,7 +308,7 @@ def test_overflow_fails_the_run_without_warnings(gradstat: Command, tmp_path: Pa
     assert [line.rpartition("ward: ")[2] for line in outcome.err.splitlines()] == [
         "its moments are too large or too small for a float"
     ] * 2
-    assert "nan ± nan" in outcome.out
+    assert outcome.out.count("undefined") == 2
 
 
 def test_full_disk_loses_no_text_and_no_old_file(

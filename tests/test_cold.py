@@ -87,9 +87,9 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (("list", "layers"), set()),
         (("gain", "sigmoid"), set()),
-        (("gain", "leaky_relu", "negative_slope=0.2"), {"pydantic"}),
+        (("gain", "leaky_relu", "negative_slope=0.2"), set()),
         (("verify", "--quick", str(ROOT / "configs/claims/lecun.toml")), {"pydantic"}),
-        (("show", "two.parquet", "--format", "csv"), {"pyarrow"}),
+        (("show", "two.parquet", "--format", "csv"), {"pyarrow", "pydantic"}),
         (("show", "two.parquet"), {"pyarrow", "pydantic"}),
     ],
     ids=lambda value: "-".join(value).replace(str(ROOT), "") if isinstance(value, tuple) else "",

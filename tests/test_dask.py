@@ -371,7 +371,7 @@ def test_without_distributed(
     [
         ("dask:localhost", "--engine dask:localhost is not allowed; expected dask, or dask:tcp://host:port"),
         ("dask:http://a:1", "--engine dask:http://a:1 is not allowed; expected dask, or dask:tcp://host:port"),
-        ("threads:2", "threads are of this process: --engine threads, not --engine threads:2"),
+        ("threads:2", "the engine threads takes no address; expected --engine threads, found threads:2"),
         ("dusk", "unknown engine 'dusk'; did you mean 'dask'?"),
     ],
 )
@@ -430,4 +430,7 @@ def test_an_interrupt(tmp_path: Path) -> None:
 
 def test_engines_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert start(["list", "engines"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(ENGINES)
+    head, rule, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[0] == "engine"
+    assert set(rule) == {"─"}
+    assert [row.split()[0] for row in rows] == list(ENGINES)

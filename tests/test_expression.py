@@ -104,9 +104,9 @@ def test_an_expression_is_the_layer_it_spells(
         a, b = own.exact(row), known.exact(row)
         assert a is not None
         assert b is not None
-        assert (a.mean, a.var, a.abs_mean, a.mad) == pytest.approx(
-            (b.mean, b.var, b.abs_mean, b.mad), rel=1e-12, abs=1e-14
-        )
+        assert (a.mean, a.var) == pytest.approx((b.mean, b.var), rel=1e-12, abs=1e-14)
+        if a.abs_mean is not None:  # no sign is proven for a difference of exponentials
+            assert (a.abs_mean, a.mad) == pytest.approx((b.abs_mean, b.mad), rel=1e-12, abs=1e-14)
 
 
 SMOOTH = {
@@ -459,7 +459,7 @@ HOSTILE = [
     "gelu(x, **x)",
     "elu(x, x)",
     "elu(x, 1, alpha=1)",
-    "celu(x, -1)",
+    "celu(x, 0)",
     "elu('tanh')",
     "max_pool2d(x)",
     "True",
