@@ -245,7 +245,8 @@ def show(path: File) -> "Answer":
 
     Raises: `errors.UnreadableFile` for every other file.
 
-    >>> gradstat.show("verification.parquet").to_pandas()
+    >>> list(gradstat.show("series.parquet").to_pandas()["direction"])
+    ['forward', 'backward']
     """
     from gradstat.results.saved import read_any
 

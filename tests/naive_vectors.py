@@ -49,6 +49,9 @@ def geglu(params: dict[str, Any], b: float) -> tuple[float, float]:
         phi = math.exp(-b * b / 2.0) / math.sqrt(2.0 * math.pi)
         below = math.erfc(-b / math.sqrt(2.0)) / 2.0
         return b * below, below + b * phi
+    if params["approximate"] == "quick":
+        logistic = 1.0 / (1.0 + math.exp(-1.702 * b))
+        return b * logistic, logistic + 1.702 * b * logistic * (1.0 - logistic)
     inner = SQRT_2_OVER_PI * (b + 0.044715 * b**3)
     slope = SQRT_2_OVER_PI * (1.0 + 3.0 * 0.044715 * b**2)
     t = math.tanh(inner)

@@ -343,7 +343,7 @@ def test_a_dash_reads_standard_input(
     [
         ("show -", b"", 4, "standard input: empty, or was read already"),
         ("show -", b"PAR1 and no more", 4, "standard input: cut off or damaged"),
-        ("run -", b"seed = ", 2, "standard input: not valid TOML"),
+        ("run -", b"seed = ", 2, "standard input:1:1: not valid TOML"),
         ("run -", b"PAR1", 2, "standard input: is a result, not a configuration"),
         ("verify --quick -", b"[[claim]]\nid = 3", 2, "-:1: "),
     ],
