@@ -230,6 +230,8 @@ def describe_errors(error: ValidationError, model: type[BaseModel] = RunConfig) 
     unknown = [each["loc"] for each in details if each["type"] == "extra_forbidden"]
     mistakes: dict[str, Mistake] = {}
     for each in details:
+        if each["type"] == "missing" and not isinstance(each["input"], Mapping):
+            continue  # the place of a list, for one of several lengths that it may have
         misspelt = [str(loc[-1]) for loc in unknown if loc[:-1] == each["loc"][:-1]]
         if each["type"] == "missing" and closest(str(each["loc"][-1]), misspelt):
             continue
@@ -240,7 +242,7 @@ def describe_errors(error: ValidationError, model: type[BaseModel] = RunConfig) 
 
 def _described(mistake: ErrorDetails, model: type[BaseModel]) -> Mistake:
     """The message of gradstat for a mistake that pydantic reports."""
-    where = tuple(part for part in mistake["loc"] if part != "[key]")
+    where = tuple(part for part in mistake["loc"] if part != "[key]" and "tuple[" not in str(part))
     if not where:
         text = f"{toml(mistake['input'])} is not a table; write its keys below a [[header]], e.g. key = value"
         return Mistake("", text)

@@ -210,7 +210,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("whole") / "whole.parquet"
     texts = {"layer": "relu", "params": "{}", "cell": "all", "input": "normal(0, 1)", "upstream": "normal(0, 1)"}
     rows = [
-        dict.fromkeys(SCHEMA.names, 0.5) | {"no_error_bar": None} | texts | {"direction": direction, "estimator": "mc", "seed": 1, "n": 4}
+        dict.fromkeys(SCHEMA.names, 0.5)
+        | {"no_error_bar": None}
+        | texts
+        | {"direction": direction, "estimator": "mc", "seed": 1, "n": 4}
         for direction in ("forward", "backward")
     ]
     provenance = {"schema_version": SCHEMA_VERSION, "configuration": {"layer": [{"name": "relu"}]}, "versions": {}}

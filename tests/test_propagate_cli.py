@@ -169,7 +169,7 @@ def test_another_seed_and_more_networks(propagate: Run, tmp_path: Path) -> None:
     # More networks and other schemes are other questions to the same draws: what is there serves them.
     more = SMALL.replace("networks = 3", "networks = 4").replace('"he", ', '"none", "he", ')
     code, err = propagate(more, "-o", "more.csv")
-    assert (code, "16 of 30 are kept" in err) == (Exit.DONE, True)
+    assert (code, "16 of 30 are saved" in err) == (Exit.DONE, True)
 
 
 @pytest.mark.usefixtures("inline")

@@ -117,12 +117,13 @@ def _notes(rows: Sequence[Row], assumed: tuple[str, str], exact_known: bool) -> 
 
 def _missing(rows: Sequence[Row]) -> Iterator[str]:
     """Which rows have statistics without an error bar, by the reason."""
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, dict[str, None]] = {}  # the cells of a layer have one name
     for row in rows:
         if row["no_error_bar"]:
             name = f"{label(row)} {'y' if row['direction'] == FORWARD else 'dx'}"
-            reasons.setdefault(row["no_error_bar"], []).append(name)
-    for reason, names in reasons.items():
+            reasons.setdefault(row["no_error_bar"], {})[name] = None
+    for reason, unique in reasons.items():
+        names = list(unique)
         shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         yield f"± ?: no error bar: {reason}: {shown}"
 
