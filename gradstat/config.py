@@ -45,12 +45,16 @@ class NameIn:
         return core_schema.literal_schema(list(self.table))
 
 
+MEAN: Any = Field(default=0.0, ge=-1e30, le=1e30, description="a number from -1e30 to 1e30")
+STD: Any = Field(default=1.0, ge=1e-30, le=1e30, description="a number above 0, from 1e-30 to 1e30")
+
+
 class InputConfig(Strict):
     """The [input] table: assumptions about x."""
 
     distribution: Annotated[str, NameIn(DISTRIBUTIONS)] = NORMAL.name
-    mean: float = Field(default=0.0, ge=-1e30, le=1e30, description="a number from -1e30 to 1e30")
-    std: float = Field(default=1.0, ge=1e-30, le=1e30, description="a number above 0, from 1e-30 to 1e30")
+    mean: float = MEAN
+    std: float = STD
     correlation: float = Field(default=0.0, gt=-1.0, lt=1.0, description="a number between -1 and 1")
 
 

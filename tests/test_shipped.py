@@ -65,7 +65,7 @@ def test_a_file_wins_over_a_shipped_name_and_a_folder_does_not(empty: Path) -> N
             "zzz: there is no such file or shipped configuration; shipped: depth, laplace, layers, resnet, series, "
             "stride, vgg; in this folder: mine.toml",
         ),
-        ("depth", "depth: a shipped configuration of another command; gradstat propagate depth"),
+        ("depth", "depth: is a shipped configuration for another command; gradstat propagate depth"),
     ],
 )
 def test_a_name_that_is_neither_is_explained(empty: Path, name: str, message: str) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, WithJsonSchema
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.config import TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
+from gradstat.config import MEAN, STD, TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
 from gradstat.errors import MalformedClaim, Mistakes, UsageError, quoted, unknown, within
 from gradstat.layer_types.case import EXPRESSION, Case
 from gradstat.layer_types.from_config import input_of, upstream_of
@@ -38,6 +38,16 @@ class Obtained(Strict):
     samples: int | None = Field(default=None, ge=2, le=10**18, description="a whole number from 2 to 1e18")
 
 
+ARITHMETIC = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})  # strings are evaluated before
+
+
+class ClaimInput(InputConfig):
+    """What is assumed of x. In a file, mean and std may be arithmetic in quotes, e.g. "sqrt(2)"."""
+
+    mean: Annotated[float, ARITHMETIC] = MEAN
+    std: Annotated[float, ARITHMETIC] = STD
+
+
 class ClaimConfig(Strict):
     """One `[[claim]]` table."""
 
@@ -53,7 +63,7 @@ class ClaimConfig(Strict):
     params: dict[str, Any] = Field(
         default_factory=dict, description='a table of parameters: numbers, or arithmetic in quotes, e.g. "sqrt(2)"'
     )
-    input: InputConfig = InputConfig()
+    input: ClaimInput = ClaimInput()
     upstream: UpstreamConfig = UpstreamConfig()
     direction: Literal["forward", "backward"] | None = Field(default=None, description='"forward" or "backward"')
     cell: str = Field(default=ALL, description='a cell, e.g. "(0, 1)", or "all"')
