@@ -23,6 +23,7 @@ COLUMNS = {
     "max": "the largest value drawn",
     "exact_mean": "the exact mean; null if none is known",
     "exact_std": "the exact standard deviation; null if none is known",
+    "exact_mad": "the exact mean absolute deviation; null if none is known",
     "z_mean": "(mean − exact_mean)/mean_se as a normal score; null if the row is not judged",
     "z_std": "(std − exact_std)/std_se as a normal score; null if the row is not judged",
     "windows": "windows that cover the cell of a strided map; null for other layers",

@@ -103,7 +103,7 @@ def test_configurations(
     run: dict[str, Any], name: str, layer: dict[str, Any], call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A configuration is refused, or it reaches the sampler, which this test leaves out."""
-    monkeypatch.setattr("gradstat.estimation.groups.groups", reached)
+    monkeypatch.setattr("gradstat.runs.driver.groups", reached)
     Path("c.toml").write_text(f"{table(run)}\n[[layer]]\n{table({'name': name} | layer)}")
     code, _ = call("run", "c.toml", "-o", "out.parquet", "-o", "out.csv")
     assert code in {*REFUSALS, Exit.CHECK_FAILED}

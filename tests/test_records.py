@@ -66,8 +66,8 @@ def numbers(row: dict[str, Any]) -> dict[str, Any]:
 def test_columns_are_those_of_the_design() -> None:
     design = """layer, params, direction, cell, input, upstream, estimator, seed, n,
     mean, mean_se, std, std_se, second_moment, second_moment_se, abs_mean, abs_mean_se, mad, mad_se, skewness, kurtosis,
-    zero_fraction, min, max, exact_mean, exact_std, z_mean, z_std, windows, mean_df, std_df, second_moment_df,
-    abs_mean_df, mad_df, tail_index, tail_index_se, no_error_bar"""
+    zero_fraction, min, max, exact_mean, exact_std, z_mean, z_std, windows, exact_mad, mean_df, std_df,
+    second_moment_df, abs_mean_df, mad_df, tail_index, tail_index_se, no_error_bar"""
     names = re.findall(r"\w+", design)
     assert list(schema.COLUMNS[: len(names)]) == names == schema.SHOWN
     assert all(name.startswith("acc_") for name in schema.COLUMNS[len(names) :])

@@ -12,7 +12,7 @@ from typing import Any
 from gradstat.estimation.significance import ROUNDING, beyond, z_bound, z_score
 from gradstat.results.overview import label
 from gradstat.results.result import Result
-from gradstat.results.schema import ACCUMULATORS, ESTIMATES, REFEREE, WINDOWS
+from gradstat.results.schema import ACCUMULATORS, ESTIMATES, EXACT_MAD, REFEREE, WINDOWS
 from gradstat.text.answer import Answer
 from gradstat.text.tables import NARROWEST, Column, Report, Table, finite
 from gradstat.text.uncertain import signed
@@ -21,7 +21,7 @@ KEY = ("layer", "params", "direction", "cell", "input", "upstream")
 DRAWS = ("seed", "n", "estimator")  # rows with equal values here have equal draws
 SAMPLED = ("n", *ESTIMATES, WINDOWS, *ACCUMULATORS)  # equal to the byte for equal draws
 EXACT = tuple(
-    name for name in REFEREE if name.startswith("exact_")
+    name for name in (*REFEREE, EXACT_MAD) if name.startswith("exact_")
 )  # computed with libm: the last digit depends on the machine
 TESTED = ("mean", "std")
 
@@ -93,7 +93,7 @@ def compare(first: Result, second: Result) -> Comparison:
         else:
             scores += list(_scores(a, b))
         unequal += [_difference(a, b, name) for name in EXACT if not _close(a[name], b[name], a["std"])]
-    equal = all(_bits(a[name]) == _bits(b[name]) for a, b in pairs for name in (*SAMPLED, *REFEREE))
+    equal = all(_bits(a[name]) == _bits(b[name]) for a, b in pairs for name in (*SAMPLED, *REFEREE, EXACT_MAD))
     identical = equal and bytewise == len(pairs) == len(rows[0]) == len(rows[1]) > 0
     return Comparison((alone[0], alone[1]), unequal, bytewise, len(pairs) - bytewise, scores, identical)
 

@@ -75,7 +75,7 @@ def sampled(name: str, row: Mapping[str, Any], errors: Mapping[str, float] | Non
     error = (errors or {}).get(statistic.base, base_error(statistic.base, row))
     exact = None
     if row["exact_mean"] is not None:
-        exact = exact_value(name, Exact(row["exact_mean"], row["exact_std"] ** 2))
+        exact = exact_value(name, Exact(row["exact_mean"], row["exact_std"] ** 2, mad=row.get("exact_mad")))
     slope, z = statistic.slope(base), row.get(f"z_{statistic.base}")
     return Estimate(
         statistic.f(base),

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from gradstat.estimation.run import ResultRow
 from gradstat.layer_types.record import Exact
-from gradstat.results.schema import ACCUMULATORS, SCHEMA, TAILS
+from gradstat.results.schema import ACCUMULATORS, EXACT_MAD, SCHEMA, TAILS
 
 
 def to_arrow(lines: Sequence[ResultRow], seed: int, estimator: str) -> pa.Table:
@@ -42,7 +42,8 @@ def _row(line: ResultRow, seed: int, estimator: str) -> dict[str, Any]:
 
 
 def _referee(exact: Exact | None) -> dict[str, float | None]:
-    """exact_mean and exact_std; None if no exact value is known."""
+    """exact_mean, exact_std and exact_mad; None if no exact value is known."""
     if exact is None:
-        return {"exact_mean": None, "exact_std": None}
-    return {"exact_mean": exact.mean, "exact_std": math.sqrt(exact.var)}
+        return {"exact_mean": None, "exact_std": None, EXACT_MAD: None}
+    mad = exact.mad if exact.mad is not None and math.isfinite(exact.mad) else None
+    return {"exact_mean": exact.mean, "exact_std": math.sqrt(exact.var), EXACT_MAD: mad}

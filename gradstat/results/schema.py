@@ -13,20 +13,21 @@ ESTIMATES = [
     *("mad", "mad_se", "skewness", "kurtosis", "zero_fraction", "min", "max"),
 ]
 REFEREE = ["exact_mean", "exact_std", "z_mean", "z_std"]
+EXACT_MAD = "exact_mad"  # shown; MAD has no z-score
 WINDOWS = "windows"  # number of windows that cover a cell of a strided map; its mean for `all`, otherwise null
 # What the standard errors are worth: degrees of freedom, the tail index of v² (null for too few draws), and why
 # statistics have no error bar, which is a standard error of infinity.
 WORTH = ["mean_df", "std_df", "second_moment_df", "abs_mean_df", "mad_df", "tail_index", "tail_index_se"]
 NO_ERROR_BAR = "no_error_bar"
 TAILS = ("tail_index", "tail_index_se")
-OPTIONAL = (*REFEREE, WINDOWS, *TAILS, NO_ERROR_BAR)  # columns with nulls
+OPTIONAL = (*REFEREE, WINDOWS, EXACT_MAD, *TAILS, NO_ERROR_BAR)  # columns with nulls
 ACCUMULATORS = [f"acc_{name}" for name in NAMES]  # raw sums, for merging files
 ADDED_ACCUMULATORS = ACCUMULATORS[-5:]  # by version 3
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in TEXTS]
     + [("seed", pa.uint64()), ("n", pa.int64())]
-    + [(name, pa.float64()) for name in (*ESTIMATES, *REFEREE, WINDOWS, *WORTH)]
+    + [(name, pa.float64()) for name in (*ESTIMATES, *REFEREE, WINDOWS, EXACT_MAD, *WORTH)]
     + [(NO_ERROR_BAR, pa.string())]
     + [(name, pa.float64()) for name in ACCUMULATORS]
 )

@@ -13,6 +13,7 @@ from gradstat.results.result import Result
 from gradstat.results.schema import (
     ADDED_ACCUMULATORS,
     COLUMNS,
+    EXACT_MAD,
     NO_ERROR_BAR,
     OLDEST_VERSION,
     SCHEMA,
@@ -101,7 +102,7 @@ def upgraded(table: pa.Table) -> pa.Table:
     The accumulators that it lacks are 0. Its stream version keeps it from being merged with newer results.
     """
     unknown = dict.fromkeys(ADDED_ACCUMULATORS, 0.0) | dict.fromkeys(WORTH, math.inf) | {NO_ERROR_BAR: None}
-    unknown |= dict.fromkeys(TAILS)
+    unknown |= dict.fromkeys((*TAILS, EXACT_MAD))
     for name, value in unknown.items():
         if name not in table.schema.names:
             table = table.append_column(SCHEMA.field(name), pa.array([value] * len(table), SCHEMA.field(name).type))

@@ -12,11 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from gradstat.results.schema import COLUMNS, ESTIMATES, NO_ERROR_BAR, OPTIONAL, SCHEMA, TEXTS
+from gradstat.results.schema import COLUMNS, ESTIMATES, EXACT_MAD, NO_ERROR_BAR, OPTIONAL, SCHEMA, TEXTS
 
 _PLAIN = re.compile(r"[\w(\[{].*")
 
-NEVER_NEGATIVE = ("n", "std", "exact_std", *(name for name in ESTIMATES if name.endswith("_se")))
+NEVER_NEGATIVE = ("n", "std", "exact_std", EXACT_MAD, *(name for name in ESTIMATES if name.endswith("_se")))
 LONGEST = 10_000  # characters of a cell
 
 
@@ -37,7 +37,7 @@ def first_problem(table: pa.Table) -> str:
         return "its column params is not JSON as gradstat writes it"
     if gaps := [name for name in COLUMNS if name not in OPTIONAL and table[name].null_count]:
         return f"its column {gaps[0]} has gaps"
-    for name in ("exact_mean", "exact_std"):
+    for name in ("exact_mean", "exact_std", EXACT_MAD):
         if not all(math.isfinite(value) for value in table[name].drop_null().to_pylist()):
             return f"its column {name} has values that are not finite"
     for name in NEVER_NEGATIVE:
