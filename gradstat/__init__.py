@@ -319,7 +319,8 @@ def verify(
 
     Returns: a `Verification`: the outcome of every claim, `ok`, and `fixes()`, the right digits.
 
-    Raises: `errors.UsageError` for a malformed claim, with its file and line.
+    Raises: `errors.UsageError` for a malformed claim, with its file and line; after Ctrl-C `errors.Interrupted`, whose
+        `answer` has the verdicts so far.
 
     >>> gradstat.verify(only="pytorch-*", quick=True).ok
     True

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 LONGEST_NAME = 60  # characters of a user's text that a message repeats
 
@@ -63,6 +64,7 @@ class Interrupted(GradstatError):
     """Ctrl-C stopped the call; the message names the next step."""
 
     code = Exit.INTERRUPTED
+    answer: Any = None  # the finished part of the answer, if there is one
 
 
 class UnreadableFile(GradstatError):

@@ -16,8 +16,9 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+import gradstat
 from gradstat.cli.app import start
-from gradstat.errors import Exit
+from gradstat.errors import Exit, Interrupted
 from gradstat.estimation.engines import threads
 from gradstat.estimation.estimates import estimates
 from gradstat.estimation.groups import Group
@@ -541,3 +542,47 @@ def test_only_and_fail_fast(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert start(["verify", "--quick", "--only", "none*", str(tmp_path)]) == Exit.USAGE
     assert start(["verify", "-q", "--quick", str(tmp_path / "b.toml")]) == Exit.DONE
     assert capsys.readouterr().out == ""
+
+
+OPEN = """
+[[claim]]
+id = "open"
+source = "nobody"
+layer = "layer_norm"
+params = { n = 4, eps = 1e-6 }
+input = { distribution = "laplace" }
+direction = "backward"
+statistic = "abs_mean"
+value = "1.03"
+"""
+CLOSED = """
+[[claim]]
+id = "closed"
+source = "nobody"
+layer = "relu"
+direction = "forward"
+statistic = "mean"
+value = "0.39894"
+"""
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_ctrl_c_keeps_the_verdicts_so_far(look: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it comes in the first look at all claims, or in a later one at the undecided claims."""
+    looks = [0]
+    original = sampled.sample
+
+    def sample(*arguments: Any, **named: Any) -> Any:
+        looks[0] += 1
+        if looks[0] == look:
+            raise KeyboardInterrupt
+        return original(*arguments, **named)
+
+    for module in ("sequential", "verify"):
+        monkeypatch.setattr(f"gradstat.verification.{module}.sample", sample)
+    path = tmp_path / "two.toml"
+    path.write_text(OPEN + CLOSED)
+    with pytest.raises(Interrupted) as caught:
+        gradstat.verify(path, max_samples=2**30)
+    assert str(caught.value) == "interrupted; 1 of 2 claims were not decided"
+    assert [outcome.verdict for outcome in caught.value.answer] == ["undecided", "confirmed"]

@@ -11,7 +11,7 @@ from gradstat.cli.app import emit, say
 from gradstat.cli.options import PATH, Count, Jobs, output_options, seed_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
-from gradstat.errors import Exit, MalformedClaim, UsageError
+from gradstat.errors import Exit, Interrupted, MalformedClaim, UsageError
 from gradstat.text.formats import TABLES, render_text
 from gradstat.text.github import annotation
 
@@ -79,6 +79,10 @@ def command(
             for claim in (error, *error.also):
                 if isinstance(claim, MalformedClaim):
                     emit(annotation(claim.path, claim.line, "malformed claim", claim.message) + "\n")
+        raise
+    except Interrupted as error:
+        if error.answer is not None:
+            output.deliver(error.answer.report())
         raise
     if digits is not None and not (fix or show_diff):
         raise UsageError("--digits needs --fix or --diff")

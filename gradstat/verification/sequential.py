@@ -29,6 +29,7 @@ GROWTH = 4  # ratio of the draws of consecutive looks
 HOEFFDING = 0.56  # √(ln(2/p)/2n) for p ≤ 10⁻⁶, in multiples of the normal quantile/√n
 FUTILITY_MARGIN = 5.0  # give up if even a change of 5 standard errors could not decide the claim
 
+STOPPED = "interrupted before it was decided"
 Samples = Mapping[Any, "ResultRow"]  # key of a row → the row
 
 
@@ -133,14 +134,22 @@ def judge_looks(
             progress.note(
                 f"look {look + 1}: {len(still_open)} of {len(claims)} claims without exact value are undecided"
             )
-            samples = sample(
-                still_open,
-                lambda case: min(first_look(case) * grown, max_samples),  # noqa: B023
-                seed,
-                jobs,
-                progress,
-            )
+            try:
+                samples = sample(
+                    still_open,
+                    lambda case: min(first_look(case) * grown, max_samples),  # noqa: B023
+                    seed,
+                    jobs,
+                    progress,
+                )
+            except KeyboardInterrupt:  # the verdicts so far stay
+                return outcomes | {claim.id: stopped(claim) for claim in still_open}
     return outcomes
+
+
+def stopped(claim: Claim) -> Outcome:
+    """The outcome of a claim that Ctrl-C left undecided."""
+    return Outcome(claim, None, UNDECIDED, detail=STOPPED)
 
 
 def test_look(

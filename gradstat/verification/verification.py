@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from gradstat.errors import UsageError
+from gradstat.errors import Interrupted, UsageError
 from gradstat.estimation.significance import FAMILY_WISE
 from gradstat.runs.progress import Progress
 from gradstat.text.answer import Answer
@@ -15,6 +15,7 @@ from gradstat.verification import reports
 from gradstat.verification.claims import Claim
 from gradstat.verification.files import load
 from gradstat.verification.fixes import Fixes, fixes_of
+from gradstat.verification.sequential import STOPPED
 from gradstat.verification.verdicts import Outcome
 from gradstat.verification.verify import verify
 
@@ -60,7 +61,10 @@ def verify_files(
     fail_fast: bool,
     progress: Progress,
 ) -> Verification:
-    """Verify all claims of some files whose ids match the pattern; UsageError if no id matches."""
+    """Verify all claims of some files whose ids match the pattern; UsageError if no id matches.
+
+    After Ctrl-C, Interrupted has the verdicts so far as its `answer`.
+    """
     chosen = [claim for claim in load(paths) if only is None or fnmatch.fnmatchcase(claim.id, only)]
     if not chosen:
         raise UsageError(f"no claim has an id that matches {only!r}")
@@ -68,9 +72,15 @@ def verify_files(
     for batch in by_file(chosen) if fail_fast else [chosen]:
         alpha = FAMILY_WISE * len(batch) / len(chosen)
         outcomes += verify(batch, seed, jobs, max_samples, quick, alpha, progress)
-        if fail_fast and not all(outcome.as_expected for outcome in outcomes):
+        interrupted = any(outcome.detail == STOPPED for outcome in outcomes)
+        if interrupted or (fail_fast and not all(outcome.as_expected for outcome in outcomes)):
             break
-    return Verification(outcomes)
+    verification = Verification(outcomes)
+    if undecided := sum(outcome.detail == STOPPED for outcome in outcomes):
+        error = Interrupted(f"interrupted; {undecided} of {len(chosen)} claims were not decided")
+        error.answer = verification
+        raise error
+    return verification
 
 
 def by_file(claims: Sequence[Claim]) -> list[list[Claim]]:

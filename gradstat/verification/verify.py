@@ -11,7 +11,7 @@ from gradstat.layer_types.statistics import enclosure_of, exact_bound, exact_val
 from gradstat.runs.progress import SILENT, Progress
 from gradstat.verification.claims import Claim
 from gradstat.verification.matrix_claims import judge_matrix
-from gradstat.verification.sequential import Samples, check_agreement, first_look, judge_looks, measure, sample
+from gradstat.verification.sequential import STOPPED, Samples, check_agreement, first_look, judge_looks, measure, sample
 from gradstat.verification.verdicts import REFUTED, UNDECIDED, Measured, Outcome, judge
 
 DEFAULT_MAX = 2**32
@@ -36,7 +36,13 @@ def verify(
     referee = _referee()
     outcomes = {claim.id: judge_matrix(claim) for claim in claims if claim.is_matrix}
     numbers = [claim for claim in claims if not claim.is_matrix]
-    samples = {} if quick else sample(numbers, lambda case: min(first_look(case), max_samples), seed, jobs, progress)
+    samples: Samples = {}
+    reason = NOT_SAMPLED
+    if not quick:
+        try:
+            samples = sample(numbers, lambda case: min(first_look(case), max_samples), seed, jobs, progress)
+        except KeyboardInterrupt:  # exact values need no sample
+            quick, reason = True, STOPPED
     wrong = {} if quick else check_agreement(numbers, samples, family_wise)
     for claim in numbers:
         outcome = _judge_exact(claim, referee, samples)
@@ -46,7 +52,7 @@ def verify(
             outcomes[claim.id] = outcome
     rest = [claim for claim in numbers if claim.id not in outcomes]
     if quick:
-        outcomes |= {claim.id: Outcome(claim, None, UNDECIDED, detail=NOT_SAMPLED) for claim in rest}
+        outcomes |= {claim.id: Outcome(claim, None, UNDECIDED, detail=reason) for claim in rest}
     else:
         outcomes |= judge_looks(rest, samples, seed, jobs, max_samples, family_wise, progress)
     return [outcomes[claim.id] for claim in claims]
