@@ -12,6 +12,7 @@ from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLACK, BLUE, GREEN, PAPER, VERMILLION, figure
 from gradstat.text.uncertain import Uncertain
 
+ROUNDING = 1e-14  # of σ: a smaller standard error is that of floats
 BINS = 120
 REACH = 4.5  # standard deviations
 ATOM = 0.005  # a value with at least this fraction of the draws is an atom, drawn as a stem
@@ -93,6 +94,8 @@ def summary(table: Any) -> str:
     root = math.sqrt(table.shape[1])
     mean_se = float(table.mean(axis=0).std()) / root
     std_se = float(((table - mean) ** 2).mean(axis=0).std()) / (2.0 * std * root)
+    if mean_se <= ROUNDING * std:  # the slots of every draw have the same sum, e.g. 0
+        mean, mean_se = (0.0 if abs(mean) <= ROUNDING * std else mean), 0.0
     return f"E = {Uncertain(mean, mean_se).text},  σ = {Uncertain(std, std_se).text}".replace("-", "−")
 
 
