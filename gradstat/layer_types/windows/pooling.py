@@ -186,7 +186,7 @@ def norm_constants(params: Params, axes: Axes) -> tuple[float, ...]:
     return window_table(slots_of(axes), (*norm_scales(axes), *(() if p == 2.0 else (p,))))
 
 
-def max_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Domain]]) -> Layer:
+def max_pool(name: str, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Domain]]) -> Layer:
     """The record of a max pooling."""
     return Layer(
         name=name,
@@ -198,9 +198,9 @@ def max_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tup
         referee=lambda params, row, x, dy: max_referee(lay_out(params), row, x, dy),
         referee_words="order statistics",
         parameters=_parameters(parameters),
-        shape=lambda params: shape_of(lay_out(params), params["size"] is not None),
+        shape=_shape(lay_out),
         constants=lambda params: window_table(slots_of(lay_out(params))),
-        aliases=(f"global_{name.removeprefix('adaptive_')}",) if "output_size" in parameters else (),
+        aliases=_aliases(name),
     )
 
 
@@ -226,13 +226,13 @@ def average_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str,
         referee=lambda params, row, x, dy: weighted_referee(weights(params), lay_out(params), row, x, dy),
         referee_words="closed form",
         parameters=_parameters(parameters),
-        shape=lambda params: shape_of(lay_out(params), params["size"] is not None),
+        shape=_shape(lay_out),
         constants=constants,
-        aliases=(f"global_{name.removeprefix('adaptive_')}",) if "output_size" in parameters else (),
+        aliases=_aliases(name),
     )
 
 
-def norm_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Domain]]) -> Layer:
+def norm_pool(name: str, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Domain]]) -> Layer:
     """The record of a p-norm pooling."""
     return Layer(
         name=name,
@@ -244,7 +244,7 @@ def norm_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tu
         referee=lambda params, row, x, dy: norm_referee(params, lay_out(params), row, x, dy),
         referee_words="closed form for norm_type 1 and 2",
         parameters=_parameters(parameters),
-        shape=lambda params: shape_of(lay_out(params), params["size"] is not None),
+        shape=_shape(lay_out),
         constants=lambda params: norm_constants(params, lay_out(params)),
         negative_input_error=norm_negative_input_error,
     )
@@ -252,6 +252,15 @@ def norm_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str, tu
 
 def _parameters(given: Mapping[str, tuple[Any, Domain]]) -> tuple[Parameter, ...]:
     return tuple(Parameter(name, default, kind) for name, (default, kind) in given.items())
+
+
+def _shape(lay_out: LayOut) -> Callable[[Params], Shape]:
+    return lambda params: shape_of(lay_out(params), params["size"] is not None)
+
+
+def _aliases(name: str) -> tuple[str, ...]:
+    """The global pooling that an adaptive one is with its default output size of 1."""
+    return (name.replace("adaptive_", "global_"),) if name.startswith("adaptive_") else ()
 
 
 def _family(dims: int) -> tuple[Layer, ...]:
@@ -271,10 +280,10 @@ def _family(dims: int) -> tuple[Layer, ...]:
     dilation = {"dilation": (1, sizes(dims))}
     return (
         average_pool(f"avg_pool{dims}d", dims, lay_out, window | padding | finite | average),
-        max_pool(f"max_pool{dims}d", dims, lay_out, window | padding | dilation | finite),
-        norm_pool(f"lp_pool{dims}d", dims, lay_out, {"norm_type": (2.0, POSITIVE)} | window | finite),
+        max_pool(f"max_pool{dims}d", lay_out, window | padding | dilation | finite),
+        norm_pool(f"lp_pool{dims}d", lay_out, {"norm_type": (2.0, POSITIVE)} | window | finite),
         average_pool(f"adaptive_avg_pool{dims}d", dims, lay_out_adaptive, output),
-        max_pool(f"adaptive_max_pool{dims}d", dims, lay_out_adaptive, output),
+        max_pool(f"adaptive_max_pool{dims}d", lay_out_adaptive, output),
     )
 
 
