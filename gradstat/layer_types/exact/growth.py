@@ -305,22 +305,14 @@ class Growth(Traced):
     def erf(self) -> "Growth":
         values, bounded = self.tends()
         if bounded:
-            size, order = self.dominant
-            return (
-                self.sized(values.erf(), Order()) if order.direction == 0 else self._small(size, order, values, arb.erf)
-            )
+            return self._bounded_odd(values, arb.erf)
         size, _ = self.dominant
         return self.sized(values.erf().union(arb(1 if size > 0 else -1)), Order())
 
     def atan(self) -> "Growth":
         values, bounded = self.tends()
         if bounded:
-            size, order = self.dominant
-            return (
-                self.sized(values.atan(), Order())
-                if order.direction == 0
-                else self._small(size, order, values, arb.atan)
-            )
+            return self._bounded_odd(values, arb.atan)
         size, _ = self.dominant
         return self.sized(values.atan().union((arb.pi() / 2) * (1 if size > 0 else -1)), Order())
 
@@ -328,12 +320,7 @@ class Growth(Traced):
         """sign(u)·ln(|u| + √(u² + 1))."""
         values, bounded = self.tends()
         if bounded:
-            size, order = self.dominant
-            return (
-                self.sized(values.asinh(), Order())
-                if order.direction == 0
-                else self._small(size, order, values, arb.asinh)
-            )
+            return self._bounded_odd(values, arb.asinh)
         sign = self.known_sign()
         if sign is None:
             raise Unknown("its sign is not known")
@@ -345,17 +332,17 @@ class Growth(Traced):
         values, bounded = self.tends()
         if not bounded:
             return self.sized(arb(0, 1), Order())
-        size, order = self.dominant
-        return self.sized(values.sin(), Order()) if order.direction == 0 else self._small(size, order, values, arb.sin)
+        return self._bounded_odd(values, arb.sin)
 
     def cos(self) -> "Growth":
         values, bounded = self.tends()
         return self.sized(values.cos() if bounded else arb(0, 1), Order())
 
-    def _small(self, size: arb, order: Order, values: arb, function: Any) -> "Growth":
-        """f(u) for u → 0, f odd and f(u)/u falling in |u|, as those of erf, sin, arctan and arsinh are."""
+    def _bounded_odd(self, values: arb, function: Any) -> "Growth":
+        """f(u) for a bounded u, f odd and f(u)/u falling in |u| < 1, as those of erf, sin, arctan and arsinh are."""
+        size, order = self.dominant
         end = abs(values).upper()
-        if not end < 1:
+        if order.direction == 0 or not end < 1:
             return self.sized(function(values), Order())
         slope = {arb.erf: 2 / arb.pi().sqrt()}.get(function, arb(1))
         return self.sized(size * slope.union(function(end) / end), order)
