@@ -23,7 +23,7 @@ from scipy.stats import binom
 from gradstat.assumptions import Input
 from gradstat.estimation.engines import threads
 from gradstat.estimation.groups import Group, groups
-from gradstat.estimation.run import PILOT_DRAWS, ResultRow, centres, result_row, sample
+from gradstat.estimation.run import ResultRow, centres, result_row, sample
 from gradstat.estimation.significance import disagreements
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact
@@ -68,7 +68,7 @@ class Sampler:
     def __init__(self, cases: Sequence[Case]) -> None:
         self.groups = groups(cases)
         for group in self.groups:
-            group.centres[:] = centres(sample(group, PILOT_DRAWS, 10**6, PILOT, 1, threads).total())
+            group.centres[:] = centres(sample(group, group.pilot_draws, 10**6, PILOT, 1, threads).total())
         self.exact = {id(group): [case.exact(row) for case, row in group.rows] for group in self.groups}
 
     def run(self, draws: int, seed: int) -> list[ResultRow]:

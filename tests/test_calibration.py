@@ -19,7 +19,7 @@ from gradstat.estimation.engines import threads
 from gradstat.estimation.estimates import Estimates, estimates
 from gradstat.estimation.groups import Group
 from gradstat.estimation.merge_tree import Accumulators
-from gradstat.estimation.run import PILOT_DRAWS, centres, sample
+from gradstat.estimation.run import centres, sample
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import BACKWARD, FORWARD, Exact
 from gradstat.layer_types.registry import find
@@ -47,7 +47,7 @@ ROWS = [(name, direction) for name in CASES for direction in (FORWARD, BACKWARD)
 def runs(name: str) -> list[Accumulators]:
     """Accumulators [row, WIDTH] of every seed. One pilot run of another seed serves all: the centre only shifts."""
     group = Group([CASES[name]])
-    group.centres[:] = centres(sample(group, PILOT_DRAWS, 10**6, PILOT, 1, threads).total())
+    group.centres[:] = centres(sample(group, group.pilot_draws, 10**6, PILOT, 1, threads).total())
     return [sample(group, DRAWS, seed, 0, 1, threads).total() for seed in SEEDS]
 
 

@@ -14,7 +14,7 @@ from gradstat.estimation.engines import threads
 from gradstat.estimation.estimates import Estimates
 from gradstat.estimation.groups import groups
 from gradstat.estimation.precision import INFLATION, Target, allowed, distances, needed, relative_error, worst
-from gradstat.estimation.run import PILOT_DRAWS, centres, run, sample
+from gradstat.estimation.run import centres, run, sample
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import cases
 from gradstat.layer_types.registry import LAYERS
@@ -119,7 +119,7 @@ def _pilot(name: str, seed: int) -> list[Estimates]:
     from gradstat.estimation.estimates import estimates as of
 
     (group,) = groups([Case(LAYERS[name])])
-    pilot = sample(group, PILOT_DRAWS, seed, PILOT, 1, threads).total()
+    pilot = sample(group, group.pilot_draws, seed, PILOT, 1, threads).total()
     assert len(centres(pilot)) == 2
     return [of(row) for row in pilot]
 

@@ -23,7 +23,7 @@ from gradstat.estimation.engines import threads
 from gradstat.estimation.estimates import estimates
 from gradstat.estimation.groups import Group
 from gradstat.estimation.multiple_testing import holm, level, quantile
-from gradstat.estimation.run import PILOT_DRAWS, ResultRow, centres, sample
+from gradstat.estimation.run import ResultRow, centres, sample
 from gradstat.estimation.significance import FAMILY_WISE
 from gradstat.layer_types import registry as layer_table
 from gradstat.layer_types.case import Case
@@ -252,7 +252,7 @@ RATES = ("sigmoid", "tanh", "relu")
 def runs() -> list[dict[Any, Any]]:
     """For each seed every row, as `sampled.sample` returns them."""
     group = Group([Case(find(name)) for name in RATES])
-    group.centres[:] = centres(sample(group, PILOT_DRAWS, 10**6, PILOT, 1, threads).total())
+    group.centres[:] = centres(sample(group, group.pilot_draws, 10**6, PILOT, 1, threads).total())
     found = []
     for seed in SEEDS:
         rows = sample(group, DRAWS, seed, 0, 1, threads).total()

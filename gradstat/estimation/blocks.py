@@ -9,6 +9,9 @@ from gradstat.layer_types.case import Case
 from gradstat.numerics.draws import LANES
 
 BLOCK_DRAWS = 2**18  # for draws of two numbers: a block takes milliseconds, and its overhead is one percent
+PILOT_DRAWS = 2**18
+PILOT_NUMBERS = 2**26  # that a pilot draws at most, about: 0.4 to 0.7 s of one core
+FEWEST_PILOT_DRAWS = 256
 
 
 @dataclass(frozen=True)
@@ -105,5 +108,18 @@ def block_draws(case: Case) -> int:
 
     It depends only on the case, so the other layers of a run do not change a layer's digits.
     """
-    numbers = case.shape.n_in + case.shape.n_out + case.shape.noise
-    return max(LANES, BLOCK_DRAWS >> max(0, math.ceil(math.log2(numbers / 2))))
+    return max(LANES, BLOCK_DRAWS >> max(0, math.ceil(math.log2(numbers_per_draw(case) / 2))))
+
+
+def pilot_draws(case: Case) -> int:
+    """Draws of the pilot: a power of two, fewer than usual for draws of more than 256 numbers.
+
+    It depends only on the case, as the draws per block do.
+    """
+    affordable = 1 << (PILOT_NUMBERS // numbers_per_draw(case)).bit_length() >> 1
+    return max(FEWEST_PILOT_DRAWS, min(PILOT_DRAWS, affordable))
+
+
+def numbers_per_draw(case: Case) -> int:
+    """The numbers in one draw: x, dy and noise."""
+    return case.shape.n_in + case.shape.n_out + case.shape.noise

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gradstat.estimation.blocks import Blocks, block_draws
+from gradstat.estimation.blocks import Blocks, block_draws, pilot_draws
 from gradstat.estimation.callbacks import callback_of
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.layer_types.case import Case
@@ -23,7 +23,7 @@ class Group:
 
     def __init__(self, cases: Sequence[Case], callbacks: Sequence[Any] | None = None) -> None:
         self.cases = tuple(cases)
-        self.block_draws = block_draws(cases[0])
+        self.block_draws, self.pilot_draws = block_draws(cases[0]), pilot_draws(cases[0])
         self.rows: list[tuple[Case, Row]] = [(case, row) for case in cases for row in case.shape.rows]
         # keeps the callbacks alive: numba frees the machine code of an unreferenced callback
         self._callbacks = [callback_of(case) for case in cases] if callbacks is None else callbacks
@@ -75,7 +75,7 @@ class Group:
 
 
 def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
-    """Groups of cases with equal slots, assumptions and block size, in order of first appearance.
+    """Groups of cases with equal slots, assumptions and sizes of block and pilot, in order of first appearance.
 
     Compiles the kernels that sampling needs, in the caller's thread.
     """
@@ -84,6 +84,6 @@ def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
     found: dict[Any, list[Case]] = {}
     for case in cases:
         grid = case.shape.grid if case.x.correlation else ()
-        key = (case.shape.n_in, case.shape.n_out, grid, case.x, case.dy, block_draws(case))
+        key = (case.shape.n_in, case.shape.n_out, grid, case.x, case.dy, block_draws(case), pilot_draws(case))
         found.setdefault(key, []).append(case)
     return [Group(members) for members in found.values()]

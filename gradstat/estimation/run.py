@@ -22,7 +22,6 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Exact, Row
 from gradstat.numerics.draws import PILOT
 
-PILOT_DRAWS = 2**18
 PILOT_GROWTH = 4
 Samples = int | Target  # draws per case, or the target that determines them
 
@@ -129,7 +128,7 @@ def plan(
         def pilot(draws: int, group: Group = group) -> Accumulators:
             return estimator.total(sample(group, draws, seed, PILOT, jobs, engine, estimator))
 
-        first = pilot(PILOT_DRAWS)
+        first = pilot(group.pilot_draws)
         group.centres[:] = centres(first)
         if isinstance(samples, int):
             draws |= {id(case): samples for case in group.cases}
@@ -143,7 +142,7 @@ def _aimed(
 ) -> dict[int, int]:
     """The draws of each case. For estimators without a law for their errors, pilots grow until errors are small."""
     draws: dict[int, int] = {}
-    n = PILOT_DRAWS
+    n = group.pilot_draws
     while True:
         rows = [(case, estimator.estimates(row, own)) for (case, row), own in zip(group.rows, found, strict=True)]
         for case in group.cases:
