@@ -255,7 +255,9 @@ LITERALS = [
     ("x = math.sqrt(2)", "math.sqrt(2)", "sqrt(2)"),
     ("return (np.sqrt(2 / (1 + 0.2 ** 2)))", "(np.sqrt(2 / (1 + 0.2 ** 2)))", "(sqrt(2 / (1 + 0.2 ** 2)))"),
     ("x = 5 / 3", "5 / 3", "5 / 3"),
-    ('"tanh": 5.0 / 3,', "3", "3"),
+    ('"tanh": 5.0 / 3,', "5.0 / 3", "5.0 / 3"),
+    ("Tanh => 5. / 3.,", "5. / 3.", "5. / 3."),
+    ("x = 1.5 / 3", "3", "3"),
     ("silu(x) * 1.6765", "1.6765", "1.6765"),
     ('gain("relu", 1.4142)', "1.4142", "1.4142"),
     ("GAIN_2 = v1.5x + 1.25", "1.25", "1.25"),
@@ -498,7 +500,8 @@ def test_ten_thousand_annotations_and_a_line_of_a_megabyte_take_little_memory(tm
     tracemalloc.stop()
 
 
-def test_the_examples_of_the_documentation_are_right() -> None:
-    verification = gradstat.verify(Path(__file__).parents[1] / "docs" / "constants-in-code.md", quick=True)
+@pytest.mark.parametrize(("page", "claims"), [("constants-in-code.md", 11), ("annotated-files.md", 25)])
+def test_the_examples_of_the_documentation_are_right(page: str, claims: int) -> None:
+    verification = gradstat.verify(Path(__file__).parents[1] / "docs" / page)
     assert verification.ok
-    assert len(verification) == 11
+    assert len(verification) == claims

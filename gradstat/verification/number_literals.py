@@ -16,11 +16,12 @@ LITERAL = re.compile(
     rf"|(?P<mantissa>{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?P<exponent>(?:[eEdD]|f(?!16|32|64|128))[+-]?[0-9]{{1,4}})?"
     r")(?:_?[fFlLdDmM](?:16|32|64|128)?|_[a-z]\w{0,9})?(?!\.?[A-Za-z0-9_])"
 )
-_OPENING = re.compile(r"[=:({\[,]|\breturn\b")
+_OPENING = re.compile(r"=>|->|[=:({\[,]|\breturn\b")
 _NAMESPACES = re.compile(r"\b(?:(?:math|np|numpy|jnp|torch|cmath|Math|Base|std|f64|consts)(?:\.|::))+")
 _SUFFIX = re.compile(r"(?<=[0-9.])(?:_?f(?:32|64)?|_?F|L|l)\b")
 _ROOT = re.compile(r"\bsqrt\w?\(")
-_WHOLE_RATIO = re.compile(r"[-+*/() 0-9]*/[-+*/() 0-9]*")
+_WHOLE = r"(?:[-+*/() ]|[0-9]+(?:\.0*)?(?![.0-9]))*"
+_WHOLE_RATIO = re.compile(f"{_WHOLE}/{_WHOLE}")
 
 
 @dataclass(frozen=True)
