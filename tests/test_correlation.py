@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradstat.assumptions import Upstream
+from gradstat.assumptions import Input, Upstream
+from gradstat.errors import UsageError
+from gradstat.estimation.groups import EQUALLY
+from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact.distributions import abs_mean_of_upstream
+from gradstat.layer_types.registry import find
 from tests import kernels
 
 SEED, BATCHES = 20160328, range(98)  # 100,352 draws
@@ -108,9 +112,38 @@ def test_laplace_dy_stays_laplace_at_the_ends_only() -> None:
     assert not has_marginal(dy_of("laplace", 0.5)[0], MARGINALS["laplace"])
 
 
+@pytest.mark.parametrize("slots", [2, 3, 5])
+@pytest.mark.parametrize("rho", [-0.2, 0.3, 0.9])
+def test_without_a_map_all_pairs_are_correlated_equally(slots: int, rho: float) -> None:
+    x = x_of("normal", slots, EQUALLY, rho)
+    assert far(x, rho + (1.0 - rho) * np.eye(slots)) == []
+    assert all(has_marginal(own, stats.norm) for own in (x[0], x[-1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "rho", "reason"),
+    [
+        ("softmax", {}, 0.5, "its inputs are independent; expected 0"),
+        ("add", {"k": 3}, -0.5, "3 inputs cannot all have it in pairs; expected more than -1/2"),
+    ],
+)
+def test_a_correlation_that_a_layer_cannot_have_is_refused(
+    name: str, given: dict[str, Any], rho: float, reason: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        Case(find(name), given, Input(correlation=rho)).check()
+    assert str(error.value) == f"{name}: input correlation = {rho:g} is not allowed: {reason}"
+
+
+def test_a_layer_of_one_input_or_with_a_map_takes_every_correlation() -> None:
+    for name in ("relu", "dropout", "dropout2d", "max_pool2d", "add", "glu", "residual"):
+        Case(find(name), {}, Input(correlation=-0.9)).check()
+
+
 def test_a_wrong_correlation_is_caught() -> None:
     """Negative controls: another ρ; |distance| summed over channels; a marginal of the wrong distribution."""
     assert far(x_of("normal", 6, (6,), RHO), expected(6, (6,), RHO + 0.04))
     assert far(x_of("normal", 8, (4,), RHO), expected(8, (8,), RHO))
+    assert far(x_of("normal", 3, EQUALLY, RHO), expected(3, (3,), RHO))
     assert far(dy_of("normal", 0.25), 0.29 + 0.71 * np.eye(3))
     assert not has_marginal(x_of("logistic", 2, (2,), RHO)[0], MARGINALS["laplace"])

@@ -15,6 +15,7 @@ from gradstat.numerics.jit import Kernel
 from gradstat.numerics.moments import finish_rows, merge
 from gradstat.numerics.sums import COLUMNS, SUMS, TOTALS
 
+EQUALLY = (0,)
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -51,7 +52,7 @@ class Group:
         x, dy = cases[0].x, cases[0].dy
         kinds = (x.law.code, dy.law.code)
         scale = (x.mean, x.std, x.correlation, dy.correlation)
-        sizes = cases[0].shape.grid
+        sizes = map_of(cases[0])
         self.assumptions = (np.array(kinds, np.int64), np.array(scale), np.array(sizes, np.int64))
 
     def empty(self) -> tuple[Array, Array, Array]:
@@ -74,6 +75,13 @@ class Group:
         return group
 
 
+def map_of(case: Case) -> tuple[int, ...]:
+    """The sizes of the map on which x is correlated: (0,) if all inputs are correlated equally, () if none are."""
+    if not case.x.correlation:
+        return ()
+    return EQUALLY if case.shape.equicorrelated else case.shape.grid
+
+
 def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
     """Groups of cases with equal slots, assumptions and sizes of block and pilot, in order of first appearance.
 
@@ -83,7 +91,6 @@ def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
         needed.prepare()
     found: dict[Any, list[Case]] = {}
     for case in cases:
-        grid = case.shape.grid if case.x.correlation else ()
-        key = (case.shape.n_in, case.shape.n_out, grid, case.x, case.dy, block_draws(case), pilot_draws(case))
+        key = (case.shape.n_in, case.shape.n_out, map_of(case), case.x, case.dy, block_draws(case), pilot_draws(case))
         found.setdefault(key, []).append(case)
     return [Group(members) for members in found.values()]

@@ -16,7 +16,7 @@ from gradstat.numerics.draws import (
     NORMAL,
     SIGNAL,
     X_UNIFORM,
-    correlate,
+    correlate_inputs,
     fill_quantiles,
     fill_signal,
     fill_uniforms,
@@ -43,7 +43,7 @@ def draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, sh
     """x with its distribution, mean, std and correlation on its map; dy with its distribution and correlation."""
     fill_signal(seed, batch, offset + SIGNAL, bits, spare, x, dy)
     if scale[2] != 0.0 and sizes.shape[0] > 0:
-        correlate(scale[2], sizes, x)
+        correlate_inputs(scale[2], sizes, shared[0], x)
         if kinds[0] != NORMAL:
             transform(kinds[0], x)
     elif kinds[0] != NORMAL:

@@ -8,7 +8,7 @@ from numba import types
 
 from gradstat.estimation.mc_kernel import measure
 from gradstat.numerics import sums
-from gradstat.numerics.draws import LANES, NORMAL, correlate, mix_shared, transform
+from gradstat.numerics.draws import LANES, NORMAL, correlate_inputs, mix_shared, transform
 from gradstat.numerics.jit import compiled, inline
 from gradstat.numerics.scrambling import fill, fill_fractions, prepare
 from gradstat.numerics.sobol import BITS, DIMENSIONS
@@ -33,7 +33,7 @@ def draw_points(at, net, room, kinds, scale, sizes, x, dy, shared):
     for slot in range(dy.shape[0]):
         fill(at, slot + min(slot + 1, x.shape[0]), net, room, kinds[1], dy[slot])
     if mapped:
-        correlate(scale[2], sizes, x)
+        correlate_inputs(scale[2], sizes, shared[0], x)
         if kinds[0] != NORMAL:
             transform(kinds[0], x)
     if scale[0] != 0.0 or scale[1] != 1.0:

@@ -76,10 +76,13 @@ def maxout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) 
             dx[slot, lane] = dy[0, lane] if winner[lane] == slot else 0.0
 
 
-def sum_referee(weights: tuple[float, ...], row: Row, x: Input, dy: Upstream) -> Exact:
+def sum_referee(weights: tuple[float, ...], row: Row, x: Input, dy: Upstream) -> Exact | None:
     """y: μΣw and σ²Σw²; dx: the mean square of the row's weights."""
     if row.direction == FORWARD:
-        mean, var = x.mean * math.fsum(weights), x.std**2 * math.fsum(w * w for w in weights)
+        if x.correlation and not x.is_normal:
+            return None
+        squares, total = math.fsum(w * w for w in weights), math.fsum(weights)
+        mean, var = x.mean * total, x.std**2 * (squares + x.correlation * (total**2 - squares))
         return normal(mean, var) if x.is_normal else Exact(mean, var)
     own = [weights[slot] for slot in row.slots]
     spread = abs_mean_of_upstream(dy) * math.fsum(abs(w) for w in own) / len(own)
@@ -89,7 +92,7 @@ def sum_referee(weights: tuple[float, ...], row: Row, x: Input, dy: Upstream) ->
 def product_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
     """y: mean μᵏ and E[y²] = (μ² + σ²)ᵏ; dx: the product of the k − 1 other inputs."""
     k, size = params["k"], expectation(abs, x, (0.0,))
-    if size is None:
+    if size is None or x.correlation:
         return None
     if row.direction == BACKWARD:
         spread = abs_mean_of_upstream(dy) * size ** (k - 1)
@@ -104,7 +107,7 @@ def maxout_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | 
     """The order-statistics integral for y; each of k inputs is the largest with probability 1/k."""
     k = params["k"]
     if row.direction == FORWARD:
-        return maximum(k, x)
+        return None if x.correlation else maximum(k, x)
     spread = abs_mean_of_upstream(dy) / k
     return Exact(0.0, 1.0 / k, spread, spread)
 
@@ -132,7 +135,7 @@ def weighted_sum(
 ) -> Layer:
     """The record of y = Σ wᵢxᵢ."""
 
-    def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact:
+    def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
         return sum_referee(weights(params), row, x, dy)
 
     return Layer(
@@ -153,7 +156,7 @@ def weighted_sum(
 
 def one_output(params: Params) -> Shape:
     """k inputs, one output."""
-    return Shape.pooled(n_in=params["k"], n_out=1)
+    return Shape.pooled(n_in=params["k"], n_out=1, equicorrelated=True)
 
 
 BRANCHES_K = (Parameter("k", 2, whole(1, LARGEST)),)
@@ -168,7 +171,7 @@ RESIDUAL = weighted_sum(
     "",
     residual_weights,
     (Parameter("tau", 1.0, REAL), Parameter("normalized", True, FLAG)),
-    lambda params: Shape(n_in=2, rows=RESIDUAL_ROWS),
+    lambda params: Shape(n_in=2, equicorrelated=True, rows=RESIDUAL_ROWS),
     "residual_add of the unit-scaling library; Blake et al., Unit Scaling, 2023",
 )
 MULTIPLY = Layer(

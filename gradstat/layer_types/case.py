@@ -52,8 +52,10 @@ class Case:
             return None
 
     def check(self) -> None:
-        """Raise UsageError for parameters that are not allowed, and for negative x if the layer makes NaN of it."""
-        _ = self.shape  # resolves the parameters and checks their combination
+        """Raise UsageError for parameters, a correlation or negative x that the layer does not allow."""
+        reason = self.shape.correlation_error(self.x.correlation)  # the shape resolves and checks the parameters
+        if reason:
+            raise UsageError(f"{self.layer.name}: input correlation = {self.x.correlation:g} is not allowed: {reason}")
         reason = self.layer.negative_input_error(self.params)
         if reason and self.x.lowest < 0.0:
             uniform = f'input = {{ distribution = "uniform", mean = {2.0 * self.x.std:g}, std = {self.x.std:g} }}'

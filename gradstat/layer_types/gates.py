@@ -130,7 +130,14 @@ def exact(gate: Callable[[Value], Pair], row: Row, x: Input, dy: Upstream) -> Ex
     from gradstat.layer_types.exact.moments import moments  # loads flint
 
     known, size = moments(gate, (), (0.0,), x), inputs.distance(x, enclosure(0))
-    if known is None or size is None or known.mean is None or known.var is None or known.abs_mean is None:
+    if (
+        x.correlation
+        or known is None
+        or size is None
+        or known.mean is None
+        or known.var is None
+        or known.abs_mean is None
+    ):
         return None
     second = known.var + known.mean.squared()
     if row.direction == FORWARD:
@@ -192,7 +199,7 @@ def gated(
         referee=referee,
         referee_words="enclosure",
         parameters=parameters,
-        shape=lambda params: Shape(n_in=2, rows=ROWS),
+        shape=lambda params: Shape(n_in=2, equicorrelated=True, rows=ROWS),
         constants=constants,
         source=source,
     )

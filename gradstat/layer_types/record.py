@@ -61,13 +61,26 @@ class Shape:
     noise_kind: str = "uniform"  # on (0, 1), or "normal": standard normal
     grid: tuple[int, ...] = ()  # x is a dense map of these sizes, last dimension fastest, after any channels;
     # neighbours on it have the correlation of the assumptions
+    equicorrelated: bool = False  # without a map: every pair of inputs has this correlation; False: it is refused
     rows: tuple[Row, ...] = (Row(FORWARD, ALL, (0,)), Row(BACKWARD, ALL, (0,)))
 
     @classmethod
-    def pooled(cls, n_in: int, n_out: int, noise: int = 0, noise_kind: str = "uniform") -> "Shape":
+    def pooled(
+        cls, n_in: int, n_out: int, noise: int = 0, noise_kind: str = "uniform", equicorrelated: bool = False
+    ) -> "Shape":
         """One forward row of all outputs, one backward row of all inputs."""
         rows = (Row(FORWARD, ALL, tuple(range(n_out))), Row(BACKWARD, ALL, tuple(range(n_in))))
-        return cls(n_in, n_out, noise, noise_kind, rows=rows)
+        return cls(n_in, n_out, noise, noise_kind, equicorrelated=equicorrelated, rows=rows)
+
+    def correlation_error(self, correlation: float) -> str:
+        """The reason why the inputs cannot have this correlation; "" if they can. One input has none."""
+        if self.grid or self.n_in == 1 or not correlation:
+            return ""
+        if not self.equicorrelated:
+            return "its inputs are independent; expected 0"
+        if correlation <= -1.0 / (self.n_in - 1):
+            return f"{self.n_in} inputs cannot all have it in pairs; expected more than -1/{self.n_in - 1}"
+        return ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ activations keep their mean and variance.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -120,6 +120,11 @@ def exact(mask: Mask[Enclosure], row: Row, x: Input, dy: Upstream) -> Exact | No
     return Exact.proven(mean, var, spread, keep * mask.scale * deviation + mask.p * abs(mask.dropped - mean))
 
 
+def mask_shape(size: int) -> Shape:
+    """`size` values that share one mask; several of them lie on a map."""
+    return replace(Shape.pooled(size, size, noise=1), grid=(size,) if size > 1 else ())
+
+
 def family(
     name: str,
     torch: str,
@@ -157,7 +162,7 @@ def family(
         referee_words="closed form",
         parameters=tuple(parameters),
         aliases=aliases,
-        shape=lambda params: Shape.pooled(params.get("size", 1), params.get("size", 1), noise=1),
+        shape=lambda params: mask_shape(params.get("size", 1)),
         constants=constants,
     )
 

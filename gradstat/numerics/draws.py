@@ -119,6 +119,31 @@ def correlate(rho, sizes, x):
 
 
 @inline
+def correlate_equally(rho, total, x):
+    """Give the standard normals x[slot, lane] the correlation ρ, the same for each pair of slots.
+
+    x[i] ← a·Σ x[j < i] + √(1 − iρa)·x[i] with a = ρ/(1 + (i − 1)ρ), which needs ρ > −1/(slots − 1). `total[lane]` is
+    room for the sums.
+    """
+    total[:] = 0.0
+    for slot in range(1, x.shape[0]):
+        share = rho / (1.0 + (slot - 1) * rho)
+        fresh = np.sqrt(1.0 - slot * rho * share)
+        for lane in range(LANES):
+            total[lane] += x[slot - 1, lane]
+            x[slot, lane] = share * total[lane] + fresh * x[slot, lane]
+
+
+@inline
+def correlate_inputs(rho, sizes, total, x):
+    """Correlate standard normals on a map of these sizes, or, without a map (size 0), all of them equally."""
+    if sizes[0] > 0:
+        correlate(rho, sizes, x)
+    else:
+        correlate_equally(rho, total, x)
+
+
+@inline
 def mix_shared(correlation, shared, dy):
     """Give all rows of dy the same correlation: dy ← √c·shared + √(1 − c)·dy."""
     common, own = np.sqrt(correlation), np.sqrt(1.0 - correlation)

@@ -184,7 +184,7 @@ class Claim:
         """Raise UsageError for a claim that cannot be checked."""
         if (self.config.expression is None) == (not self.config.layer):
             raise UsageError("a claim is about either a layer or an expression; give one of the two")
-        _ = self.case.shape
+        self.case.check()
         if self.is_matrix:
             return
         plain = re.fullmatch(r"\w*", self.config.statistic)
