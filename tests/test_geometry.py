@@ -173,8 +173,10 @@ def test_channels_come_first() -> None:
         ("lp_pool2d", {"norm_type": 0.0}, "norm_type = 0.0"),
         ("adaptive_avg_pool2d", {"size": None}, "size = None"),
         ("conv2d", {"groups": 2, "in_channels": 3}, "groups = 2 does not divide 3 and 2 channels"),
-        ("conv2d", {"in_channels": 64, "out_channels": 64}, "16384 weights"),
-        ("linear", {"in_features": 65, "out_features": 64}, "65 x 64 weights"),
+        ("conv2d", {"padding": 1}, "give its size"),
+        ("conv2d", {"size": 2, "kernel_size": 3}, "size = 2 with padding = 0 is too small for a window of 3"),
+        ("conv_transpose1d", {"size": 1, "kernel_size": 3, "padding": 2}, "size = 1 with padding = 2 leaves no output"),
+        ("conv2d", {"in_channels": 16384, "size": 9}, "1327104 inputs or outputs"),
     ],
 )
 def test_what_has_no_room_says_so(name: str, given: dict[str, Any], words: str) -> None:

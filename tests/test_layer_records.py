@@ -188,7 +188,7 @@ def test_layers_are_found_by_name_and_alias() -> None:
         ("dropout", {"p": -0.1}, "p = -0.1"),
         ("dropout", {"inverted": 1}, "inverted = 1"),
         ("linear", {"in_features": 0}, "in_features = 0"),
-        ("linear", {"in_features": 100, "out_features": 100}, "100 x 100 weights"),
+        ("linear", {"in_features": 2**18 + 1}, "in_features = 262145"),
         ("linear", {"normalize": "rows"}, "normalize = 'rows'"),
         ("leaky_relu", {"negative_slope": 10**400}, "negative_slope = "),
     ],

@@ -52,6 +52,26 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """Weights that are drawn two at a time and not kept: `rows` rows of `length` weights each.
+
+    The weights of a pair are slots 0 and 1 of the noise that the kernel receives, and `kept` slots follow, which it
+    finds as it left them. With norms, all weights of `span` rows are drawn twice: first to add up their squares.
+    """
+
+    rows: int
+    length: int
+    kind: str  # "normal", "uniform" on (0, 1), or "flat": the kernel makes the weights
+    kept: int = 0  # slots for norms; 0: no norms
+    span: int = 1  # rows whose norms are kept at the same time
+
+    @property
+    def weights(self) -> int:
+        """The number of weights of one draw."""
+        return self.rows * self.length
+
+
+@dataclass(frozen=True)
 class Shape:
     """The numbers of one draw of a layer: slots of x, dy and noise, and the rows of y and dx."""
 
@@ -63,6 +83,7 @@ class Shape:
     # neighbours on it have the correlation of the assumptions
     equicorrelated: bool = False  # without a map: every pair of inputs has this correlation; False: it is refused
     rows: tuple[Row, ...] = (Row(FORWARD, ALL, (0,)), Row(BACKWARD, ALL, (0,)))
+    stream: Stream | None = None  # more weights than a draw can hold as noise
 
     @classmethod
     def pooled(
@@ -148,7 +169,9 @@ class Layer:
     """A layer. `kernel` is plain Python that numba can compile.
 
     Elementwise: kernel(x, *constants) → (y, dy/dx) on scalars (and on arrays, for the referee).
-    Otherwise: kernel(constants, x, dy, noise, y, dx) over arrays [slot, lane], filling y and dx.
+    Otherwise: kernel(constants, x, dy, noise, y, dx) over arrays [slot, lane], filling y and dx. If the shape has a
+    stream: kernel(step, constants, x, dy, noise, y, dx), called for every pair of weights with y and dx at 0 before;
+    step is (phase, row, pair).
     """
 
     name: str

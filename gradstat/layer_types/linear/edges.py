@@ -1,11 +1,11 @@
 """Linear maps as lists of connections: y = Wx, dx = Wᵀdy, with W new in every draw and normalized, or flat.
 
-Weights are standard normal noise in PyTorch's order. Normalization divides a set of weights by its ℓ2 norm. Flat
-weights are all 1 before normalization.
+Weights are noise in PyTorch's order. Normalization divides a set of weights by its ℓ2 norm. Flat weights are all 1
+before normalization. Only small maps are sampled so; `streams` draws the weights of larger ones one after another.
 """
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,34 +13,34 @@ from typing import Any
 
 import numpy as np
 
-from gradstat.assumptions import Input, Upstream
-from gradstat.layer_types.exact.closed_forms import Terms, of_inputs, of_upstream, pooled, pooled_normals, second_moment
-from gradstat.layer_types.record import FORWARD, Exact, Row
 from gradstat.layer_types.windows.kernels import window_table
 
 NORMALIZE = ("fan_in", "fan_out", "none")
-LARGEST = 4096  # weights of one draw: 1024 lanes take 32 MB
+LARGEST = 4096  # weights of one draw that are kept: 1024 lanes take 32 MB
 
 
 def weights_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
     """y[o] += w·x[i] and dx[i] += w·dy[o] for every connection (o, i, w), the weights normalized first.
 
-    Constants: numbers of weights, of sets to normalize and of connections; set and factor of every weight;
-    connections.
+    Constants: numbers of weights, of sets to normalize and of connections; 1 if the noise is uniform on (0, 1), from
+    which weights on (−1, 1) are made; set and factor of every weight; connections.
     """
     weights, sets, connections = int(constants[0]), int(constants[1]), int(constants[2])
     lanes = x.shape[1]
+    for weight in range(weights if constants[3] == 1.0 else 0):
+        for lane in range(lanes):
+            noise[weight, lane] = 2.0 * noise[weight, lane] - 1.0
     norm = np.empty((sets, lanes))
     norm[:, :] = 0.0
     for weight in range(weights if sets > 0 else 0):
-        own = int(constants[3 + weight])
+        own = int(constants[4 + weight])
         for lane in range(lanes):
             norm[own, lane] += noise[weight, lane] * noise[weight, lane]
     for own in range(sets):
         for lane in range(lanes):
             norm[own, lane] = 1.0 / np.sqrt(norm[own, lane])
     for weight in range(weights):
-        own, factor = int(constants[3 + weight]), constants[3 + weights + weight]
+        own, factor = int(constants[4 + weight]), constants[4 + weights + weight]
         if sets > 0:
             for lane in range(lanes):
                 noise[weight, lane] *= norm[own, lane]
@@ -50,7 +50,7 @@ def weights_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any)
     y[:, :] = 0.0
     dx[:, :] = 0.0
     for connection in range(connections):
-        at = 3 + 2 * weights + 3 * connection
+        at = 4 + 2 * weights + 3 * connection
         out, in_, weight = int(constants[at]), int(constants[at + 1]), int(constants[at + 2])
         for lane in range(lanes):
             w = noise[weight, lane]
@@ -66,7 +66,6 @@ class Connections:
     edges: Sequence[tuple[int, int, int]]  # output slot, input slot, weight
     factors: Sequence[float]  # of every weight, applied after normalization
     norm_groups: Sequence[int] | None  # of every weight: its set for normalization; None: not normalized
-    grid: tuple[int, ...] = ()  # the map of the inputs, if they have one
 
     @cached_property
     def group_sizes(self) -> Counter[int]:
@@ -77,11 +76,11 @@ class Connections:
         """The value of a flat weight: factor / √(weights of the group)."""
         return self.factors[weight] / math.sqrt(self.group_sizes[self.norm_groups[weight]] if self.norm_groups else 1)
 
-    def constants(self) -> tuple[float, ...]:
-        """The constants for `weights_kernel`."""
+    def constants(self, noise_kind: str) -> tuple[float, ...]:
+        """The constants for `weights_kernel`, with this kind of noise."""
         edges = [number for connection in self.edges for number in connection]
         sets = [0] * len(self.factors) if self.norm_groups is None else self.norm_groups
-        counts = (len(sets), len(self.group_sizes), len(self.edges))
+        counts = (len(sets), len(self.group_sizes), len(self.edges), noise_kind == "uniform")
         return tuple(map(float, (*counts, *sets, *self.factors, *edges)))
 
     def flat_constants(self) -> tuple[float, ...]:
@@ -92,42 +91,3 @@ class Connections:
         return window_table(
             [[i for i, _ in own] for own in windows], [divisor for own in windows for _, divisor in own]
         )
-
-    def terms(self, row: Row) -> list[list[tuple[int, int]]]:
-        """The terms of every slot of a row: (slot on the other side, weight)."""
-        found = defaultdict(list)
-        for out, in_, weight in self.edges:
-            here, there = (out, in_) if row.direction == FORWARD else (in_, out)
-            found[here].append((there, weight))
-        return [found[slot] for slot in row.slots]
-
-    def flat_referee(self, row: Row, x: Input, dy: Upstream) -> Exact | None:
-        """Exact values of a fixed linear map."""
-        slots: list[Terms] = [[(at, self.flat(weight)) for at, weight in own] for own in self.terms(row)]
-        return of_inputs(slots, x, self.grid) if row.direction == FORWARD else of_upstream(slots, dy)
-
-    def referee(self, row: Row, x: Input, dy: Upstream) -> Exact:
-        """Zero mean, variance Σ E[w²]·E[u²], for all correlations: the signs of the weights are independent.
-
-        Normal if complete sets multiply independent normal values of zero mean: their weights have a fixed norm.
-        """
-        forward = row.direction == FORWARD
-        parts = [(0.0, self._variance(own) * (second_moment(x) if forward else 1.0)) for own in self.terms(row)]
-        if forward:
-            normal = x.is_normal and x.mean == 0.0 and not (x.correlation and self.grid)
-        else:
-            normal = dy.is_normal and not dy.correlation
-        return pooled_normals(parts) if normal and all(map(self._whole, self.terms(row))) else pooled(parts)
-
-    def _variance(self, terms: list[tuple[int, int]]) -> float:
-        """Σ E[w²], E[w²] = factor²/(weights of the group)."""
-        sets, factors = self.norm_groups, self.factors
-        return math.fsum(factors[w] ** 2 / (self.group_sizes[sets[w]] if sets else 1) for _, w in terms)
-
-    def _whole(self, terms: list[tuple[int, int]]) -> bool:
-        """True if every set occurs with all its weights and one factor."""
-        if self.norm_groups is None:
-            return False
-        found = Counter(self.norm_groups[weight] for _, weight in terms)
-        factors = {(self.norm_groups[weight], self.factors[weight]) for _, weight in terms}
-        return len(factors) == len(found) and all(self.group_sizes[own] == count for own, count in found.items())
