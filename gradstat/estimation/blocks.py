@@ -121,5 +121,6 @@ def pilot_draws(case: Case) -> int:
 
 
 def numbers_per_draw(case: Case) -> int:
-    """The numbers in one draw: x, dy and noise."""
-    return case.shape.n_in + case.shape.n_out + case.shape.noise
+    """The numbers in one draw: x, dy and noise, or the weights of a stream."""
+    shape = case.shape
+    return shape.n_in + shape.n_out + (shape.stream.weights if shape.stream else shape.noise)

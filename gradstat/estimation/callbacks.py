@@ -26,17 +26,17 @@ SIGNATURE = types.void(types.CPointer(types.int64), *[_FLOATS] * 6)
 def callback_of(case: Case) -> Any:
     """The compiled C function of a case; its constants are passed at run time."""
     kernel = case.layer.kernel(case.params)
-    return _compile(kernel, case.layer.elementwise, len(case.constants))
+    return _compile(kernel, case.layer.elementwise, len(case.constants), case.shape.stream is not None)
 
 
 @cache
-def _compile(kernel: Any, elementwise: bool, constants: int) -> Any:
+def _compile(kernel: Any, elementwise: bool, constants: int, streamed: bool) -> Any:
     for part in getattr(kernel, "parts", ()):
         if not _own(part):
             inline(part)
     # always_inline: x·erf(ln(1 + e^x)) takes 7 ns per lane, and 47 ns with a call
     plain, own = (always_inline if elementwise else inline)(kernel), _own(kernel)
-    body = _elementwise(plain, constants) if elementwise else _windowed(plain)
+    body = _elementwise(plain, constants) if elementwise else _streamed(plain) if streamed else _windowed(plain)
     # numba has one index per name, which numbers its files. Two processes that save different layers at the
     # same time could use the same number, and the key of one layer would then load the code of the other.
     body.__qualname__ = f"{body.__name__}.{kernel.__module__}.{kernel.__qualname__}"
@@ -85,3 +85,19 @@ def _windowed(kernel):
         )
 
     return over_slots
+
+
+def _streamed(kernel):
+    def over_pairs(shape, constants, x, dy, noise, y, dx):
+        sizes = carray(shape, (7,))
+        kernel(
+            sizes[4:],
+            carray(constants, (sizes[3],)),
+            carray(x, (sizes[0], LANES)),
+            carray(dy, (sizes[1], LANES)),
+            carray(noise, (sizes[2], LANES)),
+            carray(y, (sizes[1], LANES)),
+            carray(dx, (sizes[0], LANES)),
+        )
+
+    return over_pairs

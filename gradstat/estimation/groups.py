@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from gradstat.errors import UsageError
 from gradstat.estimation.blocks import Blocks, block_draws, pilot_draws
 from gradstat.estimation.callbacks import callback_of
 from gradstat.estimation.mc_kernel import run_block
+from gradstat.estimation.stream_kernel import KINDS, run_streamed
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD, Row
 from gradstat.numerics.columns import WIDTH
@@ -16,6 +18,10 @@ from gradstat.numerics.moments import finish_rows, merge
 from gradstat.numerics.sums import COLUMNS, SUMS, TOTALS
 
 EQUALLY = (0,)
+MOST_KEPT = 4096  # noise of a draw that a kernel keeps: 1024 lanes take 32 MB
+MOST_WEIGHTS = 2**26  # of a stream: minutes for the 1024 draws of a batch
+MOST_VALUES = 2**15  # inputs, outputs and norms of a draw: 1024 lanes take 0.5 GB on every thread
+EXACT = "gradstat gain shows the exact values, which need no draw"
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -47,6 +53,7 @@ class Group:
             np.array(table, np.int64),
             np.concatenate([np.array(row.slots, np.int64) for _, row in self.rows]),
         )
+        self.streams = streams_of(cases)
         self.slots_of_rows = np.array([len(row.slots) for _, row in self.rows], np.int64)
         self.centres = np.zeros(len(self.rows))
         x, dy = cases[0].x, cases[0].dy
@@ -82,15 +89,46 @@ def map_of(case: Case) -> tuple[int, ...]:
     return EQUALLY if case.shape.equicorrelated else case.shape.grid
 
 
+def streams_of(cases: Sequence[Case]) -> Any:
+    """The streams of cases for `run_streamed`; None if they have none."""
+    streams = [case.shape.stream for case in cases]
+    table = [(s.rows, s.length, KINDS[s.kind], s.kept, s.span) for s in streams if s is not None]
+    return np.array(table, np.int64) if table else None
+
+
+def check_room(case: Case, independent: bool) -> None:
+    """Raise UsageError for a case with more weights or more values in a draw than can be sampled."""
+    shape, where = case.shape, case.layer_label
+    stream, values = shape.stream, shape.n_in + shape.n_out + (shape.stream.kept if shape.stream else 0)
+    weights = stream.weights if stream else shape.noise
+    most = MOST_WEIGHTS if stream else MOST_KEPT
+    if weights > most:
+        what = f"{weights} weights" if stream else f"{weights} weights that depend on each other"
+        raise UsageError(f"{where}: a draw has {what}; at most {most} can be sampled", EXACT)
+    if values > MOST_VALUES:
+        raise UsageError(
+            f"{where}: a draw has {values} inputs, outputs and norms; at most {MOST_VALUES} can be sampled", EXACT
+        )
+    if stream and not independent:
+        raise UsageError(
+            f"{where}: {weights} weights of one draw are sampled with the estimator mc only; found rqmc", EXACT
+        )
+
+
 def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
     """Groups of cases with equal slots, assumptions and sizes of block and pilot, in order of first appearance.
 
     Compiles the kernels that sampling needs, in the caller's thread.
     """
+    for case in cases:
+        check_room(case, kernel is run_block)
     for needed in (kernel, finish_rows, merge):
         needed.prepare()
     found: dict[Any, list[Case]] = {}
     for case in cases:
-        key = (case.shape.n_in, case.shape.n_out, map_of(case), case.x, case.dy, block_draws(case), pilot_draws(case))
+        if case.shape.stream is not None:
+            run_streamed.prepare()
+        slots = (case.shape.n_in, case.shape.n_out, map_of(case), case.shape.stream is None)
+        key = (*slots, case.x, case.dy, block_draws(case), pilot_draws(case))
         found.setdefault(key, []).append(case)
     return [Group(members) for members in found.values()]

@@ -71,6 +71,12 @@ def measure(
     `row` is the index of the layer's first row; returns the index of the next layer's first row.
     """
     call_layer(addresses[layer], shapes[layer], constants[layer], x, dy, noise, y, dx)
+    return accumulate_rows(layer, row, rows, slots, centres, lanes, y, dx, partial, totals)
+
+
+@inline
+def accumulate_rows(layer, row, rows, slots, centres, lanes, y, dx, partial, totals):
+    """Add the rows of one layer to their sums; returns the index of the next layer's first row."""
     while row < rows.shape[0] and rows[row, 0] == layer:
         values = y if rows[row, 1] == 0 else dx
         own_slots = slots[rows[row, 2] : rows[row, 3]]

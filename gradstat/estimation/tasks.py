@@ -9,6 +9,7 @@ from gradstat.estimation.blocks import Block
 from gradstat.estimation.groups import Group
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.estimation.merge_tree import ROOT, Accumulators, MergeTree, Node
+from gradstat.estimation.stream_kernel import run_streamed
 from gradstat.layer_types.case import EXPRESSION, Case
 from gradstat.layer_types.expression.layer import expression_layer
 from gradstat.layer_types.registry import find
@@ -68,7 +69,10 @@ class Task:
         partial, totals, out = group.empty()
         batch = block.first // LANES
         drawn = (self.seed, self.stream, batch, block.draws)
-        run_block(*group.arrays, group.centres, *drawn, *group.assumptions, partial, totals)
+        if group.streams is None:
+            run_block(*group.arrays, group.centres, *drawn, *group.assumptions, partial, totals)
+        else:
+            run_streamed(group.streams, *group.arrays, group.centres, *drawn, *group.assumptions, partial, totals)
         finish_rows(partial, totals, block.draws, group.slots_of_rows, group.centres, out)
         return out
 

@@ -67,12 +67,18 @@ def fill_signal(seed, batch, stream, bits, spare, x, dy):
 
 
 @inline
+def open_uniforms(bits, out):
+    """A uniform on (0, 1) from the 64 bits of every lane."""
+    for lane in range(LANES):
+        out[lane] = open_uniform(bits[0, lane], bits[1, lane])
+
+
+@inline
 def fill_uniforms(seed, batch, stream, bits, out):
     """Uniforms on (0, 1) into every row of `out`."""
     for slot in range(out.shape[0]):
         words(seed, batch, slot, stream, bits)
-        for lane in range(LANES):
-            out[slot, lane] = open_uniform(bits[0, lane], bits[1, lane])
+        open_uniforms(bits, out[slot])
 
 
 @inline
