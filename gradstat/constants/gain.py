@@ -23,6 +23,9 @@ DEFAULT = ("mean", "std", "rms", "gain_std", "gain_rms")
 DIRECTIONS = {FORWARD: "y", BACKWARD: "dx"}
 SAMPLES = 2**24
 WHICH = "He initialization: gain_rms (of y: fan_in, of dx: fan_out); weight standardization: gain_std of y"
+NUMBERS = 2**32  # weights drawn in all: half a minute
+MOST_WEIGHTS = 2**22  # of one draw: a batch of 1024 draws takes half a minute
+LANES = 1024  # draws of a batch, the fewest
 BATCHES = 32  # number of batches; their spread gives the error of skewness and kurtosis
 
 
@@ -94,7 +97,7 @@ class Values:
         from gradstat.estimation.run import execute, plan, result_rows
 
         cases, jobs = [self.case], self._jobs
-        planned = plan(cases, groups(cases), SAMPLES, DEFAULT_SEED, jobs, threads)
+        planned = plan(cases, groups(cases), samples_of(self.case), DEFAULT_SEED, jobs, threads)
         batches = min(BATCHES, *(len(segment.blocks) for segment in planned))
         parts = [
             execute([segment.shard(index, batches) for segment in planned], DEFAULT_SEED, jobs, threads)
@@ -113,6 +116,19 @@ class Values:
             )
             for row, *batch_rows in rows
         }
+
+
+def samples_of(case: Case) -> int:
+    """The draws of a case, fewer if a draw has very many weights; UsageError if even one batch of them takes long."""
+    stream = case.shape.stream
+    if stream is None:
+        return SAMPLES
+    if stream.weights > MOST_WEIGHTS:
+        raise UsageError(
+            f"{case.label}: a statistic without an exact value needs samples, and a draw has {stream.weights} weights",
+            "choose other statistics, or sample it with gradstat run",
+        )
+    return max(LANES, NUMBERS // stream.weights)
 
 
 def spread_of(values: Sequence[float]) -> float:
@@ -164,8 +180,10 @@ def report(case: Case, found: Sequence[Constant]) -> Report:
     """A line per statistic, with its definition: 1/std and 1/rms differ where the mean is not 0."""
     numbers = {(g.statistic, g.direction): g.number for g in found}
     names = list(dict.fromkeys(g.statistic for g in found))
-    notes = [f"± is one standard error of {SAMPLES:,} draws; numbers without it are exact"]
-    notes = notes if any(g.number.error for g in found) else []
+    has_errors = any(g.number.error for g in found)
+    notes = (
+        [f"± is one standard error of {samples_of(case):,} draws; numbers without it are exact"] if has_errors else []
+    )
     directions = [Column(d, letter, align="decimal", description=f"of {letter}") for d, letter in DIRECTIONS.items()]
     people = Table(
         [Column("statistic", ""), *directions, Column("definition", "", wrap=20)],

@@ -11,14 +11,13 @@ from gradstat.estimation.callbacks import callback_of
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.estimation.stream_kernel import KINDS, run_streamed
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.record import FORWARD, Row
+from gradstat.layer_types.record import FORWARD, MOST_KEPT, Row
 from gradstat.numerics.columns import WIDTH
 from gradstat.numerics.jit import Kernel
 from gradstat.numerics.moments import finish_rows, merge
 from gradstat.numerics.sums import COLUMNS, SUMS, TOTALS
 
 EQUALLY = (0,)
-MOST_KEPT = 4096  # noise of a draw that a kernel keeps: 1024 lanes take 32 MB
 MOST_WEIGHTS = 2**26  # of a stream: minutes for the 1024 draws of a batch
 MOST_VALUES = 2**15  # inputs, outputs and norms of a draw: 1024 lanes take 0.5 GB on every thread
 EXACT = "gradstat gain shows the exact values, which need no draw"
@@ -61,6 +60,11 @@ class Group:
         scale = (x.mean, x.std, x.correlation, dy.correlation)
         sizes = map_of(cases[0])
         self.assumptions = (np.array(kinds, np.int64), np.array(scale), np.array(sizes, np.int64))
+
+    @property
+    def symmetric(self) -> bool:
+        """True if the means of all rows are 0 because the signs of the weights that a stream draws are symmetric."""
+        return self.streams is not None and not np.any(self.streams[:, 2] == KINDS["flat"])
 
     def empty(self) -> tuple[Array, Array, Array]:
         """Uninitialized arrays for the partial sums, the totals and the accumulators of every row."""

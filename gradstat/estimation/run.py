@@ -121,9 +121,15 @@ def plan(
     engine: Engine,
     estimator: Estimator = MC,
 ) -> list[Segment]:
-    """Run the pilot of every group, which gives the centres and, for a target, the draws of each case."""
+    """Run the pilot of every group, which gives the centres and, for a target, the draws of each case.
+
+    The centres of a symmetric group are 0, and a given number of draws needs no pilot then.
+    """
     draws: dict[int, int] = {}
     for group in found:
+        if isinstance(samples, int) and group.symmetric:
+            draws |= {id(case): samples for case in group.cases}
+            continue
 
         def pilot(draws: int, group: Group = group) -> Accumulators:
             return estimator.total(sample(group, draws, seed, PILOT, jobs, engine, estimator))

@@ -6,10 +6,11 @@
 import numpy as np
 from numba import types
 
+from gradstat.errors import UsageError
 from gradstat.estimation.groups import Array, Group
 from gradstat.estimation.mc_kernel import draw_signal
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.record import FORWARD, Row
+from gradstat.layer_types.record import FORWARD, MOST_KEPT, Row
 from gradstat.numerics.bits import call_layer
 from gradstat.numerics.draws import LANES, NOISE, NORMAL, fill_signal, fill_uniforms
 from gradstat.numerics.jit import compiled
@@ -40,6 +41,11 @@ def keep_batch(addresses, shapes, noise_kinds, constants, seed, batch, kinds, sc
 
 def values(case: Case, row: Row, draws: int, seed: int) -> Array:
     """values[slot, draw] of `row` for the first draws of a run with this seed, rounded up to whole batches."""
+    if case.shape.is_large:
+        weights = case.shape.stream.weights if case.shape.stream else case.shape.noise
+        raise UsageError(
+            f"{case.label}: {weights} weights of a draw; at most {MOST_KEPT} are allowed for single values"
+        )
     group = Group([case])
     addresses, shapes, noise_kinds, constants = group.arrays[:4]
     y, dx = np.empty((case.shape.n_out, LANES)), np.empty((case.shape.n_in, LANES))

@@ -15,6 +15,7 @@ from gradstat.layer_types.exact.enclosure import Enclosure
 Params = Mapping[str, Any]
 FORWARD, BACKWARD = "forward", "backward"
 ALL = "all"
+MOST_KEPT = 4096  # weights, or other noise, of one draw that a kernel keeps: 1024 lanes take 32 MB
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class Shape:
     equicorrelated: bool = False  # without a map: every pair of inputs has this correlation; False: it is refused
     rows: tuple[Row, ...] = (Row(FORWARD, ALL, (0,)), Row(BACKWARD, ALL, (0,)))
     stream: Stream | None = None  # more weights than a draw can hold as noise
+
+    @property
+    def is_large(self) -> bool:
+        """True if a draw has more weights than a kernel keeps; to sample many draws then takes hours."""
+        return self.stream is not None or self.noise > MOST_KEPT
 
     @classmethod
     def pooled(

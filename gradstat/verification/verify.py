@@ -16,6 +16,7 @@ from gradstat.verification.verdicts import REFUTED, UNDECIDED, Measured, Outcome
 
 DEFAULT_MAX = 2**32
 NOT_SAMPLED = "no exact value is known, and --quick does not sample"
+TOO_LARGE = "no exact value is known, and a draw has too many weights to sample it"
 SOURCE_UNKNOWN = "the error of the source's own draws is known to sampling only; leave --quick out"
 
 SPARE_DIGITS = 4  # that an exact value has beyond those of a printed one
@@ -36,18 +37,21 @@ def verify(
     referee = _referee()
     outcomes = {claim.id: judge_matrix(claim) for claim in claims if claim.is_matrix}
     numbers = [claim for claim in claims if not claim.is_matrix]
+    small = [claim for claim in numbers if not claim.case.shape.is_large]
     samples: Samples = {}
     reason = NOT_SAMPLED
     if not quick:
         try:
-            samples = sample(numbers, lambda case: min(first_look(case), max_samples), seed, jobs, progress)
+            samples = sample(small, lambda case: min(first_look(case), max_samples), seed, jobs, progress)
         except KeyboardInterrupt:  # exact values need no sample
             quick, reason = True, STOPPED
-    wrong = {} if quick else check_agreement(numbers, samples, family_wise)
+    wrong = {} if quick else check_agreement(small, samples, family_wise)
     for claim in numbers:
-        outcome = _judge_exact(claim, referee, samples)
+        outcome = _judge_exact(claim, referee, {} if claim.case.shape.is_large else samples)
         if claim.id in wrong:
             outcome = Outcome(claim, None, UNDECIDED, detail=str(wrong[claim.id]), contradiction=True)
+        if outcome is None and claim.case.shape.is_large:
+            outcome = Outcome(claim, None, UNDECIDED, detail=TOO_LARGE)
         if outcome is not None:
             outcomes[claim.id] = outcome
     rest = [claim for claim in numbers if claim.id not in outcomes]

@@ -28,7 +28,7 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
 from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
 from gradstat.layer_types.linear.axes import Sums, bounded, sums_of, transposed_bounded
-from gradstat.layer_types.linear.edges import LARGEST, NORMALIZE, Connections, weights_kernel
+from gradstat.layer_types.linear.edges import NORMALIZE, Connections, weights_kernel
 from gradstat.layer_types.linear.moments import (
     ZERO,
     Terms,
@@ -40,7 +40,19 @@ from gradstat.layer_types.linear.moments import (
     values_of,
 )
 from gradstat.layer_types.linear.streams import ChannelMap, stream_kernel
-from gradstat.layer_types.record import BACKWARD, FORWARD, Exact, Layer, Parameter, Params, Row, Shape, one_of, whole
+from gradstat.layer_types.record import (
+    BACKWARD,
+    FORWARD,
+    MOST_KEPT,
+    Exact,
+    Layer,
+    Parameter,
+    Params,
+    Row,
+    Shape,
+    one_of,
+    whole,
+)
 from gradstat.layer_types.windows import geometry
 from gradstat.layer_types.windows.geometry import Axes, sizes
 from gradstat.layer_types.windows.kernels import average_kernel
@@ -75,7 +87,7 @@ class Convolution:
         if slots > MOST_SLOTS:
             raise UsageError(f"a draw has {slots} inputs or outputs; at most {MOST_SLOTS} are allowed")
         most_taps = self.n_in * self.n_out // self.groups * self.taps * self.coarse
-        self.streamed = self.weights > LARGEST or slots > geometry.MOST_SLOTS or most_taps > geometry.MOST_TAPS
+        self.streamed = self.weights > MOST_KEPT or slots > geometry.MOST_SLOTS or most_taps > geometry.MOST_TAPS
 
     def _axes(self) -> Axes:
         padding = geometry.each(self.params["padding"], self.dims)

@@ -21,7 +21,7 @@ import numpy as np
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact.enclosure import enclosure
-from gradstat.layer_types.linear.edges import LARGEST, NORMALIZE, Connections, weights_kernel
+from gradstat.layer_types.linear.edges import NORMALIZE, Connections, weights_kernel
 from gradstat.layer_types.linear.moments import (
     ZERO,
     Terms,
@@ -35,7 +35,7 @@ from gradstat.layer_types.linear.moments import (
     values_of,
 )
 from gradstat.layer_types.linear.streams import ChannelMap, stream_kernel
-from gradstat.layer_types.record import FORWARD, Exact, Layer, Parameter, Params, Row, Shape, one_of, whole
+from gradstat.layer_types.record import FORWARD, MOST_KEPT, Exact, Layer, Parameter, Params, Row, Shape, one_of, whole
 from gradstat.layer_types.windows.kernels import average_kernel
 
 MOST_FEATURES = 2**18
@@ -98,7 +98,7 @@ def features(params: Params) -> tuple[int, int]:
 def is_streamed(params: Params) -> bool:
     """True if a draw has too many weights to keep. Orthogonal weights depend on each other and are always kept."""
     n_in, n_out = features(params)
-    return n_in * n_out > LARGEST and params["weight"] != "orthogonal"
+    return n_in * n_out > MOST_KEPT and params["weight"] != "orthogonal"
 
 
 def norm_size(params: Params) -> int | None:

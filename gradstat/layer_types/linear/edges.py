@@ -16,7 +16,6 @@ import numpy as np
 from gradstat.layer_types.windows.kernels import window_table
 
 NORMALIZE = ("fan_in", "fan_out", "none")
-LARGEST = 4096  # weights of one draw that are kept: 1024 lanes take 32 MB
 
 
 def weights_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
