@@ -63,7 +63,9 @@ def normalized(case: Case, noise: Array) -> Array:
     kernel, groups = geometry.each(p["kernel_size"], dims), p["groups"]
     ins, outs = p["in_channels"], p["out_channels"]
     shape = (ins, outs // groups, *kernel) if transposed else (outs, ins // groups, *kernel)
-    weight = (np.ones(shape) if p["weight"] == "flat" else noise.reshape(shape)).copy()
+    weight = drawn_weights(p["weight"], noise, shape)
+    if (p["weight"], p["normalize"]) == ("uniform", "none"):
+        weight /= math.sqrt(math.prod(shape[1:]))  # torch.nn.init.calculate_fan_in
     stride, dilation = geometry.each(p["stride"], dims), geometry.each(p["dilation"], dims)
     covering = [naive.coverage(*line, 64) for line in zip(kernel, stride, dilation, strict=True)]
     squares: dict[Any, float] = {}
@@ -87,11 +89,20 @@ def normalized(case: Case, noise: Array) -> Array:
     return weight
 
 
+def drawn_weights(kind: str, noise: Array, shape: tuple[int, ...]) -> Array:
+    """Normal noise as it is, uniform noise on (−1, 1), or 1."""
+    if kind == "flat":
+        return np.ones(shape)
+    return (2.0 * noise - 1.0 if kind == "uniform" else noise).reshape(shape).copy()
+
+
 def forward_of_convolution(case: Case, weight: Array) -> Any:
     """The layer in plain loops with these weights: slots of x → slots of y, for one draw."""
     p, grid = case.params, case.shape.grid
     kernel, stride, dilation = (geometry.each(p[key], len(grid)) for key in ("kernel_size", "stride", "dilation"))
     maps = (p["in_channels"], *grid)
+    if p["size"] is not None:
+        return finite_convolution(case, weight, maps, stride, dilation)
     if "transpose" not in case.layer.name:
         seen = windows_of(case)[-1]
         return lambda x: naive.conv(x.reshape(maps), weight, stride, dilation, p["groups"])[:, seen].ravel()
@@ -102,6 +113,21 @@ def forward_of_convolution(case: Case, weight: Array) -> Any:
         patch = np.zeros((y.shape[0], *sizes))  # a stride above the extent ends in outputs that no input reaches
         patch[tuple(map(slice, y.shape))] = y
         return patch.ravel()
+
+    return forward
+
+
+def finite_convolution(case: Case, weight: Array, maps: Any, stride: Any, dilation: Any) -> Forward:
+    """Zeros around x; the transposed layer leaves the border of y away."""
+    groups, padding = case.params["groups"], geometry.each(case.params["padding"], len(maps) - 1)
+
+    def forward(x: Array) -> Array:
+        if "transpose" not in case.layer.name:
+            padded = np.pad(x.reshape(maps), [(0, 0), *((n, n) for n in padding)])
+            return np.ravel(naive.conv(padded, weight, stride, dilation, groups))
+        y = naive.conv_transpose(x.reshape(maps), weight, stride, dilation, groups)
+        inner = tuple(slice(n, size - n) for n, size in zip(padding, y.shape[1:], strict=True))
+        return np.ravel(y[(slice(None), *inner)])
 
     return forward
 
@@ -162,7 +188,7 @@ def convolution(case: Case, x: Array, noise: Array) -> tuple[Array, Array]:
 def linear(case: Case, x: Array, noise: Array) -> tuple[Array, Array]:
     """The normal noise is W, output by output; orthogonal: Gram and Schmidt on the shorter of rows and columns."""
     n_out, how = case.params["out_features"], case.params["normalize"]
-    w = np.ones((n_out, x.size)) if case.params["weight"] == "flat" else noise.reshape(n_out, x.size).copy()
+    w = drawn_weights(case.params["weight"], noise, (n_out, x.size))
     if case.params["weight"] == "orthogonal":
         transposed = n_out > x.size
         w = gram_schmidt(w.T if transposed else w)
@@ -170,6 +196,8 @@ def linear(case: Case, x: Array, noise: Array) -> tuple[Array, Array]:
         w = (w.T if transposed else w) * math.sqrt(wanted / len(w))
     elif how != "none":
         w = w / np.sqrt((w**2).sum(axis=1 if how == "fan_in" else 0, keepdims=True))
+    elif case.params["weight"] == "uniform":
+        w = w / math.sqrt(x.size)
     return w @ x, w
 
 

@@ -20,6 +20,7 @@ def drawn(case: Case, ties: bool = False) -> tuple[Array, Array, Array]:
     rng = np.random.default_rng(20160328)
     x = rng.standard_normal((case.shape.n_in, LANES))
     dy, noise = rng.standard_normal((case.shape.n_out, LANES)), rng.standard_normal((case.shape.noise, LANES))
+    noise = rng.random(noise.shape) if case.shape.noise_kind == "uniform" else noise
     return np.round(x) if ties else x, dy, noise
 
 
@@ -93,7 +94,7 @@ def test_signs_of_lp_pooling(norm_type: float, x: Any, y: float, dx: Any) -> Non
 
 @pytest.mark.parametrize("prefix", ["conv", "conv_transpose"])
 @pytest.mark.parametrize(("name", "given"), CONVS)
-@pytest.mark.parametrize("weight", ["gaussian", "flat"])
+@pytest.mark.parametrize("weight", ["gaussian", "uniform", "flat"])
 @pytest.mark.parametrize(
     ("normalize", "per_tap"), [*itertools.product(["fan_in", "fan_out"], [False, True]), ("none", "root")]
 )

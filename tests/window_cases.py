@@ -51,6 +51,9 @@ CONVS: list[tuple[str, dict[str, Any]]] = [
     ("2d", {"kernel_size": [3, 2], "stride": [2, 1], "in_channels": 2, "out_channels": 4, "groups": 2}),
     ("2d", {"kernel_size": 2, "stride": 1, "dilation": [1, 2], "in_channels": 1, "out_channels": 3}),
     ("3d", {"kernel_size": [1, 2, 2], "stride": [1, 2, 1]}),
+    ("1d", {"kernel_size": 3, "size": 4, "padding": 1}),
+    ("1d", {"kernel_size": 2, "size": 2, "padding": 0, "stride": 3}),
+    ("2d", {"kernel_size": [3, 2], "size": [4, 3], "padding": [1, 0], "stride": [2, 1], "in_channels": 1}),
 ]
 # fmt: on
 

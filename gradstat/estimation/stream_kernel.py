@@ -41,12 +41,9 @@ def draw_weights(seed, batch, stream, kind, length, row, pair, bits, noise):
 
 
 @inline
-def pass_rows(
-    phase, first, last, streams, layer, address, step, constants, seed, batch, stream, bits, x, dy, noise, y, dx
-):
+def pass_rows(first, last, streams, layer, address, step, constants, seed, batch, stream, bits, x, dy, noise, y, dx):
     """Draw the weights of rows [first, last) and pass them to a layer, some rows at once for every pair."""
     length, kind = streams[layer, 1], streams[layer, 2]
-    step[4] = phase
     for begin in range(first, last, ROWS_AT_ONCE):
         for pair in range((length + 1) // 2):
             for row in range(begin, min(begin + ROWS_AT_ONCE, last)):
@@ -84,16 +81,14 @@ def run_streamed(
             dx[:, :] = 0.0
             for begin in range(0, all_rows, span):
                 end = min(begin + span, all_rows)
-                if kept > 0:
-                    noise[2:, :] = 0.0
-                    pass_rows(
-                        SQUARES, begin, end, streams, layer, addresses[layer], step, own,
-                        seed, batch, offset + NOISE, bits, x, dy, noise, y, dx,
-                    )  # fmt: skip
-                    step[4] = ROOTS
-                    call_layer(addresses[layer], step, own, x, dy, noise, y, dx)
-                pass_rows(
-                    PRODUCTS, begin, end, streams, layer, addresses[layer], step, own,
-                    seed, batch, offset + NOISE, bits, x, dy, noise, y, dx,
-                )  # fmt: skip
+                noise[2:, :] = 0.0
+                for phase in range(PRODUCTS if kept == 0 else SQUARES, PRODUCTS + 1):
+                    step[4] = phase
+                    if phase == ROOTS:
+                        call_layer(addresses[layer], step, own, x, dy, noise, y, dx)
+                    else:
+                        pass_rows(
+                            begin, end, streams, layer, addresses[layer], step, own,
+                            seed, batch, offset + NOISE, bits, x, dy, noise, y, dx,
+                        )  # fmt: skip
             row = accumulate_rows(layer, row, rows, slots, centres, lanes, y, dx, partial, totals)

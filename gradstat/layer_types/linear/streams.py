@@ -30,7 +30,7 @@ def stream_kernel(step: Any, constants: Any, x: Any, dy: Any, noise: Any, y: Any
     if phase == ROOTS:
         for own in range(2, noise.shape[0]):
             for lane in range(lanes):
-                noise[own, lane] = 1.0 / np.sqrt(noise[own, lane])
+                noise[own, lane] = 1.0 / np.sqrt(noise[own, lane]) if noise[own, lane] > 0.0 else 0.0
         return
     group = row // int(constants[7])
     for side in range(min(2, length - 2 * pair)):
