@@ -158,6 +158,14 @@ def test_a_wrong_norm_of_a_large_layer_would_be_caught(large: list[ResultRow]) -
     assert disagreements([replace(first, exact=other.exact(first.row))])
 
 
+def test_a_run_knows_beforehand_how_long_a_large_layer_takes() -> None:
+    """45 million weights, drawn twice because of their norms, for the two batches of 2000 draws, at 2 ns each."""
+    (group,) = groups([Case(find("linear"), {"in_features": 4096, "out_features": 11008})])
+    assert group.seconds(2000) == pytest.approx(4096 * 11008 * 2 * 2048 * 2e-9)
+    (small,) = groups([Case(find("linear"))])
+    assert small.seconds(2000) == 0.0
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"in_features": 4096, "out_features": 65536}, "a draw has 268435456 weights; at most 67108864 can be sampled"),
     ({"in_features": 100, "out_features": 100, "weight": "orthogonal"}, "a draw has 10000 weights that depend on each"),

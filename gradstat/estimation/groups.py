@@ -13,12 +13,14 @@ from gradstat.estimation.stream_kernel import KINDS, run_streamed
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD, MOST_KEPT, Row
 from gradstat.numerics.columns import WIDTH
+from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import Kernel
 from gradstat.numerics.moments import finish_rows, merge
 from gradstat.numerics.sums import COLUMNS, SUMS, TOTALS
 
 EQUALLY = (0,)
 MOST_WEIGHTS = 2**26  # of a stream: minutes for the 1024 draws of a batch
+SECONDS_PER_WEIGHT = 2e-9  # of a stream, each time that it is drawn
 MOST_VALUES = 2**15  # inputs, outputs and norms of a draw: 1024 lanes take 0.5 GB on every thread
 EXACT = "gradstat gain shows the exact values, which need no draw"
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -65,6 +67,11 @@ class Group:
     def symmetric(self) -> bool:
         """True if the means of all rows are 0 because the signs of the weights that a stream draws are symmetric."""
         return self.streams is not None and not np.any(self.streams[:, 2] == KINDS["flat"])
+
+    def seconds(self, draws: int) -> float:
+        """About how long one core takes to draw the weights of its streams; 0 without a stream."""
+        passes = sum(s.weights * (2 if s.kept else 1) for s in (case.shape.stream for case in self.cases) if s)
+        return passes * -(-draws // LANES) * LANES * SECONDS_PER_WEIGHT
 
     def empty(self) -> tuple[Array, Array, Array]:
         """Uninitialized arrays for the partial sums, the totals and the accumulators of every row."""

@@ -23,6 +23,7 @@ from gradstat.runs.progress import Progress
 from gradstat.runs.shards import marked
 from gradstat.runs.status import Status
 
+LONG = 60.0  # seconds from which a run says beforehand what a layer takes
 Deliver = Callable[[Result], None]
 
 
@@ -59,6 +60,9 @@ def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
             if job.shard:
                 planned = [segment.shard(*job.shard) for segment in planned]
             status.planned(planned, target)
+            for segment in planned:
+                if (seconds := segment.group.seconds(segment.blocks.total)) > LONG:
+                    progress.message(f"{segment.label}: about {seconds / 60.0:.0f} minutes of one core")
             snapshots = execute(planned, config.seed, jobs, engine, status, checkpointer)
             progress.close()
             rows = result_rows(cases, snapshots, estimator)
