@@ -1,118 +1,163 @@
-"""Expectations of ratios with a sum S of n independent terms: 1/Sᵐ = ∫₀^∞ tᵐ⁻¹ e^(−tS) dt / Γ(m).
+"""Moments of softmax and log_softmax over n independent inputs, as enclosures.
 
-e^(−tS) is a product, so that E[·] becomes a product of expectations over one term. In s = ln t the integrands are
-analytic for |Im s| < π/2 and vanish at both ends: the trapezoidal rule of step h is good to e^(−π²/h) (Trefethen &
-Weideman, SIAM Review 56, 2014). The expectations over one term are Gauss–Legendre panels.
+With S = Σeˣ, E[e^(k·x₁)/Sᵏ] = ∫₀^∞ tᵏ⁻¹ E[e^(k·x₁)·e^(−tS)] dt/Γ(k) (`transforms`), and e^(−tS) is a product, so that its
+expectation is a product of expectations over one input (`exponentials`).
 """
 
 import math
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
+from flint import arb, fmpq
 
-from gradstat.assumptions import Input
-from gradstat.layer_types.exact.distributions import Array, density
+from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
+from gradstat.layer_types.exact.exponentials import (
+    HEIGHT,
+    Cut,
+    Law,
+    beyond,
+    grid_step,
+    left_cut,
+    points_at,
+    right_cut,
+    rows,
+)
+from gradstat.layer_types.exact.transforms import TooManyPoints, proven, trapezoid_error, zero_to
 
-STEP = 0.125
-NODES = 20
-SPREADS = (0.05, 10.0)  # of x under a softmax: below, variances cancel; above, the panels grow too many
-CHUNK = 256
+LN_2 = math.log(2.0)
 
 
 @dataclass(frozen=True)
 class Softmax:
-    """E[y²], E[y³] and E[y₁²·Σy²] of a softmax."""
+    """Variance, skewness and kurtosis of y, and the variance of dx for independent dy."""
 
-    second: float
-    third: float
-    square_of_squares: float
+    var: Enclosure
+    skewness: Enclosure
+    kurtosis: Enclosure
+    gradient: Enclosure
 
 
 @dataclass(frozen=True)
-class Table:
-    """With u = e^(x + s), on the grid of s: E[uᵏe^−u] for k = 0…4, 1 − E[e^−u] and −E[x·e^−u]."""
+class Grid:
+    """E[uᵏ·e^(−u)] at s = step·i, and bounds for what lies beyond both ends."""
 
-    s: Array
-    powers: Array
-    missing: Array
-    first: Array
+    law: Law
+    step: fmpq
+    first: int
+    last: int
+    rows: list[list[arb]]
+
+    def sum(self, values: list[arb], k: int, cuts: tuple[Cut, Cut], power: int = 1) -> arb:
+        """h·Σ values, each at most E[uᵏ·e^(−u)]^power."""
+        total = arb(0)
+        for value in values:
+            total += value
+        for cut, end in zip(cuts, (self.first, self.last), strict=True):
+            rate = (arb(abs(cut.j) * power) * arb(self.step)).expm1()
+            total += zero_to(beyond(self.law, k, cut, arb(self.step * end)) ** power / rate)
+        return total * arb(self.step)
 
 
-def softmax(n: int, x: Input) -> Softmax | None:
-    """Moments of eˣ¹/Σeˣ; None for a spread of x out of range."""
-    if not SPREADS[0] <= x.std <= SPREADS[1]:
-        return None
-    table = _table(replace(x, mean=0.0, correlation=0.0))  # shifts of x cancel
-    none, _, two, three, four = table.powers
-    others = none ** (n - 1)
-    pairs = _sum(two**2 * none ** (n - 2)) / 6.0  # E[y₁²y₂²]
-    return Softmax(_sum(two * others), _sum(three * others) / 2.0, _sum(four * others) / 6.0 + (n - 1) * pairs)
+def softmax(n: int, law: Law) -> Softmax | None:
+    """Moments of eˣ¹/Σeˣ, and E[y²(1 − 2y + Σy²)]; None where they are not bounded."""
+    return _softmax(n, law, wanted_digits())
 
 
-def log_softmax(n: int, x: Input) -> tuple[float, float] | None:
-    """Mean and variance of x₁ − lse, lse = ln S, S = Σeˣ.
+@lru_cache(maxsize=128)
+def _softmax(n: int, law: Law, digits: int) -> Softmax | None:
+    def compute(bits: int) -> list[arb]:
+        cuts = {k: _cuts(law, k, -(bits + 4) * LN_2 - k * math.log(n)) for k in (2, 3, 4)}
+        grid = _grid(law, bits, n, [cut.place for pair in cuts.values() for cut in pair])
+        none, _, two, *_ = grid.rows
+        others = [power(value, n - 1) for value in none]
+        powers = []
+        for k in (2, 3, 4):
+            values = [value * other for value, other in zip(grid.rows[k], others, strict=True)]
+            powers.append(grid.sum(values, k, cuts[k]) / math.factorial(k - 1) / _error(grid.step, k))
+        pairs = [value * value * power(other, n - 2) for value, other in zip(two, none, strict=True)]
+        both = grid.sum(pairs, 2, cuts[2], 2) / math.factorial(3) / _error(grid.step, 4)
+        second, third, fourth = powers
+        mean = 1 / arb(n)
+        var = second - mean**2
+        skewness = (third - 3 * mean * second + 2 * mean**3) / var ** arb("1.5") if n > 2 else arb(0)
+        kurtosis = (fourth - 4 * mean * third + 6 * mean**2 * second - 3 * mean**4) / var**2
+        return [var, skewness, kurtosis, second - 2 * third + fourth + (n - 1) * both]
 
-    ln S = ∫ (e^(−t) − e^(−tS)) dt/t (Frullani), and about r = E[lse]: var[lse] = 2∫ (s + r)(e^(−tS) − e^(−te^r)) dt/t.
+    found = proven(compute)
+    return None if None in found else Softmax(*found)  # type: ignore[arg-type]
+
+
+def log_sum(n: int, law: Law) -> tuple[Enclosure, Enclosure] | None:
+    """Mean and variance of lse = ln S, S = Σeˣ; None where they are not bounded.
+
+    With L = lse − r for any r, f(s) = e^(−eˢ) − E[e^(−e^(s + L))] has ∫ f ds = E[L] (Frullani) and
+    ∫ s·f ds = −γ·E[L] − E[L²]/2. On the line Im s = y, ∫ |f| ≤ E|L|/cos y and
+    ∫ |s·f| ≤ ((1.02 + |ln cos y| + y)·E|L| + E[L²]/2)/cos y, since ∫ |ln t|·e^(−t) dt < 1.02.
     """
-    if not SPREADS[0] <= x.std <= SPREADS[1]:
-        return None
-    table = _table(replace(x, mean=0.0, correlation=0.0))
-    s = table.s
-    with np.errstate(divide="ignore"):
-        all_missing = np.expm1(
-            n * np.log1p(-np.minimum(table.missing, 1.0))
-        )  # E[e^(−tS)] − 1, to the last digits near 0
-    lse = math.log(n) + _sum(np.expm1(-n * np.exp(s)) - all_missing)
-    var = 2.0 * _sum((s + lse) * (all_missing - np.expm1(-np.exp(s + lse))))
-    covariance = _sum(table.first * table.powers[0] ** (n - 1))
-    return -lse, x.std**2 + var - 2.0 * covariance
+    return _log_sum(n, law, wanted_digits())
 
 
-@cache
-def inverse_sum_of_squares(n: int, x: Input) -> float:
-    """E[1/Σx²] over n ≥ 3 inputs of zero mean; 1/((n − 2)σ²) where they are normal."""
-    if x.is_normal:
-        return 1.0 / ((n - 2) * x.std**2)
-    s = np.arange(-60.0, 90.0, STEP)  # at the upper end t·E[e^(−tx²)]ⁿ ~ e^(s(1 − n/2))
-    w, weights = _panels(np.linspace(-90.0, math.log(x.law.bulk), 200))
-    both_signs = 2.0 * weights * np.exp(w) * density(Input(x.distribution), np.exp(w))  # x = ±e^w
-    phi = np.concatenate([np.exp(-np.exp(2.0 * w + part[:, None])) @ both_signs for part in np.array_split(s, 8)])
-    return _sum(np.exp(s) * phi**n) / x.std**2
+@lru_cache(maxsize=128)
+def _log_sum(n: int, law: Law, digits: int) -> tuple[Enclosure, Enclosure] | None:
+    def compute(bits: int) -> list[arb]:
+        target = -(bits + 20) * LN_2
+        left, right = left_cut(law, 1, target - math.log(n)), right_cut(law, 0, target)
+        grid = _grid(law, bits, n, [left.place, right.place])
+        h = arb(grid.step)
+        shift = round(math.log(n) / float(grid.step))  # r in steps
+        total, weighted = arb(0), arb(0)
+        for i, none in enumerate(grid.rows[0], grid.first + shift):
+            f = (-(h * i).exp()).exp() - power(none, n)
+            total += f
+            weighted += h * i * f
+        ends = (
+            (grid.first, n * _capped(law, left, h * grid.first), arb(left.j)),
+            (grid.first, (h * (grid.first + shift)).exp(), arb(1)),
+            (grid.last, beyond(law, 0, right, h * grid.last), arb(-right.j)),
+            (grid.last, (-(h * (grid.last + shift)).exp()).exp(), arb(1)),
+        )
+        for end, bound, rate in ends:
+            far = abs(h * (end + shift))
+            if not (far > 1 and rate * far > 1):
+                return [arb("nan")] * 2
+            total += arb(0, (bound / (rate * h).expm1()).upper())
+            weighted += arb(0, (far * bound / ((rate - 1 / far) * h).expm1()).upper())
+        y = arb(HEIGHT)
+        square = 2 * h**2 + 2 * n * law.sigma**2  # at least E[L²], since |lse − ln n| ≤ max |x|
+        error = trapezoid_error(grid.step) / y.cos()
+        total = h * total + arb(0, (error * square.sqrt()).upper())
+        rest = (arb("1.02") - y.cos().log() + y) * square.sqrt() + square / 2
+        weighted = h * weighted + arb(0, (error * rest).upper())
+        second = -2 * weighted - 2 * arb.const_euler() * total
+        return [h * shift + total, second - total**2]
+
+    mean, var = proven(compute)
+    return None if mean is None or var is None else (mean, var)
 
 
-@cache
-def _table(x: Input) -> Table:
-    reach = x.law.bulk * x.std
-    panels = 2 * math.ceil(reach / min(x.std, 2.0))  # an even number: the mean is an edge
-    v, weights = _panels(np.linspace(-reach, reach, panels + 1))
-    weights = weights * density(x, v)
-    s = np.arange(-reach - 60.0, reach + 6.0, STEP)
-    parts = [_expectations(v, weights, part) for part in np.array_split(s, max(1, len(s) // CHUNK))]
-    table = np.concatenate(parts, axis=1)
-    return Table(s, table[:5], table[5], table[6])
+def _capped(law: Law, cut: Cut, s: arb) -> arb:
+    """1 − e^(−u) ≤ uʲ for 0 < j ≤ 1: a bound of 1 − E[e^(−u)] at s."""
+    return (arb(cut.j) * s).exp() * law.mean_exponential(cut.j)
 
 
-def _expectations(v: Array, weights: Array, s: Array) -> Array:
-    """The seven expectations of a Table, each at every s."""
-    u = np.exp(np.minimum(v + s[:, None], 7.0))  # e^(−e⁷) = 0
-    lost = -np.expm1(-u)
-    term = np.exp(-u)
-    rows = [term @ weights]
-    for _ in range(4):
-        term *= u
-        rows.append(term @ weights)
-    return np.array([*rows, lost @ weights, lost @ (v * weights)])
+def _cuts(law: Law, k: int, target: float) -> tuple[Cut, Cut]:
+    return left_cut(law, k, target), right_cut(law, k, target)
 
 
-def _panels(edges: Array) -> tuple[Array, Array]:
-    """Gauss–Legendre nodes and weights between the edges."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    half = 0.5 * np.diff(edges)[:, None]
-    middle = 0.5 * (edges[1:] + edges[:-1])[:, None]
-    return (middle + half * nodes).ravel(), (half * weights).ravel()
+def _grid(law: Law, bits: int, n: int, places: list[float]) -> Grid:
+    step = grid_step(law, bits)
+    first, last = math.floor(min(places) / float(step)) - 1, math.ceil(max(places) / float(step)) + 1
+    if not points_at(law, step, first, last):
+        raise TooManyPoints(f"{last - first} points")
+    spare = math.ceil(4.0 * math.log2(n)) + 30
+    return Grid(law, step, first, last, rows(law, step, first, last, bits, spare))
 
 
-def _sum(values: Array) -> float:
-    """The trapezoidal rule in s."""
-    return STEP * math.fsum(values)
+def power(value: arb, exponent: int) -> arb:
+    """A probability to a whole power; its ball may reach below 0, of which arb takes no logarithm."""
+    return value**exponent if value > 0 else zero_to(value.upper() ** exponent)
+
+
+def _error(step: fmpq, k: int) -> arb:
+    """1 + the relative error of the trapezoidal rule."""
+    return 1 + arb(0, (trapezoid_error(step) * arb(HEIGHT).cos() ** -k).upper())

@@ -26,17 +26,25 @@ Transform = Callable[[arb], arb]
 Tail = Callable[[arb, arb], arb | None]
 
 
+class TooManyPoints(ArithmeticError):
+    """An integral needs more points than are allowed."""
+
+
 def proven(compute: Callable[[int], list[arb]]) -> list[Enclosure | None]:
     """The numbers of `compute(bits)`, with bits growing until all have the wanted digits; None for what is not bounded."""
     wanted = int(3.33 * wanted_digits()) + MARGIN
+    found: list[Enclosure | None] = []
     for guard in GUARDS:
         with LOCK, ctx.workprec(wanted + guard + 80):
-            values = compute(wanted + guard)
-            finite = all(value.is_finite() for value in values)
-            sharp = all(value.is_zero() or value.rad() <= abs(value) * arb(2) ** -wanted for value in values)
+            try:
+                values = compute(wanted + guard)
+            except TooManyPoints:
+                if found:  # of fewer digits
+                    break
+                raise
             found = [enclosed(Integral(value), arb(0)) if value.is_finite() else None for value in values]
-        if sharp or not finite:
-            break
+            if all(value.is_zero() or value.rad() <= abs(value) * arb(2) ** -wanted for value in values):
+                break
     return found
 
 
@@ -53,7 +61,7 @@ def trapezoid_error(step: fmpq, height: float = HEIGHT) -> arb:
 
 
 def inverse_power(m: fmpq, transform: Transform, at_0: arb, tail: Tail, scale: arb, bits: int) -> arb:
-    """E[g/Sᵐ] from t ↦ E[g·e^(−tS)]; nan where too many points would be needed.
+    """E[g/Sᵐ] from t ↦ E[g·e^(−tS)].
 
     at_0: E[g]. tail(t, term): a bound of all terms tᵐ·E[g·e^(−tS)] beyond t and its term, or None for none yet.
     scale: about the size of S; the sum begins at t = 1/scale.
@@ -79,7 +87,7 @@ def inverse_power(m: fmpq, transform: Transform, at_0: arb, tail: Tail, scale: a
             if rest is not None and rest <= total * tiny:
                 break
     else:
-        return arb("nan")
+        raise TooManyPoints(f"more than {MOST_POINTS}")
     total += zero_to(rest)
     for j in range(start - 1, start - MOST_POINTS, -1):
         _, factor, term = at(j)
@@ -87,7 +95,7 @@ def inverse_power(m: fmpq, transform: Transform, at_0: arb, tail: Tail, scale: a
         if (start - j) % GROUP == 0 and below(factor) <= total * tiny:
             break
     else:
-        return arb("nan")
+        raise TooManyPoints(f"more than {MOST_POINTS}")
     total += zero_to(below(factor))
     error = trapezoid_error(step) * arb(HEIGHT).cos() ** -power
     return total * arb(step) / power.gamma() / (1 + arb(0, error.upper()))
