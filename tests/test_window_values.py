@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -27,7 +28,7 @@ FIXED = [
 ]
 
 
-def moments_of(matrix: Array, mean: Array, covariance: Array, slots: tuple[int, ...]) -> tuple[float, float, float]:
+def moments_of(matrix: Array, mean: Array, covariance: Array, slots: Sequence[int]) -> tuple[float, float, float]:
     """Mean, variance and E|v − mean| of the pooled slots of matrix·u, u normal."""
     means, variances = matrix @ mean, np.diag(matrix @ covariance @ matrix.T)
     m, v = means[list(slots)], variances[list(slots)]

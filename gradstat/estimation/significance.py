@@ -11,6 +11,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from gradstat.estimation.student import normal_score
+from gradstat.layer_types.record import Exact
 from gradstat.layer_types.statistics import exact_bases, unit_error
 
 if TYPE_CHECKING:
@@ -80,13 +81,19 @@ def score(row: "ResultRow", statistic: str) -> Score:
         return Score(statistic, None, OVERFLOW)
     if math.isinf(error):
         return Score(statistic, None, row.no_error_bar or NO_ERROR_BAR)
-    if abs(value - expected) <= ROUNDING * (abs(expected) + e.std) + RESOLUTION * abs(e.mean):
+    if abs(value - expected) <= ROUNDING * (abs(expected) + _size(row, exact)) + RESOLUTION * abs(e.mean):
         return Score(statistic, 0.0)
     scores = [z_score(value, expected, error, e.std, getattr(e, f"{statistic}_df"))]
     unit = unit_error(statistic, exact) if len(row.row.slots) == 1 and row.independent else None
     if unit:
         scores.append((value - expected) / unit * math.sqrt(e.n))
     return Score(statistic, min(scores, key=abs))
+
+
+def _size(row: "ResultRow", exact: Exact) -> float:
+    """What rounding is relative to: the spread, or, where all draws are equal, terms in dy and dy/σ[x] that cancel."""
+    x = row.case.x
+    return row.estimates.std if exact.var > 0.0 else 1.0 + (1.0 + abs(x.mean)) / x.std
 
 
 def z_score(value: float, expected: float, error: float, std: float, degrees: float = math.inf) -> float:

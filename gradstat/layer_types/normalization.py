@@ -1,18 +1,18 @@
 """Layers over n independent inputs: softmax and its relatives, and the normalizations, without affine parameters.
 
-The normalizations are exact with eps = 0; PyTorch's default is 1e-5. batch_norm is one feature over a batch of n in
+eps of the normalizations is 0 unless given; PyTorch's default is 1e-5. batch_norm is one feature over a batch of n in
 training mode, so it equals layer_norm of the same n numbers.
 """
 
-import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.layer_types.exact import ratios
-from gradstat.layer_types.exact.closed_forms import abs_component
+from gradstat.layer_types.exact import inputs, upstream
+from gradstat.layer_types.exact.enclosure import decimal, enclosure
 from gradstat.layer_types.record import (
     FORWARD,
     NOT_NEGATIVE,
@@ -27,7 +27,10 @@ from gradstat.layer_types.record import (
 )
 from gradstat.numerics import elementary as el
 
-LARGEST = 4096
+LARGEST = 10**9
+SQRT_2 = 1.4142135623730951
+ZERO, ONE = enclosure(0), enclosure(1)
+NOTHING = Exact.proven(ZERO, ZERO, ZERO, ZERO)  # equal dy cancel
 
 
 def softmax_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
@@ -105,59 +108,148 @@ def norm_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) ->
 
 def softmax_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
     """E[y] = 1/n; E[dx²] = (1 − c)·E[y²(1 − 2y + Σy²)], since equal dy cancel; softmin is equal by symmetry."""
-    n = params["n"]
-    known = ratios.softmax(n, x)
+    from gradstat.layer_types.exact.exponentials import Law  # loads flint
+    from gradstat.layer_types.exact.ratios import softmax
+
+    n, forward = params["n"], row.direction == FORWARD
+    if not forward and dy.correlation == 1.0:
+        return NOTHING
+    if n == 2 and x.is_normal and not x.correlation:
+        return softmax_of_two(forward, x, dy)
+    variance = spread_of(x)
+    known = None if variance is None else softmax(n, Law(x.distribution, variance))
     if known is None:
         return None
-    if row.direction == FORWARD:
-        return Exact(1.0 / n, known.second - 1.0 / n**2, 1.0 / n)
-    if dy.correlation == 1.0:
-        return None  # dx = 0 up to rounding
-    return Exact(0.0, (1.0 - dy.correlation) * (known.second - 2.0 * known.third + known.square_of_squares))
+    if forward:
+        mean = enclosure(Fraction(1, n))
+        return Exact.proven(mean, known.var, mean, kurtosis=known.kurtosis, skewness=known.skewness)
+    return Exact.proven(ZERO, (1 - decimal(dy.correlation)) * known.gradient)
+
+
+def sigmoid_of_difference(x: Any, root: Any) -> tuple[Any, Any]:
+    """σ(√2·x) and its slope: of two normal inputs, √2·x has the distribution of the difference."""
+    y = el.sigmoid(root * x)
+    return y, root * y * el.sigmoid(-root * x)
+
+
+def softmax_of_two(forward: bool, x: Input, dy: Upstream) -> Exact | None:
+    """y = σ(x₁ − x₂); dx = σ′·(dy₁ − dy₂), where dy₁ − dy₂ has the variance 2(1 − c)."""
+    from gradstat.layer_types.exact.moments import moments  # loads flint
+
+    known = moments(sigmoid_of_difference, (SQRT_2,), (), Input(x.distribution, 0.0, x.std))
+    if known is None or known.var is None or known.slope_second is None or known.slope_abs is None:
+        return None
+    half = enclosure(Fraction(1, 2))
+    if forward:
+        return Exact.proven(half, known.var, half, known.mad, known.kurtosis, ZERO)
+    part = 1 - decimal(dy.correlation)
+    # of (dy₁ − dy₂)/√(2(1 − c)): two Laplace numbers of scale 1/2 have E|sum| = 3/4 and kurtosis 9/2
+    size = upstream.abs_mean(dy) if dy.is_normal else enclosure(Fraction(3, 4))
+    tail = enclosure(3 if dy.is_normal else Fraction(9, 2))
+    spread = part.root() * known.slope_abs * size
+    kurtosis = None if known.slope_fourth is None else tail * known.slope_fourth / known.slope_second.squared()
+    return Exact.proven(ZERO, part * known.slope_second, spread, spread, kurtosis)
 
 
 def log_softmax_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """y = x − lse; with k = 1 + (n − 1)c, E[dx²] = 1 − 2k/n + nk·E[softmax²]."""
-    n = params["n"]
-    probabilities, known = ratios.softmax(n, x), ratios.log_softmax(n, x)
-    if probabilities is None or known is None:
+    """y = x − lse; with k = 1 + (n − 1)c, E[dx²] = 1 − k/n + nk·var[softmax]; Cov(x₁, lse) = σ²/n for normal x."""
+    from gradstat.layer_types.exact.exponentials import Law  # loads flint
+    from gradstat.layer_types.exact.ratios import covariance, log_sum, softmax
+
+    n, variance = params["n"], spread_of(x)
+    if variance is None:
         return None
+    law = Law(x.distribution, variance)
     if row.direction == FORWARD:
-        return Exact(known[0], known[1], -known[0])
-    k = 1.0 + (n - 1) * dy.correlation
-    return Exact(0.0, 1.0 - 2.0 * k / n + n * k * probabilities.second)
+        known = log_sum(n, law)
+        shared = enclosure(variance / n) if x.is_normal else covariance(n, law)
+        if known is None or shared is None:
+            return None
+        mean = -known[0]
+        return Exact.proven(mean, known[1] + variance - 2 * shared, -mean)
+    probabilities = softmax(n, law)
+    k = 1 + (n - 1) * decimal(dy.correlation)
+    return None if probabilities is None else Exact.proven(ZERO, 1 - k / n + n * k * probabilities.var)
+
+
+def spread_of(x: Input) -> Fraction | None:
+    """The variance of the independent parts of x: equally correlated normal x is √ρ·shared + √(1 − ρ)·own.
+
+    What x shares is lost in the layers that use this. None for other correlated x.
+    """
+    variance = inputs.variance(x).middle
+    if not x.correlation:
+        return variance
+    return (1 - decimal(x.correlation).middle) * variance if x.is_normal else None
 
 
 def layer_norm_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Σy = 0 and Σy² = n for any x; normal x: var[dx] = (1 − c)/σ² · (n − 2)/(n − 3).
+    """Σy = 0, and without eps Σy² = n for any x; normal x: the moments of n − 1 dimensions, and dx loses equal dy.
 
-    The Jacobian is 1/r times a projector of rank n − 2 that is orthogonal to the ones; n·r² = σ²χ² with n − 1 degrees
-    of freedom, and E[1/χ²] = 1/(n − 3).
+    Without eps, var[dx] = (1 − c)/σ² · (n − 2)/(n − 3).
     """
-    n = params["n"]
-    if params["eps"] > 0.0:
-        return None
+    n, eps, variance = params["n"], decimal(params["eps"]).middle, spread_of(x)
+    if row.direction != FORWARD and dy.correlation == 1.0:
+        return NOTHING
+    if not x.is_normal or variance is None:
+        return Exact.proven(ZERO, ONE) if row.direction == FORWARD and not eps else None
     if row.direction == FORWARD:
-        size = abs_component(n - 1) * math.sqrt((n - 1) / n) if x.is_normal else None
-        return Exact(0.0, 1.0, size and size * math.sqrt(n), size and size * math.sqrt(n))
-    if not x.is_normal or dy.correlation == 1.0:
-        return None  # equal dy: dx = 0 up to rounding
-    return Exact(0.0, (1.0 - dy.correlation) * (n - 2) / (n - 3) / x.std**2)
+        return normalized(n - 1, n * eps / variance)
+    return normalized_back(n - 1, n * eps / variance, variance, dy, True)
 
 
 def rms_norm_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """μ = 0: Σy² = n, and var[dx] = (n − 1)·E[1/Σx²] for every correlation of dy; (n − 1)/(n − 2)/σ² for normal x.
+    """Without eps, Σy² = n for any x. For zero mean, var[dx] is the same for every correlation of dy.
 
-    The Jacobian is 1/r times a projector of rank n − 1, and the distribution of x does not change with the sign of a
-    coordinate.
+    Zero mean: the distribution of x does not change with the sign of a coordinate. Without eps, normal x,
+    var[dx] = (n − 1)/(n − 2)/σ².
     """
-    n = params["n"]
-    if params["eps"] > 0.0 or x.mean != 0.0:
+    from gradstat.layer_types.exact import norms, squares  # loads flint
+
+    if x.correlation:
         return None
-    if row.direction == FORWARD:
-        size = abs_component(n) * math.sqrt(n) if x.is_normal else None
-        return Exact(0.0, 1.0, size, size)
-    return Exact(0.0, (n - 1) * ratios.inverse_sum_of_squares(n, x))
+    n, variance = params["n"], inputs.variance(x).middle
+    a, forward = n * decimal(params["eps"]).middle / variance, row.direction == FORWARD
+    if x.is_normal and not x.mean:
+        return normalized(n, a) if forward else normalized_back(n, a, variance, dy, not dy.correlation)
+    if x.is_normal:
+        centre = n * inputs.mean(x).squared().middle / variance
+        if forward:
+            mean, var = norms.shifted_outputs(n, a, centre)
+            return None if mean is None or var is None else Exact.proven(mean if x.mean > 0.0 else -mean, var)
+        var = norms.shifted_gradients(n, a, centre, decimal(dy.correlation).middle)
+    elif x.mean:
+        return None
+    else:
+        y, var = squares.normalized(n, x.distribution, a)
+        if forward:
+            return None if y is None else Exact.proven(ZERO, y)
+    return None if var is None else Exact.proven(ZERO, var / variance, kurtosis=norms.tail_of(n, a))
+
+
+def normalized(k: int, a: Fraction) -> Exact | None:
+    """y of normal x in k dimensions, symmetric about 0."""
+    from gradstat.layer_types.exact.norms import outputs  # loads flint
+
+    var, size, kurtosis = outputs(k, a)
+    return None if var is None else Exact.proven(ZERO, var, size, size, kurtosis, ZERO)
+
+
+def normalized_back(k: int, a: Fraction, variance: Fraction, dy: Upstream, independent: bool) -> Exact | None:
+    """dx of normal x in k dimensions; `independent`: only the independent parts of dy have an effect.
+
+    `independent` is False for correlated dy whose shared part has the same second moment as the independent one.
+    """
+    from gradstat.layer_types.exact.norms import gradients, tail_of  # loads flint
+
+    var, kurtosis, size = gradients(k, a)
+    if var is None:
+        return None
+    part = (1 - decimal(dy.correlation)) / variance if independent else ONE / variance
+    if not (independent and dy.is_normal):
+        return Exact.proven(ZERO, part * var, kurtosis=tail_of(k, a))
+    spread = None if size is None else part.root() * size
+    return Exact.proven(ZERO, part * var, spread, spread, kurtosis, ZERO)
 
 
 def vector(
@@ -183,7 +275,7 @@ def vector(
         referee_words=description,
         parameters=parameters,
         aliases=aliases,
-        shape=lambda params: Shape.pooled(params["n"], params["n"]),
+        shape=lambda params: Shape.pooled(params["n"], params["n"], equicorrelated=True),
         constants=constants,
     )
 
@@ -192,7 +284,7 @@ def softmax_like(name: str, sign: float, formula: str, backward: str) -> Layer:
     """softmax of x, or of −x."""
     parameters = (Parameter("n", 8, whole(2, LARGEST)),)
     return vector(
-        name, formula, backward, softmax_kernel, softmax_referee, lambda params: (sign,), parameters, "quadrature"
+        name, formula, backward, softmax_kernel, softmax_referee, lambda params: (sign,), parameters, "proven integral"
     )
 
 
@@ -215,7 +307,7 @@ def norm(
         referee,
         lambda params: (centred, float(params["eps"])),
         parameters,
-        "closed form",
+        "closed form; proven integral with eps or a mean",
         aliases,
     )
 
@@ -230,7 +322,7 @@ LOG_SOFTMAX = vector(
     log_softmax_referee,
     lambda params: (),
     (Parameter("n", 8, whole(2, LARGEST)),),
-    "quadrature",
+    "proven integral; quadrature for the variance of y of other than normal x",
 )
 CENTRED = "(x − x̄)/r, r² = mean (x − x̄)² + eps over n"
 CENTRED_BACK = "(dy − mean dy − y·mean(y·dy))/r"

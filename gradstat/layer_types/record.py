@@ -4,7 +4,7 @@ import inspect
 import math
 import reprlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -48,7 +48,7 @@ class Row:
 
     direction: str
     cell: str
-    slots: tuple[int, ...]
+    slots: Sequence[int]
     windows: float | None = None  # of a strided map: the number of windows that cover the cell
 
 
@@ -96,7 +96,7 @@ class Shape:
         cls, n_in: int, n_out: int, noise: int = 0, noise_kind: str = "uniform", equicorrelated: bool = False
     ) -> "Shape":
         """One forward row of all outputs, one backward row of all inputs."""
-        rows = (Row(FORWARD, ALL, tuple(range(n_out))), Row(BACKWARD, ALL, tuple(range(n_in))))
+        rows = (Row(FORWARD, ALL, range(n_out)), Row(BACKWARD, ALL, range(n_in)))
         return cls(n_in, n_out, noise, noise_kind, equicorrelated=equicorrelated, rows=rows)
 
     def correlation_error(self, correlation: float) -> str:

@@ -16,7 +16,6 @@ from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.transforms import inverse_power, proven, step_for
 
 Found = tuple[Enclosure | None, ...]
-INFINITE_FOURTH = "E[1/r⁴] diverges at r = 0"
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class Squares:
     def inverse(self, more: int, m: Fraction, bits: int) -> arb:
         """E[(Q′ + a)⁻ᵐ], where Q′ has `more` further degrees of freedom.
 
-        E[e^(−tQ)] = (1 + 2t)^(−k/2)·e^(−λt/(1 + 2t)). E[Qᵖ·f(Q)] is 2ᵖ·Γ(k/2 + p)/Γ(k/2)·E[f(Q′)] with 2p further degrees
-        of freedom where λ = 0.
+        E[e^(−tQ)] = (1 + 2t)^(−k/2)·e^(−λt/(1 + 2t)), λ the non-centrality. For λ = 0, E[Qᵖ·f(Q)] is
+        2ᵖ·Γ(k/2 + p)/Γ(k/2)·E[f(Q′)], where Q′ has 2p further degrees of freedom.
         """
         half, power = arb(fmpq(self.k + more, 2)), arb(_fmpq(m))
         if self.a == 0 and self.noncentrality == 0:
@@ -108,13 +107,19 @@ def _gradients(k: int, a: Fraction, digits: int) -> Found:
         return numbers
 
     found = proven(compute)
-    if not a and k <= 4:
-        return found[0], Enclosure.infinite(1, INFINITE_FOURTH), found[1]
+    infinite = tail_of(k, a)
+    if infinite is not None:
+        return found[0], infinite, found[1]
     return found[0], found[1], None if a else found[2]
 
 
+def tail_of(k: int, a: Fraction) -> Enclosure | None:
+    """The kurtosis of dx where it is infinite: E[1/r⁴] for any density of x that is positive where r = 0, k ≤ 4."""
+    return Enclosure.infinite(1, "E[1/r⁴] diverges at r = 0") if not a and k <= 4 else None
+
+
 def shifted_outputs(n: int, a: Fraction, noncentrality: Fraction) -> Found:
-    """Mean (for μ > 0) and variance of y for x of a mean: E[X·f(Q)] = √λ·E[f(Q′)], X the component of x along the mean."""
+    """Mean and variance of y for x of a mean μ > 0: E[X·f(Q)] = √λ·E[f(Q′)], X the part of x/σ along the mean."""
     return _shifted_outputs(n, a, noncentrality, wanted_digits())
 
 

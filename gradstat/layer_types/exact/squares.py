@@ -81,7 +81,7 @@ def _laplace(t: arb) -> Pair:
 
 def _logistic(t: arb, bits: int) -> Pair:
     """Σ h·p(jh)·e^(−t(jh)²), and the same times (jh)²."""
-    about, most = float(t.mid()), bits * math.log(2.0)
+    about, most = min(max(float(t.mid()), 1e-300), 1e300), bits * math.log(2.0)
     height = min(STRIP, math.sqrt(most / about))
     step = step_for(bits, height, about * height**2 + 4.0)
     rate, h, y = arb.pi() / arb(3).sqrt(), arb(step), arb(height)

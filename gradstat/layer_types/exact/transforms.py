@@ -31,7 +31,10 @@ class TooManyPoints(ArithmeticError):
 
 
 def proven(compute: Callable[[int], list[arb]]) -> list[Enclosure | None]:
-    """The numbers of `compute(bits)`, with bits growing until all have the wanted digits; None for what is not bounded."""
+    """The numbers of `compute(bits)`, with bits growing until all have the wanted digits.
+
+    A number that no attempt bounds is None.
+    """
     wanted = int(3.33 * wanted_digits()) + MARGIN
     found: list[Enclosure | None] = []
     for guard in GUARDS:
