@@ -123,7 +123,7 @@ def test_without_a_map_all_pairs_are_correlated_equally(slots: int, rho: float) 
 @pytest.mark.parametrize(
     ("name", "given", "rho", "reason"),
     [
-        ("softmax", {}, 0.5, "its inputs are independent; expected 0"),
+        ("linear", {}, 0.5, "its inputs are independent; expected 0"),
         ("add", {"k": 3}, -0.5, "3 inputs cannot all have it in pairs; expected more than -1/2"),
     ],
 )

@@ -130,9 +130,10 @@ def over(name: str, std: Any, width: float) -> list[tuple[Any, Any]]:
 def sums_of_squares(name: str, n: int, eps: str) -> Iterator[Row]:
     """rms_norm of x with zero mean and unit variance that is not normal."""
     a = n * mpf(eps)
-    x = [(v, w) for v, w in over(name, mpf(1), 0.25 if name != "uniform" else 1.0) if v > 0]
+    p, reach = density(name), mpmath.log(REACH.get(name, mpmath.sqrt(3)))
+    x = [(mpmath.exp(u), w * mpmath.exp(u) * p(mpmath.exp(u))) for u, w in nodes(mpf(-84), reach, 2.0)]
     forward = backward = mpf(0)
-    for s, weight in nodes(mpf(-80), mpf(14), 1.0):
+    for s, weight in nodes(mpf(-75), mpf(16), 3.0):
         t = mpmath.exp(s)
         terms = [(2 * w * mpmath.exp(-t * v * v), v * v) for v, w in x]
         phi = mpmath.fsum(term for term, _ in terms)
@@ -147,9 +148,9 @@ def sums_of_squares(name: str, n: int, eps: str) -> Iterator[Row]:
 
 def exponentials(name: str, std: str, sizes: tuple[int, ...]) -> Iterator[Row]:
     """softmax and log_softmax: E[uᵏ·e^(−u)], u = e^(x + s), at the nodes of s; then every n."""
-    x = over(name, mpf(std), 2.0)
+    x = over(name, mpf(std), 3.0 if name != "logistic" else 0.5)
     reach = float(std) * REACH.get(name, 1.8)
-    grid = nodes(mpf(-min(reach, 15 * float(std)) - 90), mpf(reach + 6), 2.0)
+    grid = nodes(mpf(-min(reach, 15 * float(std)) - 90), mpf(reach + 6), 3.0)
     table = []
     for s, weight in grid:
         sums = [mpf(0)] * 5

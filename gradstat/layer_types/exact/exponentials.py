@@ -12,14 +12,15 @@ from fractions import Fraction
 
 from flint import arb, fmpq, fmpz_poly
 
-from gradstat.layer_types.exact.transforms import HEIGHT, step_for, trapezoid_error
+from gradstat.layer_types.exact.transforms import TooManyPoints, step_for, trapezoid_error
 
 POWERS = range(5)
 MOST_POINTS = 60_000
+SPREADS = {"laplace": (0.02, 50.0), "uniform": (0.001, 1000.0)}  # standard deviations for which this is fast
 INNER_HEIGHT = 1.4  # of the line Im x = y
 NARROW = 0.85  # of the strip in which a logistic density has no pole
 DIVISIONS = [2.0 ** (-i / 4) for i in range(48)]
-RATES = [2.0 ** (i / 4) for i in range(-24, 60)]
+RATES = [2.0 ** (i / 4) for i in range(-40, 60)]
 
 Row = list[arb]
 
@@ -151,8 +152,17 @@ def _uniform(law: Law, s: arb) -> list[arb]:
 def _laplace(law: Law, s: arb) -> list[arb]:
     """c/2·(u^c·Γ(k − c, u) + u^(−c)·γ(k + c, u)) with u = eˢ and c = √2/σ."""
     rate, u = arb(2).sqrt() / law.sigma, s.exp()
-    up, down = (rate * s).exp(), (-rate * s).exp()
-    return [rate / 2 * (up * u.gamma_upper(k - rate) + down * u.gamma_lower(k + rate)) for k in POWERS]
+    up, down, end = (rate * s).exp(), (-rate * s).exp(), (-u).exp()
+    upper: Row = []
+    for k in POWERS:
+        a = k - rate
+        direct = not (k and a > 1)
+        upper.append(u.gamma_upper(a) if direct else (a - 1) * upper[-1] + ((a - 1) * s).exp() * end)
+    lower = [u.gamma_lower(POWERS[-1] + rate)]
+    for k in reversed(POWERS[:-1]):
+        a = k + rate
+        lower.append((lower[-1] + (a * s).exp() * end) / a)
+    return [rate / 2 * (up * above + down * below) for above, below in zip(upper, reversed(lower), strict=True)]
 
 
 def _summed(law: Law, step: fmpq, first: int, last: int, bits: int, spare: int) -> list[Row]:
@@ -215,10 +225,9 @@ def _to_fixed(value: arb, places: int) -> int:
     return int(mantissa) << shift if shift >= 0 else int(mantissa) >> -shift
 
 
-def points_at(law: Law, step: fmpq, first: int, last: int) -> bool:
-    """Whether the grid is small enough to be computed."""
-    reach = law.std * 15.0 / float(step) if law.name in ("normal", "logistic") else 0.0
-    return last - first + 2.0 * reach <= MOST_POINTS
-
-
-__all__ = ["HEIGHT", "Cut", "Law", "beyond", "grid_step", "left_cut", "points_at", "right_cut", "rows"]
+def check_size(law: Law, step: fmpq, first: int, last: int) -> None:
+    """Raise TooManyPoints for a grid that would take seconds."""
+    low, high = SPREADS.get(law.name, (0.0, math.inf))
+    reach = 15.0 * law.std / float(step) if law.name not in SPREADS else 0.0
+    if not low <= law.std <= high or last - first + 2.0 * reach > MOST_POINTS:
+        raise TooManyPoints(f"standard deviation {law.std:g}")

@@ -15,19 +15,19 @@ from gradstat.assumptions import Input
 from gradstat.layer_types.exact.distributions import density
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.exponentials import (
-    HEIGHT,
     Cut,
     Law,
     beyond,
+    check_size,
     grid_step,
     left_cut,
-    points_at,
     right_cut,
     rows,
 )
-from gradstat.layer_types.exact.transforms import TooManyPoints, proven, trapezoid_error, zero_to
+from gradstat.layer_types.exact.transforms import HEIGHT, proven, trapezoid_error, zero_to
 
 LN_2 = math.log(2.0)
+SPARE = 24  # bits that are lost to cancellation in most cases
 SPREADS = (0.005, 10.0)  # standard deviations of x for a quadrature
 
 
@@ -87,7 +87,7 @@ def _softmax(n: int, law: Law, digits: int) -> Softmax | None:
         kurtosis = (fourth - 4 * mean * third + 6 * mean**2 * second - 3 * mean**4) / var**2
         return [var, skewness, kurtosis, second - 2 * third + fourth + (n - 1) * both]
 
-    found = proven(compute)
+    found = proven(compute, SPARE)
     return None if None in found else Softmax(*found)  # type: ignore[arg-type]
 
 
@@ -135,7 +135,7 @@ def _log_sum(n: int, law: Law, digits: int) -> tuple[Enclosure, Enclosure] | Non
         second = -2 * weighted - 2 * arb.const_euler() * total
         return [h * shift + total, second - total**2]
 
-    mean, var = proven(compute)
+    mean, var = proven(compute, SPARE)
     return None if mean is None or var is None else (mean, var)
 
 
@@ -174,8 +174,7 @@ def _covariance(n: int, law: Law, step: float, nodes: int) -> float:
 def _grid(law: Law, bits: int, n: int, places: list[float]) -> Grid:
     step = grid_step(law, bits)
     first, last = math.floor(min(places) / float(step)) - 1, math.ceil(max(places) / float(step)) + 1
-    if not points_at(law, step, first, last):
-        raise TooManyPoints(f"{last - first} points")
+    check_size(law, step, first, last)
     spare = math.ceil(4.0 * math.log2(n)) + 30
     return Grid(law, step, first, last, rows(law, step, first, last, bits, spare))
 

@@ -30,17 +30,18 @@ class TooManyPoints(ArithmeticError):
     """An integral needs more points than are allowed."""
 
 
-def proven(compute: Callable[[int], list[arb]]) -> list[Enclosure | None]:
+def proven(compute: Callable[[int], list[arb]], spare: int = 0) -> list[Enclosure | None]:
     """The numbers of `compute(bits)`, with bits growing until all have the wanted digits.
 
-    A number that no attempt bounds is None.
+    `spare`: bits beyond them in the first attempt. A number that no attempt bounds is None.
     """
     wanted = int(3.33 * wanted_digits()) + MARGIN
     found: list[Enclosure | None] = []
     for guard in GUARDS:
-        with LOCK, ctx.workprec(wanted + guard + 80):
+        bits = wanted + spare + guard
+        with LOCK, ctx.workprec(bits + 80):
             try:
-                values = compute(wanted + guard)
+                values = compute(bits)
             except TooManyPoints:
                 if found:  # of fewer digits
                     break
