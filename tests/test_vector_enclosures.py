@@ -157,7 +157,7 @@ def test_rounding_is_what_is_left_of_equal_gradients() -> None:
         (row,) = [r for r in run([case], 4096, seed=5) if r.row.direction == BACKWARD]
         assert 0.0 < row.estimates.std < 1e-7
         assert {score(row, statistic).z for statistic in ("mean", "std")} <= {0.0, None}
-        spread = replace(row, estimates=replace(row.estimates, std=1e-3, std_se=1e-5))
+        spread = replace(row, estimates=replace(row.estimates, std=1e-3, std_se=1e-5, std_df=1e6))
         assert disagreements([spread])
 
 
