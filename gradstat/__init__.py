@@ -104,6 +104,7 @@ def gain(
     input: Assumption | None = None,
     upstream: Assumption | None = None,
     jobs: int | None = None,
+    digits: int | None = None,
     **parameters: Any,
 ) -> "Gain":
     """The statistics of y and dx of one layer: exact if known, otherwise sampled, with their errors.
@@ -116,9 +117,11 @@ def gain(
         input: the distribution, mean, std and correlation of x; a standard normal x by default.
         upstream: the distribution and correlation of dy.
         jobs: threads for sampling; all processors by default.
+        digits: significant digits of exact values, 1 to 100; by default 10 are shown, and the floats hold 17.
         parameters: of the layer, by PyTorch's names, of the formula, or further arguments of the function.
 
-    Returns: a `Gain`: `.forward.std`, `.backward.gain_rms`, … are floats with `.error` and `.exact`.
+    Returns: a `Gain`: `.forward.std`, `.backward.gain_rms`, … are floats with `.error`, `.exact`, `.kind` ("proven",
+        "numeric", "sampled", …) and `.digits`, the certain digits as a text.
 
     Raises: `errors.UsageError` for an unknown layer, parameter or statistic, for values that are not allowed, and for a
     function that cannot be traced: it names the operation and the line.
@@ -130,7 +133,7 @@ def gain(
     from gradstat.sources import case_of
 
     case = case_of(layer_or_formula, input, upstream, parameters)
-    answer = Gain(case, statistics or (), jobs or 0)
+    answer = Gain(case, statistics or (), jobs or 0, digits)
     answer.report()  # samples the statistics that are shown and have no exact value
     return answer
 
@@ -302,6 +305,7 @@ def verify(
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     fail_fast: bool = False,
+    digits: int | None = None,
     progress: "Progress | None" = None,
 ) -> "Verification":
     """Check whether published constants are correct to their last printed digit.
@@ -315,6 +319,7 @@ def verify(
         seed: a whole number below 2**64.
         jobs: threads; all processors by default.
         fail_fast: decide file by file, and stop after the first with an unexpected verdict.
+        digits: significant digits of exact values in the column `right`, 1 to 100; by default those that are printed.
         progress: an object that receives the progress.
 
     Returns: a `Verification`: the outcome of every claim, `ok`, and `fixes()`, the right digits.
@@ -333,15 +338,16 @@ def verify(
 
     limit = draws("max_samples", max_samples)
     files = [Path(path) for path in paths] or configured(Path()) or [shipped.claims()]
-    return verify_files(files, only, quick, limit, seed, jobs or 0, fail_fast, progress or SILENT)
+    return verify_files(files, only, quick, limit, seed, jobs or 0, fail_fast, progress or SILENT, digits)
 
 
-def tables(*names: str, jobs: int | None = None) -> "ConstantTables":
+def tables(*names: str, jobs: int | None = None, digits: int | None = None) -> "ConstantTables":
     """Compute tables of constants: the named ones, or all of them.
 
     Arguments:
         names: of tables (`gradstat.listing("tables")`), e.g. `"nfnets"`.
         jobs: threads for sampling; all processors by default.
+        digits: significant digits of exact values, 1 to 100; by default 10 in tables, and 17 in code and data.
 
     Returns: tables to print, to `save` as .md, .tex, .py, .h, … and to `check` against a file.
 
@@ -350,7 +356,7 @@ def tables(*names: str, jobs: int | None = None) -> "ConstantTables":
     from gradstat.constants.catalogue import chosen, compute
     from gradstat.constants.literals import ConstantTables
 
-    return ConstantTables([compute(table, jobs or 0) for table in chosen(names)])
+    return ConstantTables([compute(table, jobs or 0, digits) for table in chosen(names)])
 
 
 def plot(

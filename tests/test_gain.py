@@ -187,7 +187,8 @@ def test_python_executes_to_the_same_values(name: str, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_statistic_chooses_what_is_shown(direction: str, capsys: pytest.CaptureFixture[str]) -> None:
     row = rows(answer(capsys, "relu", "--statistic", "gain_rms", "--format", "json"))[direction]
-    assert list(row) == ["layer", "params", "input", "upstream", "direction", "gain_rms", "gain_rms_se"]
+    names = ("gain_rms", "gain_rms_se", "gain_rms_kind", "gain_rms_reason")
+    assert list(row) == ["layer", "params", "input", "upstream", "direction", *names]
     assert row["gain_rms"] == pytest.approx(2**0.5, rel=1e-14)
 
 

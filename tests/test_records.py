@@ -21,6 +21,7 @@ from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimates import Estimates
 from gradstat.estimation.run import ResultRow, run
 from gradstat.layer_types.from_config import cases
+from gradstat.layer_types.record import no_referee
 from gradstat.results import schema, store
 from gradstat.results.overview import overview, report
 from gradstat.results.provenance import provenance
@@ -47,7 +48,13 @@ CONFIG = RunConfig.model_validate(
 @pytest.fixture(scope="module")
 def lines() -> list[ResultRow]:
     found = run(cases(CONFIG), SAMPLES, SEED, jobs=2)
-    return [*found[:-1], replace(found[-1], exact=None)]  # the last row has no referee
+    return [*found[:-1], blind(found[-1])]
+
+
+def blind(line: ResultRow) -> ResultRow:
+    """The row of a layer without a referee."""
+    layer = replace(line.case.layer, referee=no_referee)
+    return replace(line, case=replace(line.case, layer=layer), exact=None)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +74,8 @@ def test_columns_are_those_of_the_design() -> None:
     design = """layer, params, direction, cell, input, upstream, estimator, seed, n,
     mean, mean_se, std, std_se, second_moment, second_moment_se, abs_mean, abs_mean_se, mad, mad_se, skewness, kurtosis,
     zero_fraction, min, max, exact_mean, exact_std, z_mean, z_std, windows, exact_mad, mean_df, std_df,
-    second_moment_df, abs_mean_df, mad_df, tail_index, tail_index_se, no_error_bar"""
+    second_moment_df, abs_mean_df, mad_df, tail_index, tail_index_se, no_error_bar, exact_mean_kind, exact_std_kind,
+    exact_mad_kind, exact_reason"""
     names = re.findall(r"\w+", design)
     assert list(schema.COLUMNS[: len(names)]) == names == schema.SHOWN
     assert all(name.startswith("acc_") for name in schema.COLUMNS[len(names) :])
@@ -95,7 +103,7 @@ def test_what_is_not_known_is_null(result: Result) -> None:
     *known, last = result.rows()
     assert all(isinstance(row[name], float) for row in known for name in ("exact_mean", "exact_std"))
     assert all(isinstance(row["z_std"], float) for row in known)
-    assert [last[name] for name in schema.REFEREE] == [None] * 4
+    assert [last[name] for name in (*schema.REFEREE, *schema.KINDS.values(), schema.EXACT_REASON)] == [None] * 8
 
 
 def test_parquet_round_trip_is_exact(result: Result, tmp_path: Path) -> None:
@@ -140,7 +148,7 @@ FOREIGN: dict[str, tuple[Spoil, str]] = {
     ),
     "newer": (
         lambda t: t.replace_schema_metadata({store.KEY: b'{"schema_version": 9, "versions": {"gradstat": "4.2"}}'}),
-        "result schema 9, this gradstat reads 3; install gradstat 4.2 or newer, which wrote it",
+        "result schema 9, this gradstat reads 4; install gradstat 4.2 or newer, which wrote it",
     ),
     "older": (
         lambda t: t.replace_schema_metadata({store.KEY: b'{"schema_version": 0}'}),
@@ -335,7 +343,7 @@ def headings(result: Result) -> list[str]:
 
 def test_columns_that_say_nothing_are_left_out(lines: list[ResultRow], result: Result) -> None:
     assert headings(result) == ["layer", "quantity", "printed", "estimate", "exact", "z"]
-    assert headings(Result(to_arrow([replace(line, exact=None) for line in lines], SEED, "mc"), {})) == [
+    assert headings(Result(to_arrow([blind(line) for line in lines], SEED, "mc"), {})) == [
         "layer", "quantity", "estimate",
     ]  # fmt: skip
     split = [row | {"cell": "(0, 1)"} for row in result.rows()]
@@ -367,7 +375,9 @@ def test_result_without_rows_is_shown() -> None:
 
 def test_shared_assumptions_stand_below_not_in_every_name() -> None:
     row = {"layer": "relu", "params": "{}", "direction": "forward", "cell": "all", "input": "laplace(0, 2)"}
-    numbers_of = dict.fromkeys(schema.COLUMNS[9:], 1.0) | {"no_error_bar": None}
+    numbers_of = dict.fromkeys(schema.COLUMNS[9:], 1.0) | dict.fromkeys(
+        ("no_error_bar", *schema.KINDS.values(), schema.EXACT_REASON)
+    )
     full = row | {"upstream": "normal(0, 1)", "estimator": "mc", "seed": 3, "n": 1000} | numbers_of
     table = overview(Result(pa.Table.from_pylist([full], schema=schema.SCHEMA), {}))
     assert table.rows[0][0] == "relu"

@@ -5,7 +5,7 @@ import click
 import gradstat
 from gradstat.cli.callables import imported
 from gradstat.cli.completion import Parameter, Suggested, layer_names
-from gradstat.cli.options import Jobs, Name, assumed, assumption_options, output_options, parse_pairs
+from gradstat.cli.options import Jobs, Name, assumed, assumption_options, digits_option, output_options, parse_pairs
 from gradstat.cli.output import Output
 from gradstat.errors import UsageError
 from gradstat.text.formats import CODE, TABLES
@@ -33,6 +33,7 @@ from gradstat.text.formats import CODE, TABLES
     help="Statistic to print (default: mean, std, rms, gain_std, gain_rms). Repeatable.",
 )
 @click.option("-j", "--jobs", type=Jobs(), help="Threads for sampling (default: all processors).")
+@digits_option
 @output_options((*TABLES, *CODE))
 def command(
     layer: str | None,
@@ -43,6 +44,7 @@ def command(
     dy: str | None,
     names: tuple[str, ...],
     jobs: int | None,
+    digits: int | None,
     output: Output,
 ) -> None:
     """Print the mean, std and gains of one layer, exact if known.
@@ -67,6 +69,7 @@ def command(
         input=assumed(x, "input"),
         upstream=assumed(dy, "upstream"),
         jobs=jobs,
+        digits=digits,
         **parse_pairs(parameters),
     )
     output.deliver(answer.report())

@@ -138,6 +138,12 @@ def seed_option(default: int | None = None) -> Callable[[Command], Command]:
     return click.option("--seed", type=Seed(), default=default, show_default=default is not None, help=text)
 
 
+def digits_option(command: Command) -> Command:
+    """--digits."""
+    text = "Significant digits of exact values, 1 to 100 (default: 10 in tables, 17 in formats for programs)."
+    return click.option("--digits", type=int, metavar="N", help=text)(command)
+
+
 def debug_option(command: Command) -> Command:
     """--debug, which `app.start` reads."""
     return click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on errors.")(command)

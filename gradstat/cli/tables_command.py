@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import gradstat
-from gradstat.cli.options import PATH, Jobs, ListedCommand, Name, output_options
+from gradstat.cli.options import PATH, Jobs, ListedCommand, Name, digits_option, output_options
 from gradstat.cli.output import Output
 from gradstat.text.formats import CODE, TABLES, format_of
 
@@ -18,6 +18,7 @@ def _names() -> Iterable[tuple[str, str]]:
 
 @click.command(cls=ListedCommand, title="Tables", names=_names)
 @click.argument("names", nargs=-1, type=Name("table", lambda: [name for name, _ in _names()]), metavar="[NAME]...")
+@digits_option
 @output_options((*TABLES, *CODE), default="md", show="without files")
 @click.option(
     "--check",
@@ -27,7 +28,9 @@ def _names() -> Iterable[tuple[str, str]]:
     help="Exit with code 1 if FILE differs from what -o would write. Repeatable.",
 )
 @click.option("-j", "--jobs", type=Jobs(), help="Threads for sampling (default: all processors).")
-def command(names: tuple[str, ...], output: Output, check: tuple[Path, ...], jobs: int | None) -> None:
+def command(
+    names: tuple[str, ...], output: Output, check: tuple[Path, ...], jobs: int | None, digits: int | None
+) -> None:
     """Compute tables of constants, as Markdown, LaTeX, Python or C: the named ones, or all of them.
 
     The tables are printed unless a file is written or checked.
@@ -40,6 +43,6 @@ def command(names: tuple[str, ...], output: Output, check: tuple[Path, ...], job
     """
     for path in check:
         format_of(path, [name for name in output.formats if name != "parquet"])
-    tables = gradstat.tables(*names, jobs=jobs)
+    tables = gradstat.tables(*names, jobs=jobs, digits=digits)
     replace(output, quiet=output.quiet or bool(check)).deliver(tables.report())
     tables.check(*check)

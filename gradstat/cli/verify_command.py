@@ -11,7 +11,7 @@ from gradstat.cli.app import emit, say
 from gradstat.cli.options import PATH, Count, Jobs, output_options, seed_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
-from gradstat.errors import Exit, Interrupted, MalformedClaim, UsageError
+from gradstat.errors import Exit, Interrupted, MalformedClaim
 from gradstat.text.formats import TABLES, render_text
 from gradstat.text.github import annotation
 
@@ -32,7 +32,7 @@ from gradstat.text.github import annotation
     "--digits",
     type=int,
     metavar="N",
-    help="Significant digits for --fix and --diff (default: those of the printed number).",
+    help="Significant digits of the column right, of --fix and of --diff (default: those of the printed number).",
 )
 @output_options((*TABLES, "junit", "github", "concise"))
 def command(
@@ -72,6 +72,7 @@ def command(
                 seed=seed,
                 jobs=jobs,
                 fail_fast=fail_fast,
+                digits=digits,
                 progress=terminal_progress,
             )
     except MalformedClaim as error:
@@ -84,8 +85,6 @@ def command(
         if error.answer is not None:
             output.deliver(error.answer.report())
         raise
-    if digits is not None and not (fix or show_diff):
-        raise UsageError("--digits needs --fix or --diff")
     if show_diff:
         emit(verification.fixes(digits).diff())
         return exit_code(verification)

@@ -211,11 +211,11 @@ def chosen(names: Sequence[str]) -> list[ConstantTable]:
     return [by_name[name] for name in dict.fromkeys(names or by_name)]
 
 
-def compute(table: ConstantTable, jobs: int = 0) -> Computed:
+def compute(table: ConstantTable, jobs: int = 0, digits: int | None = None) -> Computed:
     """Compute every number of a table: exact if an exact value is known, otherwise sampled."""
 
     def row(entry: Entry) -> tuple[Constant, ...]:
         keys = [(c.direction, c.statistic, entry.cell if c.direction == BACKWARD else ALL) for c in table.columns]
-        return tuple(answers(Case(find(entry.layer), entry.params), keys, jobs))
+        return tuple(answers(Case(find(entry.layer), entry.params), keys, jobs, digits))
 
     return Computed(table, tuple(map(row, table.entries)))

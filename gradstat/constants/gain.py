@@ -11,13 +11,14 @@ from typing import Any
 from gradstat.errors import UsageError, unknown
 from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.case import Case
+from gradstat.layer_types.exact.enclosure import DIGITS, to_digits
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Exact
-from gradstat.layer_types.statistics import STATISTICS, enclosure_of, exact_value
+from gradstat.layer_types.statistics import STATISTICS, check_digits, exact_number, is_certain
 from gradstat.results.estimate import Estimate, Statistics, sampled
 from gradstat.text.answer import Answer
 from gradstat.text.formats import CODE, TABLES
 from gradstat.text.tables import Column, Report, Table
-from gradstat.text.uncertain import Uncertain
+from gradstat.text.uncertain import LEGEND, NUMERIC, SAMPLED, Uncertain
 
 DEFAULT = ("mean", "std", "rms", "gain_std", "gain_rms")
 DIRECTIONS = {FORWARD: "y", BACKWARD: "dx"}
@@ -36,7 +37,11 @@ class Constant:
     direction: str
     statistic: str
     number: Uncertain
-    reason: str = ""  # why it is infinite or undefined
+
+    @property
+    def quantity(self) -> str:
+        """`std of y`."""
+        return f"{self.statistic} of {DIRECTIONS[self.direction]}"
 
     @property
     def note(self) -> str:
@@ -55,43 +60,52 @@ def gains(case: Case, statistics: Sequence[str] = DEFAULT, jobs: int = 0) -> lis
     return answers(case, keys, jobs)
 
 
-def answers(case: Case, keys: Sequence[tuple[str, str, str]], jobs: int = 0) -> list[Constant]:
+def answers(
+    case: Case, keys: Sequence[tuple[str, str, str]], jobs: int = 0, digits: int | None = None
+) -> list[Constant]:
     """One number for each (direction, statistic, cell); nothing is sampled if all exact values are known."""
-    values = Values(case, jobs)
-    return [_constant(direction, name, values(direction, name, cell)) for direction, name, cell in keys]
-
-
-def _constant(direction: str, name: str, estimate: Estimate) -> Constant:
-    return Constant(direction, name, estimate.number, estimate.reason)
+    values = Values(case, jobs, digits)
+    return [Constant(direction, name, values(direction, name, cell).number) for direction, name, cell in keys]
 
 
 class Values:
-    """The statistics of a case: exact if known, otherwise sampled, all from the same draws."""
+    """The statistics of a case: exact if known, otherwise sampled, all from the same draws.
 
-    def __init__(self, case: Case, jobs: int = 0) -> None:
-        self.case, self._jobs = case, jobs
+    Exact values have 17 certain digits, or `digits` if these are more.
+    """
+
+    def __init__(self, case: Case, jobs: int = 0, digits: int | None = None) -> None:
+        check_digits(digits)
+        self.case, self._jobs, self._digits = case, jobs, digits
         self._rows = {(row.direction, row.cell): row for row in case.shape.rows}
         self._exact: dict[tuple[str, str], Exact | None] = {}
 
     def __call__(self, direction: str, name: str, cell: str = ALL) -> Estimate:
+        exact = self._moments(direction, cell, name)
+        number = None if exact is None else exact_number(name, exact)
+        if number is not None:
+            return Estimate(number.value, 0.0, number.value, number=number.number(self._digits))
+        row, spread = self._sampled[direction, cell]
+        return sampled(name, row, spread)
+
+    def _moments(self, direction: str, cell: str, name: str) -> Exact | None:
+        """The moments of a row, with enough digits for the float64 nearest to the statistic."""
         key = direction, cell
-        if key not in self._exact:
-            self._exact[key] = self.case.moments(self._rows[key])
-        exact = self._exact[key]
-        value = None if exact is None else exact_value(name, exact)
-        if exact is None or value is None:
-            row, spread = self._sampled[key]
-            return sampled(name, row, spread)
-        proven = enclosure_of(name, exact)
-        if proven is not None:
-            return Estimate(value, 0.0, value, reason=proven.reason)
-        scale = math.hypot(exact.mean, math.sqrt(exact.var)) if STATISTICS[name].base == "mean" else 0.0
-        value = value if abs(value) > 1e-13 * scale else 0.0
-        return Estimate(value, 0.0, value, scale=scale)
+        exact = self._exact.get(key)
+        if key not in self._exact or (exact is not None and not is_certain(name, exact)):
+            with to_digits(max(DIGITS, self._digits or 0)):
+                self._exact[key] = self.case.certain_moments(self._rows[key], [name])
+        return self._exact[key]
 
     @cached_property
     def _sampled(self) -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, float]]]:
         """Every row of a sampled result, and the errors of skewness and kurtosis from the spread of batches."""
+        import numpy as np
+
+        with np.errstate(all="ignore"):  # sums that overflow are shown as such
+            return self._sample()
+
+    def _sample(self) -> dict[tuple[str, str], tuple[dict[str, Any], dict[str, float]]]:
         from gradstat.estimation.engines import threads
         from gradstat.estimation.groups import groups
         from gradstat.estimation.run import execute, plan, result_rows
@@ -107,7 +121,7 @@ class Values:
         rows = zip(whole, *(result_rows(cases, part) for part in parts), strict=True)
         return {
             (row.row.direction, row.row.cell): (
-                asdict(row.estimates) | {"exact_mean": None},
+                asdict(row.estimates),
                 {
                     name: spread_of([getattr(batch.estimates, name) for batch in batch_rows]) / math.sqrt(batches)
                     for name in ("skewness", "kurtosis")
@@ -145,12 +159,12 @@ class Gain(Answer):
 
     formats = (*TABLES, *CODE)
 
-    def __init__(self, case: Case, statistics: Sequence[str] = (), jobs: int = 0) -> None:
+    def __init__(self, case: Case, statistics: Sequence[str] = (), jobs: int = 0, digits: int | None = None) -> None:
         self.case, self.statistics = case, tuple(statistics or DEFAULT)
         for name in self.statistics:
             if name not in STATISTICS:
                 raise UsageError(unknown("statistic", name, STATISTICS))
-        values = Values(case, jobs)
+        values = Values(case, jobs, digits)
         self.forward = Statistics(lambda name: values(FORWARD, name))
         self.backward = Statistics(lambda name: values(BACKWARD, name))
 
@@ -159,16 +173,20 @@ class Gain(Answer):
         return report(
             self.case,
             [
-                _constant(direction, name, getattr(statistics, name))
+                Constant(direction, name, getattr(statistics, name).number)
                 for name in self.statistics
                 for direction, statistics in ((FORWARD, self.forward), (BACKWARD, self.backward))
             ],
         )
 
 
-def reasons(found: Sequence[Constant]) -> list[str]:
-    """`std of y is ∞: diverges at +∞`, for each number that is not finite."""
-    return [f"{g.statistic} of {DIRECTIONS[g.direction]} is {g.number.text}: {g.reason}" for g in found if g.reason]
+def remarks(found: Sequence[Constant]) -> list[str]:
+    """`std of y is ∞: diverges at +∞`, for each number that is not finite, and the meaning of ≈ if there is one."""
+    unusual = [g for g in found if g.number.reason]
+    lines = [f"{g.quantity} is {g.number.parts[0]}: {g.number.reason}" for g in unusual if not g.number.certain]
+    beyond = [g.quantity for g in unusual if g.number.certain]
+    lines += [f"outside the range of float64: {', '.join(beyond)}"] if beyond else []
+    return [*lines, *([LEGEND] if any(g.number.kind == NUMERIC for g in found) else [])]
 
 
 def which(names: Sequence[str]) -> list[str]:
@@ -180,17 +198,15 @@ def report(case: Case, found: Sequence[Constant]) -> Report:
     """A line per statistic, with its definition: 1/std and 1/rms differ where the mean is not 0."""
     numbers = {(g.statistic, g.direction): g.number for g in found}
     names = list(dict.fromkeys(g.statistic for g in found))
-    has_errors = any(g.number.error for g in found)
-    notes = (
-        [f"± is one standard error of {samples_of(case):,} draws; numbers without it are exact"] if has_errors else []
-    )
+    notes = [f"± is one standard error of {samples_of(case):,} draws; numbers without it are exact"]
+    notes = notes if any(g.number.error and g.number.kind == SAMPLED for g in found) else []
     directions = [Column(d, letter, align="decimal", description=f"of {letter}") for d, letter in DIRECTIONS.items()]
     people = Table(
         [Column("statistic", ""), *directions, Column("definition", "", wrap=20)],
         [(n, *(numbers[n, d] for d in DIRECTIONS), STATISTICS[n].description) for n in names],
         f"{case.layer_label}, x ~ {case.x.label()}, dy ~ {case.dy.label()}",
         case.layer.name,
-        [*notes, *(reasons(found) or which(names))],
+        [*notes, *(remarks(found) or which(names))],
     )
     key = (case.layer.name, case.params, case.x.label(), case.dy.label())
     columns = [Column(name) for name in ("layer", "params", "input", "upstream", "direction", *names)]

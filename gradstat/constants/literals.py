@@ -15,12 +15,13 @@ from gradstat.estimators import DEFAULT_SEED
 from gradstat.text.answer import Answer
 from gradstat.text.formats import CODE, FORMATS, TABLES, format_of, render_text
 from gradstat.text.tables import Column, Report, Table
-from gradstat.text.uncertain import Uncertain
+from gradstat.text.uncertain import LEGEND, NUMERIC, Uncertain
 
 ASSUMED = f"x ~ {Input().label()}, dy ~ {Upstream().label()}"
 FIELDS = ("table", "name", "layer", "params", "cell", "direction", "statistic", "value", "published")
 _VERSION = re.compile(r"gradstat \d+\.\d+\S*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+LONGEST_FLOAT = 22  # characters, of 17 digits, point and exponent
 _TEX = {
     "mean": r"\mathrm{E}[v]",
     "std": r"\sigma[v]",
@@ -55,7 +56,9 @@ def report(computed: Sequence[Computed]) -> Report:
     sampled = any(gain.number.error for c in computed for row in c.values for gain in row)
     meaning = "tables show meaning digits only; numbers without an error are exact"
     drawn = f"; ± is one standard error of {SAMPLES:,} draws, seed {DEFAULT_SEED}" if sampled else ""
+    numeric = any(gain.number.kind == NUMERIC for c in computed for row in c.values for gain in row)
     notes = [f"gradstat {__version__}: gradstat tables {names}", ASSUMED, meaning + drawn]
+    notes += [LEGEND] if numeric else []
     rows = [
         (c.table.name, entry.name, entry.layer, dict(entry.params), entry.cell, g.direction, g.statistic, g.number,
          entry.published or None)
@@ -97,11 +100,16 @@ def first_difference(path: Path, expected: Report, formats: Sequence[str]) -> st
 
 
 def _same(old: str | None, new: str | None) -> bool:
-    """True for equal lines. Numbers may differ by 10⁻¹², since the last digit of a float depends on the machine."""
+    """True for equal lines. Numbers may differ by 10⁻¹², since the last digit of a float depends on the machine.
+
+    Numbers of more digits than a float has must be equal: their digits are certain.
+    """
     if old is None or new is None or _NUMBER.split(old) != _NUMBER.split(new):
         return old == new
     pairs = zip(_NUMBER.findall(old), _NUMBER.findall(new), strict=True)
-    return all(math.isclose(float(a), float(b), rel_tol=1e-12) for a, b in pairs)
+    return all(
+        a == b or (len(b) <= LONGEST_FLOAT and math.isclose(float(a), float(b), rel_tol=1e-12)) for a, b in pairs
+    )
 
 
 def right_digits(published: str, number: Uncertain) -> int:

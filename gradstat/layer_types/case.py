@@ -1,17 +1,20 @@
 """A case: one layer with all its parameters and assumptions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
+from gradstat.layer_types.exact.enclosure import to_digits, wanted_digits
 from gradstat.layer_types.record import Exact, Layer, Parameter, Params, Row, Shape
+from gradstat.layer_types.statistics import is_certain
 
 EXPRESSION = "expression"  # the default name of a formula's layer, and the parameter with its text
 ALWAYS_NAMED = ("kernel_size", "p")  # parameters that labels show even at their defaults
+MORE_DIGITS = 10  # than wanted, where the nearest float64 is unclear
 USUAL = (Input().label(), Upstream().label())
 
 
@@ -50,6 +53,14 @@ class Case:
             return self.layer.referee(self.params, row, self.x, self.dy)
         except ArithmeticError:  # a std of 1e200 or 1e-200 has no square
             return None
+
+    def certain_moments(self, row: Row, names: Iterable[str]) -> Exact | None:
+        """The moments of a row, to more digits if the float64 nearest to one of these statistics is unclear."""
+        exact = self.moments(row)
+        if exact is None or all(is_certain(name, exact) for name in names):
+            return exact
+        with to_digits(wanted_digits() + MORE_DIGITS):
+            return self.moments(row)
 
     def check(self) -> None:
         """Raise UsageError for parameters, a correlation or negative x that the layer does not allow."""

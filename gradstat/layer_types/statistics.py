@@ -1,12 +1,14 @@
 """The table of statistics: each is a function of one base quantity, with the slope that propagates its error."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from gradstat.layer_types.exact.enclosure import Enclosure
+from gradstat.errors import UsageError
+from gradstat.layer_types.exact.enclosure import DIGITS, MOST_DIGITS, Enclosure
 from gradstat.layer_types.record import Exact
+from gradstat.text.uncertain import EXACT_DIGITS, INFINITE, NUMERIC, OVERFLOW, PROVEN, UNDEFINED, Uncertain
 
 Function = Callable[[float], float]
 
@@ -29,7 +31,7 @@ def _inverse(v: float) -> float:
 
 
 def _one_over(value: Enclosure) -> Enclosure:
-    return Enclosure.infinite(1, "it divides by 0") if value.is_zero else 1 / value
+    return Enclosure.infinite(1, "divides by 0") if value.is_zero else 1 / value
 
 
 STATISTICS = {
@@ -72,9 +74,92 @@ def enclosure_of(name: str, exact: Exact) -> Enclosure | None:
         value = known["var"].root() if "var" in known else None
     elif base == "second_moment":
         value = known["var"] + known["mean"].squared() if {"mean", "var"} <= set(known) else None
+    elif base == "mean":
+        value = _mean(known)
     else:
-        value = known.get(base)
+        value = known.get(base) or _without_moment(base, known)
     return None if value is None else STATISTICS[name].enclosed(value)
+
+
+def _mean(known: Mapping[str, Enclosure]) -> Enclosure | None:
+    """E[v]; undefined where E|v| is infinite and E[v] is not, as of a product with an independent dy of mean 0."""
+    mean, size = known.get("mean"), known.get("abs_mean")
+    if mean is not None and mean.is_finite and size is not None and not size.is_finite:
+        return Enclosure.undefined(f"needs E|v|, which {size.reason}")
+    return mean
+
+
+def _without_moment(base: str, known: Mapping[str, Enclosure]) -> Enclosure | None:
+    """Statistics about the mean are undefined without a mean, those in units of σ without a σ; E|v| ≥ |E[v]|."""
+    mean, var = _mean(known), known.get("var")
+    if mean is not None and mean.low is None:
+        return (
+            abs(mean) if base == "abs_mean" and mean.sign else Enclosure.undefined(f"needs E[v], which {mean.reason}")
+        )
+    if base in ("skewness", "kurtosis") and var is not None and var.low is None:
+        return Enclosure.undefined(f"needs σ[v], which {var.reason}")
+    return None
+
+
+@dataclass(frozen=True)
+class ExactNumber:
+    """A statistic of an exact row: the float64 nearest to it, its bounds, and what they are worth."""
+
+    value: float
+    kind: str  # of text/uncertain.py
+    reason: str
+    enclosure: Enclosure | None  # None: an overflow of a float quadrature
+
+    @property
+    def explanation(self) -> str:
+        """`is ∞: diverges at +∞`, or `overflows float64: 4.5e+347`."""
+        finite = self.enclosure is None or self.enclosure.is_finite
+        return self.reason if finite else f"is {self.number().text}: {self.reason}"
+
+    def number(self, digits: int | None = None) -> Uncertain:
+        """The number as a cell of a table, with so many certain digits: by default ten for people, 17 for programs."""
+        bounds = self.enclosure
+        if bounds is None or not bounds.is_finite:
+            return Uncertain(self.value, None, kind=self.kind, reason=self.reason)
+        precise: float | str | None = None
+        if digits is not None and digits != DIGITS:
+            text = bounds.text(digits)
+            precise = text if digits > DIGITS else float(text)
+        certain = bounds.text(EXACT_DIGITS if digits is None else digits)
+        return Uncertain(self.value, None, kind=self.kind, reason=self.reason, certain=certain, precise=precise)
+
+
+def exact_number(name: str, exact: Exact) -> ExactNumber | None:
+    """A statistic of an exact row, with what it is worth; None where its base is not known."""
+    value, bounds = exact_value(name, exact), enclosure_of(name, exact)
+    if value is None:
+        return None
+    if bounds is None:
+        around = exact_bound(name, exact)
+        if not (math.isfinite(value) and math.isfinite(around)):
+            return ExactNumber(math.nan, OVERFLOW, "overflows float64 in its quadrature", None)
+        bounds = Enclosure.about(value, around)
+        value = float(bounds)
+    if bounds.low is None:
+        return ExactNumber(value, INFINITE if bounds.sign else UNDEFINED, bounds.reason, bounds)
+    kind = NUMERIC if bounds.numeric else PROVEN
+    if math.isinf(value):
+        return ExactNumber(value, OVERFLOW, f"overflows float64: {bounds.text(DIGITS)}", bounds)
+    if value == 0.0 and not bounds.contains_zero:
+        return ExactNumber(value, kind, f"underflows float64: {bounds.text(DIGITS)}", bounds)
+    return ExactNumber(value, kind, "", bounds)
+
+
+def is_certain(name: str, exact: Exact) -> bool:
+    """False if the proven bounds of a statistic leave two float64 that may be the nearest one."""
+    bounds = enclosure_of(name, exact)
+    return bounds is None or bounds.numeric or bounds.is_certain
+
+
+def check_digits(digits: int | None) -> None:
+    """Raise UsageError for a number of digits that cannot be asked for."""
+    if digits is not None and not 1 <= digits <= MOST_DIGITS:
+        raise UsageError(f"digits = {digits} is not allowed; expected a whole number from 1 to {MOST_DIGITS}")
 
 
 def exact_bases(exact: Exact) -> dict[str, float | None]:
@@ -82,7 +167,7 @@ def exact_bases(exact: Exact) -> dict[str, float | None]:
     return {
         "mean": exact.mean,
         "std": math.sqrt(exact.var),
-        "second_moment": exact.var + exact.mean**2,
+        "second_moment": exact.var + exact.mean * exact.mean,
         "abs_mean": exact.abs_mean,
         "mad": exact.mad,
         "skewness": exact.skewness,
@@ -114,12 +199,14 @@ def unit_error(name: str, exact: Exact) -> float | None:
     statistic, mean, std = STATISTICS[name], exact.mean, math.sqrt(exact.var)
     variances = {"mean": exact.var}
     if exact.abs_mean is not None:
-        variances["abs_mean"] = exact.var + mean**2 - exact.abs_mean**2
+        variances["abs_mean"] = exact.var + mean * mean - exact.abs_mean * exact.abs_mean
     if exact.kurtosis is not None:
         variances["std"] = 0.25 * exact.var * (exact.kurtosis - 1.0)
         if mean == 0.0 or exact.skewness is not None:
             third = mean * (exact.skewness or 0.0) * std * exact.var
-            variances["second_moment"] = (exact.kurtosis - 1.0) * exact.var**2 + 4.0 * (third + mean**2 * exact.var)
+            variances["second_moment"] = (exact.kurtosis - 1.0) * exact.var * exact.var + 4.0 * (
+                third + mean * mean * exact.var
+            )
     if statistic.base not in variances:
         return None
     base = exact_bases(exact)[statistic.base] or 0.0

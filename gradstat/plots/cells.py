@@ -12,11 +12,12 @@ import numpy as np
 from gradstat.errors import UsageError
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, FORWARD, Row
+from gradstat.layer_types.statistics import exact_number
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import SEQUENTIAL, figure
-from gradstat.results.overview import label
+from gradstat.results.overview import exact_cell, label
 from gradstat.results.store import read
-from gradstat.text.uncertain import Uncertain
+from gradstat.text.uncertain import APPROXIMATELY, LEGEND, NUMERIC, Uncertain
 
 LETTERS = {"std": "σ", "mean": "E"}
 COLUMNS = 3
@@ -56,7 +57,8 @@ def draw(request: Request) -> Any:
     picture = figure(3.4 * columns + 1.3, 3.5 * lines + 0.3)
     panels = picture.subplots(lines, columns, squeeze=False).ravel()
     values = [square.number.value for cells in all_cells for square in cells.squares.values()]
-    low, high = min(values), max(values)
+    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(finite), max(finite)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
     images = [_panel(panel, cells, letter, (low, high)) for panel, cells in zip(panels, all_cells, strict=False)]
@@ -66,6 +68,8 @@ def draw(request: Request) -> Any:
     bar = picture.colorbar(images[0], ax=list(panels), shrink=0.8, aspect=28)
     bar.set_label(", ".join(f"{letter}[{kind}]" for kind in kinds))
     bar.outline.set_visible(False)
+    if any(square.number.kind == NUMERIC for cells in all_cells for square in cells.squares.values()):
+        picture.supxlabel(LEGEND, fontsize=8)
     return picture
 
 
@@ -82,16 +86,16 @@ def from_file(request: Request) -> list[Cells]:
     for rows in groups.values():
         squares = {}
         for row in rows:
-            exact = row[f"exact_{name}"]
-            value, error = (row[name], row[f"{name}_se"]) if exact is None else (exact, 0.0)
-            squares[_place(row["cell"])] = Square(Uncertain(value, error), row["windows"])
+            number = exact_cell(name, row) or Uncertain(row[name], row[f"{name}_se"])
+            squares[_place(row["cell"])] = Square(number, row["windows"])
         all_cells.append(Cells(_brief(label(rows[0])), _letter(rows[0]["direction"]), squares))
     return [cells for cells in all_cells if _drawable(cells)]
 
 
 def from_cases(request: Request) -> list[Cells]:
     """Exact values if squares_by_place for every cell of a layer, otherwise the estimates of a run."""
-    inexact = [case for case in request.cases if any(case.exact(row) is None for row in single(case.shape.rows))]
+    name = request.statistic
+    inexact = [case for case in request.cases if any(not _exact(case, row, name) for row in single(case.shape.rows))]
     sampled: dict[tuple[int, Row], Square] = {}
     if inexact:
         from gradstat.estimation.run import run
@@ -116,10 +120,9 @@ def single(rows: Iterable[Row]) -> list[Row]:
 
 
 def _exact(case: Case, row: Row, statistic: str) -> Square | None:
-    exact = case.exact(row)
-    if exact is None:
-        return None
-    return Square(Uncertain(exact.mean if statistic == "mean" else math.sqrt(exact.var)), row.windows)
+    exact = case.moments(row)
+    number = None if exact is None else exact_number(statistic, exact)
+    return None if number is None else Square(number.number(), row.windows)
 
 
 def _panel(panel: Any, cells: Cells, letter: str, ends: tuple[float, float]) -> Any:
@@ -159,9 +162,11 @@ def _text(square: Square, width: int) -> str:
     value, error = square.number.parts
     if error:
         lines = [value, f"± {error}"]
+    elif not math.isfinite(square.number.value):
+        lines = [value]
     else:
-        size = abs(square.number.value)
-        lines = [f"{square.number.value:.{'4f' if 1e-3 <= size < 1e3 or not size else '3e'}}"]
+        size, mark = abs(square.number.value), APPROXIMATELY if square.number.kind == NUMERIC else ""
+        lines = [f"{mark}{square.number.value:.{'4f' if 1e-3 <= size < 1e3 or not size else '3e'}}"]
     if width > 4:
         return lines[0]
     if square.windows is not None:
@@ -170,7 +175,9 @@ def _text(square: Square, width: int) -> str:
 
 
 def _ink(image: Any, value: float) -> str:
-    """Text colour: black on light squares, white on dark ones."""
+    """Text colour: black on light squares, white on dark ones; a square without a finite value is light."""
+    if not math.isfinite(value):
+        return "black"
     red, green, blue, _ = image.cmap(image.norm(value))
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 

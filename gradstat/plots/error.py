@@ -10,8 +10,10 @@ from gradstat.estimation.estimators import ESTIMATORS, Estimator
 from gradstat.estimation.run import run
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, FORWARD, Row, no_referee
+from gradstat.layer_types.statistics import ExactNumber, exact_number
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
+from gradstat.text.uncertain import NUMERIC
 
 SEEDS = 8
 FEWEST = 2**8
@@ -77,15 +79,27 @@ def _measure(request: Request) -> dict[str, list[Point]]:
     panels = {title: points for title, points in panels.items() if any(point.se > 0.0 for point in points)}
     if not panels:
         names = ", ".join(case.label for case in request.cases)
-        raise UsageError(f"{names}: no statistic has both an exact value and a sampling error")
+        numbers = [exact_number_of(case, row, request.statistic) for case in request.cases for row in case.shape.rows]
+        reasons = {f"; it {n.explanation}": None for n in numbers if n is not None and n.reason}
+        raise UsageError(
+            f"{names}: no {request.statistic} has both a finite exact value and a sampling error{''.join(reasons)}"
+        )
     return panels
 
 
 def _exact(case: Case, row: Row, statistic: str) -> tuple[str, float | None]:
     """The title of a panel, and the exact value that its runs estimate; None if unknown."""
     title = f"{case.label}: {LETTERS[statistic]}[{'y' if row.direction == FORWARD else 'dx'}]"
-    exact = case.exact(row) if row.cell == ALL else None
-    return title, None if exact is None else exact.mean if statistic == "mean" else math.sqrt(exact.var)
+    number = exact_number_of(case, row, statistic)
+    if number is None or not math.isfinite(number.value):
+        return title, None
+    return title + (" (numeric exact value)" if number.kind == NUMERIC else ""), number.value
+
+
+def exact_number_of(case: Case, row: Row, statistic: str) -> ExactNumber | None:
+    """The exact statistic of a row of all positions; None if it is not known."""
+    exact = case.moments(row) if row.cell == ALL else None
+    return None if exact is None else exact_number(statistic, exact)
 
 
 def _standard_errors(points: list[Point], estimator: Estimator, draws: list[int]) -> list[float]:

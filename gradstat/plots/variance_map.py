@@ -12,9 +12,10 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from gradstat.errors import UsageError
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import ALL, FORWARD
-from gradstat.layer_types.statistics import exact_value
+from gradstat.layer_types.statistics import ExactNumber, exact_number
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import GREY, PAPER, figure, line_styles
+from gradstat.text.uncertain import NUMERIC
 
 POINTS_PER_DECADE = 12
 BISECTIONS = 40
@@ -63,7 +64,9 @@ def draw(request: Request) -> Any:
     top.set_ylabel(f"output scale  {output}")
     bottom.set_ylabel(f"{output} / {letter}[x]")
     bottom.set_xlabel(f"input scale  {letter}[x]")
-    top.set_title("Variance map, exact values")
+    values = [_number(case, request, case.x.std) for case in request.cases]
+    numeric = any(number is not None and number.kind == NUMERIC for number in values)
+    top.set_title(f"Variance map, exact values{' (some numeric, not proven)' if numeric else ''}")
     picture.legend(loc="outside right upper", fontsize=9)
     return picture
 
@@ -82,11 +85,16 @@ def _mark(top: Any, bottom: Any, marks: list[tuple[float, bool, str]]) -> None:
 
 def map_of(case: Case, request: Request, scale: float) -> float | None:
     """The statistic of gain · y if x has this scale; None if no exact value is known."""
+    number = _number(case, request, scale)
+    return None if number is None or not math.isfinite(number.value) else request.gain * number.value
+
+
+def _number(case: Case, request: Request, scale: float) -> ExactNumber | None:
+    """The exact statistic of y if x has this scale; None if no exact value is known."""
     at = dataclasses.replace(case, x=dataclasses.replace(case.x, std=float(scale)))
     row = next(row for row in case.shape.rows if row.direction == FORWARD and row.cell == ALL)
-    exact = at.exact(row)
-    value = None if exact is None else exact_value(request.statistic, exact)
-    return None if value is None else request.gain * value
+    exact = at.moments(row)
+    return None if exact is None else exact_number(request.statistic, exact)
 
 
 def fixed_points(f: Callable[[float], float | None], grid: Any, curve: list[float | None]) -> list[tuple[float, bool]]:
@@ -136,5 +144,9 @@ def _label(panel: Any, texts: list[tuple[float, str]]) -> None:
 def check(request: Request) -> None:
     """Raise UsageError for a layer without exact values of y."""
     for case in request.cases:
-        if map_of(case, request, case.x.std) is None:
+        number = _number(case, request, case.x.std)
+        if number is None:
             raise UsageError(f"{case.label}: no exact value of y is known, and a variance map needs exact values")
+        if not math.isfinite(number.value):
+            why = f"{request.statistic} of y {number.explanation}"
+            raise UsageError(f"{case.label}: {why}; a variance map needs finite values")

@@ -185,7 +185,7 @@ def _bits(value: Any) -> bytes:
 def _close(a: float | None, b: float | None, scale: float) -> bool:
     if a is None or b is None:
         return a is b
-    return abs(a - b) <= ROUNDING * (abs(b) + scale)
+    return a == b or abs(a - b) <= ROUNDING * (abs(b) + scale)
 
 
 def _difference(a: Row, b: Row, name: str) -> Difference:

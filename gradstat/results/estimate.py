@@ -5,23 +5,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gradstat.errors import unknown
-from gradstat.layer_types.record import Exact
-from gradstat.layer_types.statistics import STATISTICS, exact_value
-from gradstat.text.uncertain import Uncertain
+from gradstat.layer_types.statistics import STATISTICS
+from gradstat.text.uncertain import INFINITE, OVERFLOW, SAMPLED, UNDEFINED, Uncertain
 
 
 class Estimate(float):
     """A float with its standard error and, if known, the exact value.
 
     `error` is 0.0 if the number is exact, and None if its error is unknown. `exact` is None if no exact value is
-    known. `z` is (number − exact)/error as a normal score, None if it was not computed.
+    known. `z` is (number − exact)/error as a normal score, None if it was not computed. `kind` is "sampled", or what
+    an exact number is worth: "proven", "numeric" (its error is estimated), "infinite", "undefined" or "overflow", and
+    `reason` is why there is no finite number. `digits` are the certain digits of an exact number, as a text.
     """
 
     error: float | None
     exact: float | None
     z: float | None
-    scale: float  # size of the variable: a much smaller exact number is a rounding error
-    reason: str  # why the number is infinite or undefined
+    number: Uncertain  # the number as a cell of a table
 
     def __new__(
         cls,
@@ -29,15 +29,15 @@ class Estimate(float):
         error: float | None = 0.0,
         exact: float | None = None,
         z: float | None = None,
-        scale: float = 0.0,
-        reason: str = "",
+        number: Uncertain | None = None,
     ) -> "Estimate":
-        number = super().__new__(cls, value)
-        number.error, number.exact, number.z, number.scale, number.reason = error, exact, z, scale, reason
-        return number
+        estimate = super().__new__(cls, value)
+        estimate.error, estimate.exact, estimate.z = error, exact, z
+        estimate.number = number or Uncertain(float(value), error, kind=SAMPLED if error else "")
+        return estimate
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return float(self), self.error, self.exact, self.z, self.scale, self.reason
+        return float(self), self.error, self.exact, self.z, self.number
 
     def __repr__(self) -> str:
         """The certain digits: `0.21173 ± 0.00005`, or `1.700926243` for an exact number."""
@@ -48,9 +48,19 @@ class Estimate(float):
     __str__ = __repr__
 
     @property
-    def number(self) -> Uncertain:
-        """The number as a cell of a table."""
-        return Uncertain(float(self), self.error, self.scale)
+    def kind(self) -> str:
+        """What the number is worth."""
+        return self.number.kind
+
+    @property
+    def reason(self) -> str:
+        """Why there is no finite number; "" if there is one."""
+        return self.number.reason
+
+    @property
+    def digits(self) -> str:
+        """The certain digits of an exact number, as many as were asked for."""
+        return "" if self.error or self.error is None else self.number.text
 
 
 class Statistics:
@@ -73,16 +83,37 @@ def sampled(name: str, row: Mapping[str, Any], errors: Mapping[str, float] | Non
     statistic = STATISTICS[name]
     base = row[statistic.base]
     error = (errors or {}).get(statistic.base, base_error(statistic.base, row))
-    exact = None
-    if row["exact_mean"] is not None:
-        exact = exact_value(name, Exact(row["exact_mean"], row["exact_std"] ** 2, mad=row.get("exact_mad")))
-    slope, z = statistic.slope(base), row.get(f"z_{statistic.base}")
+    error = None if error is None else abs(statistic.slope(base)) * error if error else 0.0  # not ∞ · 0
+    z = row.get(f"z_{statistic.base}")
+    value = statistic.f(base)
+    kind, reason = (SAMPLED, "") if math.isfinite(value) else _not_finite(value, row)
     return Estimate(
-        statistic.f(base),
-        None if error is None else abs(slope) * error if error else 0.0,  # not ∞ · 0, where all draws are equal
-        exact,
-        None if z is None else math.copysign(z, z * slope),
+        value,
+        error,
+        exact_of(name, row),
+        None if z is None else math.copysign(z, z * statistic.slope(base)),
+        Uncertain(value, math.inf if error is None else error, kind=kind, reason=reason),
     )
+
+
+def exact_of(name: str, row: Mapping[str, Any]) -> float | None:
+    """The exact value of a statistic of a row of a result; None if it is not known, or undefined."""
+    mean, std = row.get("exact_mean"), row.get("exact_std")
+    bases = {
+        "mean": mean,
+        "std": std,
+        "mad": row.get("exact_mad"),
+        "second_moment": None if mean is None or std is None else std * std + mean * mean,
+    }
+    base = bases.get(STATISTICS[name].base)
+    return None if base is None else STATISTICS[name].f(base)
+
+
+def _not_finite(value: float, row: Mapping[str, Any]) -> tuple[str, str]:
+    """The kind of a sampled statistic that is not finite, and the reason."""
+    if row["std"] == 0.0:
+        return (INFINITE if math.isinf(value) else UNDEFINED), "divides by σ = 0"
+    return OVERFLOW, "the sums of v² overflow float64"
 
 
 def base_error(base: str, row: Mapping[str, Any]) -> float | None:

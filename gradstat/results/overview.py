@@ -16,10 +16,10 @@ from gradstat.layer_types.from_config import cases_of
 from gradstat.layer_types.record import ALL, FORWARD
 from gradstat.layer_types.registry import LAYERS
 from gradstat.results.result import Result
-from gradstat.results.schema import SHOWN
+from gradstat.results.schema import EXACT_REASON, KINDS, NO_ERROR_BAR, SHOWN
 from gradstat.results.store import to_parquet
 from gradstat.text.tables import NARROWEST, Column, Report, Table
-from gradstat.text.uncertain import Uncertain, signed
+from gradstat.text.uncertain import LEGEND, NUMERIC, OVERFLOW, Uncertain, signed
 
 STATISTICS = {"mean": "E", "std": "σ", "mad": "MAD"}
 COLUMNS = (
@@ -62,17 +62,25 @@ def overview(result: Result) -> Table:
 def _lines(row: Row, printed: Mapping[Any, str], assumed: tuple[str, str]) -> Iterator[tuple[Any, ...]]:
     """One line per statistic of a row."""
     for name, letter in STATISTICS.items():
-        value = row.get(f"exact_{name}")
         yield (
             label(row, assumed),
             f"{letter}[{'y' if row['direction'] == FORWARD else 'dx'}]",
             row["cell"],
             "" if row["windows"] is None or (row["windows"], row["cell"]) == (1.0, ALL) else f"{row['windows']:g}",
             printed.get((*_key(row), name), "") if row["cell"] == ALL else "",
-            Uncertain(row[name], row[f"{name}_se"]),
-            None if value is None else Uncertain(value, scale=row["exact_std"] or 0.0),
+            Uncertain(row[name], row[f"{name}_se"], kind="" if math.isfinite(row[name]) else OVERFLOW),
+            exact_cell(name, row),
             row.get(f"z_{name}"),
         )
+
+
+def exact_cell(name: str, row: Row) -> Uncertain | None:
+    """The exact value of a row as a cell of a table; None if it is not known."""
+    value, kind, std = row[f"exact_{name}"], row[KINDS[f"exact_{name}"]], row["exact_std"]
+    if kind is None:
+        return None
+    scale = std if kind == NUMERIC and std is not None and math.isfinite(std) else 0.0
+    return Uncertain(math.nan if value is None else value, scale=scale, kind=kind)
 
 
 def label(row: Row, assumed: tuple[str, str] = USUAL) -> str:
@@ -112,20 +120,23 @@ def _notes(rows: Sequence[Row], assumed: tuple[str, str], exact_known: bool) -> 
         meaning += f", from the spread of {' or '.join(f'{count} {units}' for count, units in sorted(spreads))}"
     if exact_known:
         meaning += "; z = (estimate − exact) / standard error, as a normal score"
-    return f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}", meaning, *_missing(rows)
+    about = f"{first}; x ~ {assumed[0]}, dy ~ {assumed[1]}"
+    missing = [f"± ?: no error bar: {line}" for line in _by_reason(rows, NO_ERROR_BAR)]
+    numeric = any(row[kind] == NUMERIC for row in rows for kind in KINDS.values())
+    return about, meaning, *([LEGEND] if numeric else []), *_by_reason(rows, EXACT_REASON), *missing
 
 
-def _missing(rows: Sequence[Row]) -> Iterator[str]:
-    """Which rows have statistics without an error bar, by the reason."""
+def _by_reason(rows: Sequence[Row], column: str) -> Iterator[str]:
+    """Each reason in a column, with the rows that have it."""
     reasons: dict[str, dict[str, None]] = {}  # the cells of a layer have one name
     for row in rows:
-        if row["no_error_bar"]:
+        if row[column]:
             name = f"{label(row)} {'y' if row['direction'] == FORWARD else 'dx'}"
-            reasons.setdefault(row["no_error_bar"], {})[name] = None
+            reasons.setdefault(row[column], {})[name] = None
     for reason, unique in reasons.items():
         names = list(unique)
         shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-        yield f"± ?: no error bar: {reason}: {shown}"
+        yield f"{reason}: {shown}"
 
 
 def _spread(row: Row) -> tuple[int, str] | None:

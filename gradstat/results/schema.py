@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from gradstat.numerics.columns import NAMES
 
-SCHEMA_VERSION = 3  # 3: degrees of freedom, tail indices, error bars that are missing for a reason
+SCHEMA_VERSION = 4  # 3: degrees of freedom, tail indices, reasons for missing error bars; 4: kinds of exact values
 OLDEST_VERSION = 2  # that is read
 
 TEXTS = ["layer", "params", "direction", "cell", "input", "upstream", "estimator"]
@@ -19,8 +19,13 @@ WINDOWS = "windows"  # number of windows that cover a cell of a strided map; its
 # statistics have no error bar, which is a standard error of infinity.
 WORTH = ["mean_df", "std_df", "second_moment_df", "abs_mean_df", "mad_df", "tail_index", "tail_index_se"]
 NO_ERROR_BAR = "no_error_bar"
+# What each exact value is worth: proven, numeric, infinite, undefined or overflow; null if none is known. And why there
+# is no finite value.
+EXACT_MEAN, EXACT_STD = "exact_mean", "exact_std"
+KINDS = {name: f"{name}_kind" for name in (EXACT_MEAN, EXACT_STD, EXACT_MAD)}
+EXACT_REASON = "exact_reason"
 TAILS = ("tail_index", "tail_index_se")
-OPTIONAL = (*REFEREE, WINDOWS, EXACT_MAD, *TAILS, NO_ERROR_BAR)  # columns with nulls
+OPTIONAL = (*REFEREE, WINDOWS, EXACT_MAD, *TAILS, NO_ERROR_BAR, *KINDS.values(), EXACT_REASON)  # columns with nulls
 ACCUMULATORS = [f"acc_{name}" for name in NAMES]  # raw sums, for merging files
 ADDED_ACCUMULATORS = ACCUMULATORS[-5:]  # by version 3
 
@@ -28,7 +33,7 @@ SCHEMA = pa.schema(
     [(name, pa.string()) for name in TEXTS]
     + [("seed", pa.uint64()), ("n", pa.int64())]
     + [(name, pa.float64()) for name in (*ESTIMATES, *REFEREE, WINDOWS, EXACT_MAD, *WORTH)]
-    + [(NO_ERROR_BAR, pa.string())]
+    + [(name, pa.string()) for name in (NO_ERROR_BAR, *KINDS.values(), EXACT_REASON)]
     + [(name, pa.float64()) for name in ACCUMULATORS]
 )
 COLUMNS = tuple(SCHEMA.names)

@@ -14,6 +14,8 @@ from gradstat.results.schema import (
     ADDED_ACCUMULATORS,
     COLUMNS,
     EXACT_MAD,
+    EXACT_REASON,
+    KINDS,
     NO_ERROR_BAR,
     OLDEST_VERSION,
     SCHEMA,
@@ -24,6 +26,7 @@ from gradstat.results.schema import (
 from gradstat.results.validation import first_problem, parsed
 from gradstat.text.files import write_whole
 from gradstat.text.machine import parquet_bytes
+from gradstat.text.uncertain import NUMERIC
 from gradstat.toml_file import input_name, is_stdin, read_stdin
 
 KEY, NODES = b"gradstat", b"gradstat.nodes"
@@ -97,16 +100,26 @@ def _damaged(name: str, error: Exception) -> UnreadableFile:
 
 
 def upgraded(table: pa.Table) -> pa.Table:
-    """A table of schema 2 with the columns of schema 3: its errors are taken as known, since nothing is known of tails.
+    """A table of an older schema with the columns of this one.
 
-    The accumulators that it lacks are 0. Its stream version keeps it from being merged with newer results.
+    The errors of schema 2 are taken as known, since nothing is known of tails, and the accumulators that it lacks are
+    0. Its stream version keeps it from being merged with newer results. Schemas 2 and 3 do not say which exact values
+    are proven, so they count as numeric.
     """
-    unknown = dict.fromkeys(ADDED_ACCUMULATORS, 0.0) | dict.fromkeys(WORTH, math.inf) | {NO_ERROR_BAR: None}
-    unknown |= dict.fromkeys((*TAILS, EXACT_MAD))
+    unknown: dict[str, float | None] = dict.fromkeys(ADDED_ACCUMULATORS, 0.0)
+    unknown |= dict.fromkeys(WORTH, math.inf) | dict.fromkeys((*TAILS, EXACT_MAD, NO_ERROR_BAR, EXACT_REASON))
     for name, value in unknown.items():
         if name not in table.schema.names:
-            table = table.append_column(SCHEMA.field(name), pa.array([value] * len(table), SCHEMA.field(name).type))
+            table = _with_column(table, name, [value] * len(table))
+    for name, column in KINDS.items():
+        if name in table.schema.names and column not in table.schema.names:
+            values = table[name].to_pylist()
+            table = _with_column(table, column, [None if value is None else NUMERIC for value in values])
     return table.select(COLUMNS) if set(table.schema.names) == set(COLUMNS) else table
+
+
+def _with_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    return table.append_column(SCHEMA.field(name), pa.array(values, SCHEMA.field(name).type))
 
 
 def _check_version(provenance: dict[str, Any], name: str) -> None:

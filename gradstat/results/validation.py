@@ -12,7 +12,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from gradstat.results.schema import COLUMNS, ESTIMATES, EXACT_MAD, NO_ERROR_BAR, OPTIONAL, SCHEMA, TEXTS
+from gradstat.results.schema import (
+    COLUMNS,
+    ESTIMATES,
+    EXACT_MAD,
+    EXACT_REASON,
+    KINDS,
+    NO_ERROR_BAR,
+    OPTIONAL,
+    SCHEMA,
+    TEXTS,
+)
+from gradstat.text.uncertain import EXACT_KINDS, INFINITE, NUMERIC, PROVEN
 
 _PLAIN = re.compile(r"[\w(\[{].*")
 
@@ -29,7 +40,7 @@ def first_problem(table: pa.Table) -> str:
         return f"its columns are not those of a result: {extra[0]!r} is unknown"
     if not table.schema.equals(SCHEMA):
         return "its columns have another order or other types than those of a result"
-    for name in (*TEXTS, NO_ERROR_BAR):
+    for name in (*TEXTS, NO_ERROR_BAR, *KINDS.values(), EXACT_REASON):
         texts_of = table[name] if name in TEXTS else table[name].drop_null()
         if not all(text and len(text) <= LONGEST and is_plain(text) for text in texts_of.to_pylist()):
             return f"its column {name} has texts that gradstat does not write"
@@ -37,13 +48,23 @@ def first_problem(table: pa.Table) -> str:
         return "its column params is not JSON as gradstat writes it"
     if gaps := [name for name in COLUMNS if name not in OPTIONAL and table[name].null_count]:
         return f"its column {gaps[0]} has gaps"
-    for name in ("exact_mean", "exact_std", EXACT_MAD):
-        if not all(math.isfinite(value) for value in table[name].drop_null().to_pylist()):
-            return f"its column {name} has values that are not finite"
+    for name, column in KINDS.items():
+        kinds = table[column].to_pylist()
+        if not set(kinds) <= {None, *EXACT_KINDS}:
+            return f"its column {column} has texts that gradstat does not write"
+        if not all(map(_fits, table[name].to_pylist(), kinds)):
+            return f"its column {name} has values that are not of their {column}"
     for name in NEVER_NEGATIVE:
         if any(value < 0 for value in table[name].drop_null().to_pylist()):
             return f"its column {name} has a negative number"
     return ""
+
+
+def _fits(value: float | None, kind: str | None) -> bool:
+    """True for an exact value of its kind: a number, ±inf, or null."""
+    if kind in (PROVEN, NUMERIC):
+        return value is not None and math.isfinite(value)
+    return value is not None and math.isinf(value) if kind == INFINITE else value is None
 
 
 def is_plain(text: str) -> bool:

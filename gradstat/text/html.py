@@ -1,6 +1,7 @@
 """A report as one self-contained page with sortable tables. It loads nothing, and is readable without scripts."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -140,7 +141,9 @@ def _key(cell: Cell) -> float | str | None:
     if cell is None:
         return ""
     value = cell.value if isinstance(cell, Uncertain) else cell
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if math.isfinite(value) else "" if math.isnan(value) else "Infinity" if value > 0.0 else "-Infinity"
 
 
 def _full(cell: Cell) -> str:

@@ -1,7 +1,6 @@
 """Formats for programs, in full precision: JSON, CSV, Parquet, and constants as Python and C code."""
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from io import StringIO
@@ -71,7 +70,7 @@ def as_python(report: Report, terminal: Terminal) -> str:
             for row in table.rows:
                 if isinstance(row[i], Uncertain):
                     name = json.dumps(printable(str(row[0])), ensure_ascii=False)
-                    lines.append(f"    {name}: {row[i].literal}," + _error(row[i], "  # ± {:.1g}"))
+                    lines.append(f"    {name}: {row[i].literal}," + _remark(row[i], "  # {}"))
             lines.append("}")
     return "\n".join(lines) + "\n"
 
@@ -88,8 +87,11 @@ def as_c(report: Report, terminal: Terminal) -> str:
             for row in table.rows:
                 if isinstance(row[i], Uncertain):
                     name = identifier("gradstat", table.name, str(row[0]), column.name)
-                    macro = f"#define {name} ({row[i].literal})" + _error(row[i], " /* ± {:.1g} */")
-                    lines.append(macro if math.isfinite(row[i].value) else f"/* {name}: {row[i].value} */")
+                    value = row[i].for_programs
+                    if value is None:
+                        lines.append(f"/* {name}: {row[i].text}{_remark(row[i], ', {}')} */")
+                    else:
+                        lines.append(f"#define {name} ({value}){_remark(row[i], ' /* {} */')}")
     return "\n".join([*lines, "", f"#endif /* {guard} */"]) + "\n"
 
 
@@ -105,8 +107,10 @@ def _numeric(table: Table) -> Iterator[tuple[int, Column]]:
             yield i, column
 
 
-def _error(number: Uncertain, comment: str) -> str:
-    return comment.format(number.error) if number.error else ""
+def _remark(number: Uncertain, comment: str) -> str:
+    """The error of a number, or what its value is worth, as a comment of code."""
+    text = f"± {number.error:.1g}" if number.error else _comment(number.remark)
+    return comment.format(text) if text else ""
 
 
 def _comment(text: str) -> str:

@@ -124,17 +124,27 @@ def shown(cell: Cell) -> str:
 
 
 def records(table: Table) -> list[Record]:
-    """The rows in full precision: an uncertain number becomes NAME and NAME_se; NaN and infinity become None."""
-    uncertain = {i for i in range(len(table.columns)) if any(isinstance(row[i], Uncertain) for row in table.rows)}
+    """The rows in full precision: an uncertain number becomes NAME and NAME_se; NaN and infinity become None.
+
+    If a number of a column has a kind, NAME_kind and NAME_reason follow.
+    """
+    indices = range(len(table.columns))
+    numbers = {i: cells for i in indices if (cells := [r[i] for r in table.rows if isinstance(r[i], Uncertain)])}
+    with_kind = {i for i, cells in numbers.items() if any(number.kind for number in cells)}
+    as_texts = {i for i, cells in numbers.items() if any(isinstance(number.precise, str) for number in cells)}
     result = []
     for row in table.rows:
         record: Record = {}
         for i, (column, cell) in enumerate(zip(table.columns, row, strict=True)):
-            if i in uncertain:
-                number = cell if isinstance(cell, Uncertain) else Uncertain(math.nan, math.nan)
-                record |= {column.name: finite(number.value), f"{column.name}_se": finite(number.error or 0.0)}
-            else:
+            if i not in numbers:
                 record[column.name] = finite(cell)
+                continue
+            number = cell if isinstance(cell, Uncertain) else Uncertain(math.nan, math.nan)
+            value = number.for_programs
+            record[column.name] = repr(value) if i in as_texts and isinstance(value, float) else value
+            record[f"{column.name}_se"] = finite(number.error or 0.0)
+            if i in with_kind:
+                record |= {f"{column.name}_kind": number.kind or None, f"{column.name}_reason": number.reason or None}
         result.append(record)
     return result
 

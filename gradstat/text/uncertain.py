@@ -1,12 +1,25 @@
-"""A number with its standard error, and its text with the digits that the error supports."""
+"""A number with its standard error, and its text with the digits that are certain."""
 
 import math
 from dataclasses import dataclass
 
-EXACT_DIGITS = 10  # quadrature is good to 1e-13; ten significant digits are certain
+EXACT_DIGITS = 10  # of an exact value, unless more are asked for
+MACHINE_DIGITS = 17  # with so many, every float64 is written uniquely
 NO_ERROR_DIGITS = 3  # of a number without an error bar
 FLOAT_DIGITS = 15  # decimal digits that every float64 holds
 SMALLEST, LARGEST = -7, 6  # exponents between these: numbers are written without an exponent
+
+# What a number is worth.
+PROVEN = "proven"  # an exact value with proven bounds
+NUMERIC = "numeric"  # an exact value whose error is estimated, and not proven
+INFINITE = "infinite"  # proven to be ∞ or −∞
+UNDEFINED = "undefined"  # proven to have no value, not even an infinite one
+OVERFLOW = "overflow"  # a number outside the range of float64
+SAMPLED = "sampled"  # an estimate
+EXACT_KINDS = (PROVEN, NUMERIC, INFINITE, UNDEFINED, OVERFLOW)
+
+APPROXIMATELY = "≈"
+LEGEND = f"{APPROXIMATELY}: an exact value by quadrature, whose error is estimated and not proven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +32,20 @@ class Uncertain:
     value: float
     error: float | None = None
     scale: float = 0.0
+    kind: str = ""  # one of the kinds above; "" if only the value and its error are known
+    reason: str = ""  # why there is no finite value
+    certain: str = ""  # of an exact value: its certain digits, as many as were asked for
+    precise: float | str | None = None  # the same for programs, a text if a float has not as many; None: the value
 
     @property
     def parts(self) -> tuple[str, str]:
         """The certain digits of the value and of its error; the error of an exact value is an empty text."""
-        return digits(self.value, self.error) if self.error else (exact(self.value, self.scale), "")
+        if self.kind in (UNDEFINED, OVERFLOW) and not self.certain:
+            return self.kind, ""
+        if self.error:
+            return digits(self.value, self.error)
+        mark = APPROXIMATELY if self.kind == NUMERIC else ""
+        return mark + (self.certain or exact(self.value, self.scale)), ""
 
     @property
     def text(self) -> str:
@@ -33,8 +55,22 @@ class Uncertain:
 
     @property
     def literal(self) -> str:
-        """The value in full precision, as a Python literal."""
+        """The value in full precision, as a Python literal; a text if it has more digits than a float."""
+        if self.precise is not None:
+            return f'"{self.precise}"' if isinstance(self.precise, str) else repr(self.precise)
         return repr(self.value) if math.isfinite(self.value) else f'float("{self.value}")'
+
+    @property
+    def for_programs(self) -> float | str | None:
+        """The value in full precision; None for infinite and undefined values, which JSON does not have."""
+        if self.precise is not None:
+            return self.precise
+        return self.value if math.isfinite(self.value) else None
+
+    @property
+    def remark(self) -> str:
+        """What a comment in code says about the number; "" for a proven or sampled one."""
+        return self.reason or (NUMERIC if self.kind == NUMERIC else "")
 
 
 def digits(value: float, error: float) -> tuple[str, str]:
@@ -46,7 +82,7 @@ def digits(value: float, error: float) -> tuple[str, str]:
     if math.isfinite(value) and math.isinf(error):
         return f"{value:.{NO_ERROR_DIGITS}g}", "?"  # there is no error bar
     if not (math.isfinite(value) and math.isfinite(error)):
-        return "nan", "nan"  # an overflow: no digit of the value is certain
+        return OVERFLOW, ""  # no digit of the value is certain
     size, last = magnitude(max(abs(value), error)), last_place(error)
     if size - last >= FLOAT_DIGITS:
         return f"{value:.{FLOAT_DIGITS}g}", ""
@@ -71,7 +107,7 @@ def exact(value: float, scale: float = 0.0) -> str:
     """A value exact to 10⁻¹³ · scale, with up to ten significant digits; 0 if it is smaller than 10⁻¹³ · scale."""
     noise = 1e-13 * scale
     if not math.isfinite(value):
-        return "undefined" if math.isnan(value) else "∞" if value > 0.0 else "-∞"
+        return UNDEFINED if math.isnan(value) else "∞" if value > 0.0 else "−∞"
     if abs(value) <= noise:
         return "0"
     significant = min(EXACT_DIGITS, magnitude(value) - magnitude(noise)) if noise else EXACT_DIGITS

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradstat.errors import UsageError, printable
+from gradstat.layer_types.statistics import check_digits
 from gradstat.text.files import write_whole
 from gradstat.toml_file import is_stdin
 from gradstat.verification.annotations import decoded
@@ -16,7 +17,6 @@ from gradstat.verification.files import content_of
 from gradstat.verification.number_literals import rewritten
 from gradstat.verification.verdicts import UNDECIDED, Outcome, should_print
 
-MOST_DIGITS = 100
 _HEADER = re.compile(rb"^[ \t]*\[\[\s*claim\s*\]\]", re.MULTILINE)
 _VALUE = re.compile(rb"""^[ \t]*value[ \t]*=[ \t]*(["'])([^"'\r\n]*)\1""", re.MULTILINE)
 
@@ -77,8 +77,7 @@ class Fixes:
 
 def fixes_of(outcomes: Sequence[Outcome], digits: int | None = None) -> Fixes:
     """The fixes of claims with unexpected verdicts, with as many digits as printed, or `digits` significant ones."""
-    if digits is not None and not 1 <= digits <= MOST_DIGITS:
-        raise UsageError(f"digits = {digits} is not allowed; expected a whole number from 1 to {MOST_DIGITS}")
+    check_digits(digits)
     fixes, contents, unfixed = [], dict[Path, bytes](), list[tuple[Claim, str]]()
     for outcome in outcomes:
         if outcome.as_expected:

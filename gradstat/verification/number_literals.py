@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gradstat.errors import UsageError
-from gradstat.verification.rounding_interval import evaluate
+from gradstat.verification.rounding_interval import WIDE, evaluate
 
 FARTHEST = 400  # the number is searched in this number of characters before a comment
 
@@ -112,8 +112,8 @@ def rewritten(literal: str, number: str) -> str:
     if match is None or match["mantissa"] is None:
         raise ValueError(f"{literal!r} is not a decimal literal")
     exponent = int(match["exponent"][1:]) if match["exponent"] else 0
-    wanted = Decimal(number).scaleb(-exponent)
-    digits = format(abs(wanted), "f")
+    wanted = Decimal(number).scaleb(-exponent, WIDE)
+    digits = format(wanted.copy_abs(), "f")
     mantissa = match["mantissa"]
     if mantissa.startswith(".") and digits.startswith("0."):
         digits = digits[1:]

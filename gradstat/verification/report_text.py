@@ -1,5 +1,6 @@
 """Tables of verdicts for people, one per source."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -7,7 +8,7 @@ from typing import Any
 
 from gradstat.layer_types.record import ALL
 from gradstat.text.tables import NARROWEST, Column, Table
-from gradstat.text.uncertain import Uncertain
+from gradstat.text.uncertain import APPROXIMATELY, NUMERIC, Uncertain
 from gradstat.verification.claims import VERDICTS
 from gradstat.verification.verdicts import Outcome
 
@@ -28,13 +29,13 @@ def by_source(outcomes: Sequence[Outcome]) -> list[tuple[str, list[Outcome]]]:
     return [(source, list(members)) for source, members in found]
 
 
-def columns() -> list[tuple[Column, Callable[[Outcome], Any]]]:
+def columns(digits: int | None = None) -> list[tuple[Column, Callable[[Outcome], Any]]]:
     """The columns in their order, each with the function that returns its cell for an outcome."""
     return [
         (Column("claim", wrap=NARROWEST), lambda o: o.claim.id),
         (Column("quantity", priority=1), quantity),
         (Column("printed", wrap=PRINTED), printed),
-        (Column("right", wrap=PRINTED), right),
+        (Column("right", wrap=PRINTED), lambda o: right(o, digits)),
         (Column("detects", show="{:.1e}".format, idle=(None,), priority=3), lambda o: o.detectable),
         (Column("source z", show="{:+.2f}".format, idle=(None,), priority=2), lambda o: o.source_z),
         (Column("draws needed", show=draws, idle=(None,), priority=4), lambda o: o.draws_needed),
@@ -43,9 +44,9 @@ def columns() -> list[tuple[Column, Callable[[Outcome], Any]]]:
     ]
 
 
-def table_of(source: str, outcomes: Sequence[Outcome]) -> Table:
+def table_of(source: str, outcomes: Sequence[Outcome], digits: int | None = None) -> Table:
     """The table of the outcomes of one source."""
-    shown = columns()
+    shown = columns(digits)
     rows = [[cell(outcome) for _, cell in shown] for outcome in outcomes]
     wrong = frozenset((i, "verdict") for i, outcome in enumerate(outcomes) if not outcome.as_expected)
     return Table([column for column, _ in shown], rows, source, link=outcomes[0].claim.config.url, wrong=wrong)
@@ -65,13 +66,22 @@ def printed(outcome: Outcome) -> str:
     return matrix(value) if outcome.claim.is_matrix else value
 
 
-def right(outcome: Outcome) -> str | Uncertain | None:
-    """Our value, rounded like the printed one if our error allows it."""
+def right(outcome: Outcome, digits: int | None = None) -> str | Uncertain | None:
+    """Our value, rounded like the printed one if our error allows it; an exact value with `digits` if they are given.
+
+    None if nothing is known of the value.
+    """
     if outcome.claim.is_matrix:
         return "as printed" if not outcome.detail else outcome.detail
+    measured = outcome.measured
+    mark = APPROXIMATELY if measured is not None and measured.kind == NUMERIC else ""
+    if digits is not None and measured is not None and measured.enclosure is not None:
+        return mark + measured.enclosure.text(digits)
     if outcome.should_print is not None:
-        return outcome.should_print
-    return None if outcome.measured is None else Uncertain(outcome.measured.value, outcome.measured.error)
+        return mark + outcome.should_print
+    if measured is None or not math.isfinite(measured.value) or not math.isfinite(measured.error):
+        return None
+    return Uncertain(measured.value, measured.error, kind=measured.kind)
 
 
 def matrix(value: str) -> str:

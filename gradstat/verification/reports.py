@@ -8,17 +8,23 @@ from xml.etree import ElementTree
 from gradstat.errors import printable
 from gradstat.text.github import annotation
 from gradstat.text.tables import Column, Report, Table
+from gradstat.text.uncertain import LEGEND as NUMERIC_LEGEND
+from gradstat.text.uncertain import NUMERIC, PROVEN, SAMPLED
 from gradstat.verification.claims import VERDICTS
 from gradstat.verification.report_text import LEGEND, by_source, draws, summary, table_of
 from gradstat.verification.verdicts import Outcome
 
 MOST_ANNOTATIONS = 50  # GitHub shows the first ten of each kind per step
 
+TRUE = {PROVEN: "true value", NUMERIC: "value by quadrature, not proven,", SAMPLED: "true value"}
 FORMATS = ("junit", "github", "concise")  # formats of verifications only
 
 
-def report(outcomes: Sequence[Outcome]) -> Report:
-    """One table per source and the counts; one record per claim; test cases and annotations."""
+def report(outcomes: Sequence[Outcome], digits: int | None = None) -> Report:
+    """One table per source and the counts; one record per claim; test cases and annotations.
+
+    digits: of exact values in the column `right`; by default those of the printed number.
+    """
     rows = [record(outcome) for outcome in outcomes]
     names = list(rows[0]) if rows else []
     data = Table([Column(name) for name in names], [list(row.values()) for row in rows])
@@ -32,9 +38,11 @@ def report(outcomes: Sequence[Outcome]) -> Report:
         "github": lambda: as_github(outcomes),
         "concise": lambda: as_concise(outcomes),
     }
-    tables = [table_of(source, members) for source, members in by_source(outcomes)]
+    tables = [table_of(source, members, digits) for source, members in by_source(outcomes)]
+    numeric = any(o.measured is not None and o.measured.kind == NUMERIC for o in outcomes)
+    notes = [LEGEND, *([NUMERIC_LEGEND] if numeric else [])]
     title = "Verification of published constants"
-    return Report(tables, data, title, summary(outcomes), [LEGEND], facts, own)
+    return Report(tables, data, title, summary(outcomes), notes, facts, own)
 
 
 def record(outcome: Outcome) -> dict[str, Any]:
@@ -60,6 +68,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "bound": m.bound if m else None,
         "detectable": outcome.detectable,
         "referee": "none" if m is None else "exact" if m.exact else "sampling",
+        "exact_kind": m.kind if m and m.exact else None,
         "n": m.n if m else None,
         "source_z": outcome.source_z,
         "should_print": outcome.should_print,
@@ -114,7 +123,7 @@ def explanation(outcome: Outcome) -> str:
     c, m = outcome.claim.config, outcome.measured
     parts = [f"{outcome.claim.id}: {outcome.verdict}, expected {c.expect}", f"printed {c.value}"]
     if m is not None:
-        parts.append(f"true value {m.value:.12g} within {m.bound:.1e}")
+        parts.append(f"{TRUE[m.kind]} {m.value:.12g} within {m.bound:.1e}")
     if outcome.should_print is not None:
         parts.append(f"should print {outcome.should_print}")
     if outcome.detectable is not None:

@@ -6,11 +6,13 @@ error is too large for a decision.
 """
 
 import math
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
 
 from gradstat.estimation.significance import SOURCE_BOUND
-from gradstat.layer_types.exact.enclosure import Enclosure
+from gradstat.layer_types.exact.enclosure import DIGITS, Enclosure
+from gradstat.text.uncertain import NUMERIC, PROVEN, SAMPLED
 from gradstat.verification.claims import Claim
 from gradstat.verification.rounding_interval import RoundingInterval, rounded
 
@@ -47,7 +49,21 @@ class Measured:
     @property
     def slack(self) -> float:
         """Half the distance between the ends."""
-        return self.bound if self.enclosure is None else float(self.enclosure.radius)
+        if self.enclosure is None:
+            return self.bound
+        return float(min(self.enclosure.radius, Fraction(sys.float_info.max)))
+
+    @property
+    def kind(self) -> str:
+        """What the value is worth: proven, numeric (its error is estimated) or sampled."""
+        if not self.exact:
+            return SAMPLED
+        return NUMERIC if self.enclosure is None or self.enclosure.numeric else PROVEN
+
+    @property
+    def is_known(self) -> bool:
+        """True if the value has bounds; a float outside the range of float64 may have."""
+        return self.enclosure is not None or (math.isfinite(self.value) and math.isfinite(self.bound))
 
 
 @dataclass(frozen=True)
@@ -110,7 +126,7 @@ def position(printed: RoundingInterval, measured: Measured) -> str:
     An exact value is a tie if an end of the interval lies within its proven bounds, or within float64 precision if
     there are none. Then both roundings are correct.
     """
-    if not (math.isfinite(measured.value) and math.isfinite(measured.bound)):
+    if not measured.is_known:
         return OPEN
     if measured.exact and _is_tie(printed, measured):
         return INSIDE
@@ -149,8 +165,10 @@ def should_print(printed: RoundingInterval, measured: Measured) -> str | None:
     """Our value with the decimals of the printed value, or fewer if our bound requires it."""
     if printed.decimals is None:
         return f"{measured.value:.10g}" if measured.exact else None
-    if not (math.isfinite(measured.value) and math.isfinite(measured.bound)):
+    if not measured.is_known:
         return None
+    if not math.isfinite(measured.value) and measured.enclosure is not None:
+        return measured.enclosure.text(DIGITS)
     for decimals in range(printed.decimals, min(0, printed.decimals) - 1, -1):
         ends = {rounded(end, decimals) for end in measured.ends}
         if len(ends) == 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gradstat.errors import Interrupted, UsageError
 from gradstat.estimation.significance import FAMILY_WISE
+from gradstat.layer_types.statistics import check_digits
 from gradstat.runs.progress import Progress
 from gradstat.text.answer import Answer
 from gradstat.text.tables import Report
@@ -25,6 +26,7 @@ class Verification(Answer):
     """The outcomes of claims, in order. `ok` is True if every verdict is the expected one."""
 
     outcomes: Sequence[Outcome]
+    digits: int | None = None  # of exact values in the column `right`; None: those of the printed number
 
     @property
     def ok(self) -> bool:
@@ -48,7 +50,7 @@ class Verification(Answer):
 
     def report(self) -> Report:
         """One table per source, with one row per claim."""
-        return reports.report(self.outcomes)
+        return reports.report(self.outcomes, self.digits)
 
 
 def verify_files(
@@ -60,22 +62,24 @@ def verify_files(
     jobs: int,
     fail_fast: bool,
     progress: Progress,
+    digits: int | None = None,
 ) -> Verification:
     """Verify all claims of some files whose ids match the pattern; UsageError if no id matches.
 
     After Ctrl-C, Interrupted has the verdicts so far as its `answer`.
     """
+    check_digits(digits)
     chosen = [claim for claim in load(paths) if only is None or fnmatch.fnmatchcase(claim.id, only)]
     if not chosen:
         raise UsageError(f"no claim has an id that matches {only!r}")
     outcomes: list[Outcome] = []
     for batch in by_file(chosen) if fail_fast else [chosen]:
         alpha = FAMILY_WISE * len(batch) / len(chosen)
-        outcomes += verify(batch, seed, jobs, max_samples, quick, alpha, progress)
+        outcomes += verify(batch, seed, jobs, max_samples, quick, alpha, progress, digits)
         interrupted = any(outcome.detail == STOPPED for outcome in outcomes)
         if interrupted or (fail_fast and not all(outcome.as_expected for outcome in outcomes)):
             break
-    verification = Verification(outcomes)
+    verification = Verification(outcomes, digits)
     if undecided := sum(outcome.detail == STOPPED for outcome in outcomes):
         error = Interrupted(f"interrupted; {undecided} of {len(chosen)} claims were not decided")
         error.answer = verification

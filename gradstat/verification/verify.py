@@ -1,5 +1,6 @@
 """Verification of claims, by exact values that sampling must agree with, or by sampling if there are none."""
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -32,9 +33,13 @@ def verify(
     quick: bool = False,
     family_wise: float = FAMILY_WISE,
     progress: Progress = SILENT,
+    digits: int | None = None,
 ) -> list[Outcome]:
-    """The outcome of every claim, in order. With probability `family_wise` sampling noise makes any of them wrong."""
-    referee = _referee()
+    """The outcome of every claim, in order. With probability `family_wise` sampling noise makes any of them wrong.
+
+    Exact values have at least these digits, and some more than the printed number.
+    """
+    referee = _referee(digits or 0)
     outcomes = {claim.id: judge_matrix(claim) for claim in claims if claim.is_matrix}
     numbers = [claim for claim in claims if not claim.is_matrix]
     small = [claim for claim in numbers if not claim.case.shape.is_large]
@@ -76,7 +81,9 @@ def _judge_exact(claim: Claim, referee: Referee, samples: Samples) -> Outcome | 
         enclosure = enclosure_of(term.statistic, exact)
         if enclosure is not None and not enclosure.is_finite:
             size = "infinite" if enclosure.sign else "undefined"
-            return Outcome(claim, None, REFUTED, detail=f"the {term.statistic} is {size}: it {enclosure.reason}")
+            detail = f"the {term.statistic} is {size}: {enclosure.reason}"
+            own = enclosure.text(DIGITS) if claim.config.statistic == term.statistic else None
+            return Outcome(claim, None, REFUTED, should_print=own, detail=detail)
         values[term], bounds[term] = value, exact_bound(term.statistic, exact)
         units[term] = unit_error(term.statistic, exact) if len(claim.rows[term.direction].slots) == 1 else None
     value, slopes = claim.combination.at(values)
@@ -104,17 +111,18 @@ def _measured(claim: Claim, name: str, exact: Exact, value: float, unit: float |
     scale = claim.exact_scale
     scaled = proven * Enclosure(scale * (1 - ROUNDING), scale * (1 + ROUNDING)) if scale != 1 else proven
     nearest = float(scaled)
-    return Measured(
-        nearest, float(max(abs(end - Fraction(nearest)) for end in scaled.bounds)), 0.0, 0, unit, True, scaled
-    )
+    bound = math.inf
+    if math.isfinite(nearest):
+        bound = float(max(abs(end - Fraction(nearest)) for end in scaled.bounds))
+    return Measured(nearest, bound, unit_error=unit, enclosure=scaled)
 
 
-def _referee() -> Referee:
-    """The exact values of a claim's row, computed once for all claims about it."""
+def _referee(least: int) -> Referee:
+    """The exact values of a claim's row, to `least` digits or more, computed once for all claims about it."""
     known: dict[Any, Exact | None] = {}
 
     def referee(claim: Claim, direction: str) -> Exact | None:
-        digits = max(DIGITS, claim.printed.digits + SPARE_DIGITS)
+        digits = max(DIGITS, least, claim.printed.digits + SPARE_DIGITS)
         key = (claim.keys[direction], digits)
         if key not in known:
             with to_digits(digits):

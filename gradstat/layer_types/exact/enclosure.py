@@ -15,6 +15,7 @@ from typing import Union
 DIGITS = 17  # certain ones that an exact value has unless more are asked for
 MOST_DIGITS = 100
 BITS = 420  # kept of a bound: more than the hundred digits that can be asked for
+WIDE = Context(prec=2 * MOST_DIGITS, Emax=10**9, Emin=-(10**9))
 Number = Union["Enclosure", Fraction, int, float]
 
 
@@ -83,6 +84,17 @@ class Enclosure:
             return math.inf if self.middle > 0 else -math.inf
 
     @property
+    def is_certain(self) -> bool:
+        """True if the float64 nearest to the value is known: both bounds round to it, or 0 lies between them."""
+        if self.low is None or self.contains_zero:
+            return True
+        low, high = self.bounds
+        try:
+            return float(low) == float(high)
+        except OverflowError:
+            return True
+
+    @property
     def is_zero(self) -> bool:
         """True for 0 itself."""
         return self.low == 0 == self.high
@@ -102,11 +114,20 @@ class Enclosure:
         return 0
 
     def text(self, digits: int) -> str:
-        """The value rounded to these significant digits; only the certain ones where there are fewer."""
+        """The value rounded to these significant digits; only the certain ones where there are fewer.
+
+        As Python's format `g` writes a float: without trailing zeros, `1e-05`, `0.0001`.
+        """
         if self.low is None:
-            return {1: "inf", -1: "-inf", 0: "undefined"}[self.sign]
-        certain = self.certain_digits(digits)
-        return f"{_rounded(self.middle, max(certain, 1)):g}" if certain else "0"
+            return {1: "∞", -1: "−∞", 0: "undefined"}[self.sign]
+        if self.contains_zero:
+            return "0"
+        number = _rounded(self.middle, max(self.certain_digits(digits), 1)).normalize(WIDE)
+        exponent = number.adjusted()
+        if -5 < exponent < digits:
+            return format(number, "f")
+        mantissa = format(number.scaleb(-exponent, WIDE), "f")
+        return f"{mantissa}e{exponent:+03}"
 
     # Arithmetic: enclosures of what is computed from them
 
@@ -138,7 +159,7 @@ class Enclosure:
             return Enclosure.undefined(divisor.reason) if not divisor.sign else enclosure(0)
         low, high = divisor.bounds
         if low <= 0 <= high:
-            return Enclosure.undefined("it divides by 0")
+            return Enclosure.undefined("divides by 0")
         return self * Enclosure(*_outward(1 / high, 1 / low), numeric=divisor.numeric)
 
     def __rtruediv__(self, other: Number) -> "Enclosure":
@@ -148,7 +169,8 @@ class Enclosure:
         if self.low is None:
             return Enclosure(None, None, abs(self.sign), self.reason)
         low, high = self.bounds
-        return Enclosure(Fraction(0) if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high)))
+        ends = sorted((abs(low), abs(high)))
+        return Enclosure(Fraction(0) if low <= 0 <= high else ends[0], ends[1], numeric=self.numeric)
 
     def squared(self) -> "Enclosure":
         """Its square, which is not negative."""

@@ -167,7 +167,7 @@ class Traced:
             raise Undefined("it raises a negative number to a power")
         power = other.sign()
         if sign == 0 and power < 0:
-            raise Undefined("it divides by 0")
+            raise Undefined("divides by 0")
         if sign == 0 or power == 0:
             return self.of(int(power == 0))
         return self.power_positive(other)
