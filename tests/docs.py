@@ -49,6 +49,7 @@ from gradstat.text.tables import NOTHING, shown
 from gradstat.toml_file import toml
 from gradstat.verification.claims import ClaimConfig
 from gradstat.verification.report_text import by_source, printed, quantity, right
+from tests.docs_exact import not_proven
 from tests.docs_words import COLUMNS, PLAIN_FUNCTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -269,6 +270,11 @@ def counts() -> str:
     return f"{total} claims: {', '.join(f'{count} {verdict}' for verdict, count in sorted(verdicts.items()))}.\n"
 
 
+def exact_values() -> str:
+    """The exact values that are numeric or unknown."""
+    return table(("exact value", "of", "x", "layers"), not_proven())
+
+
 def nfnets() -> str:
     """The table of NFNets beside what is right."""
     return render_text(report([compute(chosen(["nfnets"])[0])]), "md").partition("\n\n")[2]
@@ -358,6 +364,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "columns": columns,
     "registry": registry,
     "counts": counts,
+    "exact-values": exact_values,
     "face": face,
     "rqmc": lambda: tables_of("rqmc.md")[0],
     "precise": lambda: tables_of("rqmc.md")[1],
