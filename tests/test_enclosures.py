@@ -67,7 +67,16 @@ FAULTS = [
     ("exp(0.24*x*x)", {}, Input(), "rms", FORWARD, "2.2360680"),
     ("sqrt(abs(x) + 1e-5)", {}, Input(), "std", BACKWARD, "1.519230517"),
     ("gelu", {}, Input(mean=-10.0), "std", BACKWARD, "5.45e-8"),
+    ("gelu", {}, Input(mean=-10.0), "rms", FORWARD, "1.616594912e-8"),
     ("hardsigmoid", {}, Input(mean=20.0), "mean", FORWARD, "1"),
+    ("cos", {}, Input(std=1e18), "std", FORWARD, "0.7071067812"),
+    ("exp", {}, Input(std=10.0), "mean", FORWARD, "5.184705529e21"),
+    ("elu", {"alpha": 1e160}, Input(), "mean", FORWARD, "-2.384217081e159"),
+    ("elu", {"alpha": 1e160}, Input(), "std", BACKWARD, "4.100024405e159"),
+    ("exp", {}, Input(mean=400.0), "std", FORWARD, "1.12846268e174"),
+    ("identity", {}, Input("uniform", 1e9), "mean", FORWARD, "1e9"),
+    ("tanh", {}, Input(mean=25.0), "mean", FORWARD, "1"),
+    ("sigmoid", {}, Input(mean=33.0), "mean", FORWARD, "1"),
 ]
 
 
@@ -152,21 +161,16 @@ def test_every_activation_is_proven_to_seventeen_digits(layer: str) -> None:
             assert exact_value(name, exact) == float(found)
 
 
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", range(30))
 def test_random_questions_hold_mpmaths_digits(part: int) -> None:
-    """60 of the 300 stored layers and assumptions. A few oscillating or far ones have no value, none has a wrong one.
-
-    All 300 take minutes: `range(30)` above.
-    """
-    missing = 0
+    """Ten of the 300 stored layers and assumptions: each has exact values, and they hold mpmath's digits."""
     rows = slice(10 * part, 10 * part + 10)
     for (name, distribution, mean, std), row in zip(list(questions(len(ROWS)))[rows], ROWS[rows], strict=True):
         assert row[:4] == [name, distribution, mean, std]
         x = Input(distribution, mean, std)
         y, dx = exact_of(name, FORWARD, x), exact_of(name, BACKWARD, x)
-        if y is None or dx is None:
-            missing += 1
-            continue
+        assert y is not None, row
+        assert dx is not None, row
         with mpmath.workdps(60):
             first, second, slope = map(mpmath.mpf, row[4:])
             wanted = {"mean": (y, first), "second_moment": (y, second)}, {"second_moment": (dx, slope)}
@@ -176,7 +180,6 @@ def test_random_questions_hold_mpmaths_digits(part: int) -> None:
                     assert found is not None
                     slack = abs(right) * mpmath.mpf(10) ** -30 + mpmath.mpf(10) ** -55  # of the reference
                     assert holds(found, right - slack, right + slack), (row, statistic)
-    assert missing <= 4
 
 
 def test_a_planted_wrong_enclosure_is_caught() -> None:
@@ -234,8 +237,7 @@ def test_a_backward_that_is_no_derivative_is_not_taken_for_one() -> None:
 
 
 def test_too_much_work_is_no_value() -> None:
-    """A wave of 10⁶ periods under the density, and a place that a formula never settles."""
-    assert exact_of("cos", FORWARD, Input(std=1e6)) is None
+    """A place that a formula never settles."""
     assert exact_of("sin(1/x)", FORWARD) is None
 
 

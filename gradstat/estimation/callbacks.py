@@ -14,6 +14,7 @@ from numba.core.errors import NumbaError
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from gradstat.errors import UsageError
+from gradstat.estimation.angles import check_angles
 from gradstat.layer_types.case import Case
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import always_inline, callback, inline
@@ -25,6 +26,7 @@ SIGNATURE = types.void(types.CPointer(types.int64), *[_FLOATS] * 6)
 
 def callback_of(case: Case) -> Any:
     """The compiled C function of a case; its constants are passed at run time."""
+    check_angles(case)
     kernel = case.layer.kernel(case.params)
     return _compile(kernel, case.layer.elementwise, len(case.constants), case.shape.stream is not None)
 

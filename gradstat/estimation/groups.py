@@ -133,8 +133,6 @@ def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
     """
     for case in cases:
         check_room(case, kernel is run_block)
-    for needed in (kernel, finish_rows, merge):
-        needed.prepare()
     found: dict[Any, list[Case]] = {}
     for case in cases:
         if case.shape.stream is not None:
@@ -142,4 +140,7 @@ def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
         slots = (case.shape.n_in, case.shape.n_out, map_of(case), case.shape.stream is None)
         key = (*slots, case.x, case.dy, block_draws(case), pilot_draws(case))
         found.setdefault(key, []).append(case)
-    return [Group(members) for members in found.values()]
+    result = [Group(members) for members in found.values()]
+    for needed in (kernel, finish_rows, merge):
+        needed.prepare()
+    return result

@@ -140,7 +140,26 @@ def sigmoid(x: Value) -> Pair:
     return el.where(x > 0.0, 1.0, e) * upper, e * upper * upper
 
 
-@activation(formula="tanh x")
+def tanh_of_decay(x: Value) -> Pair:
+    """tanh and its derivative by e = e^(−2|x|), which tends to 0 where tanh tends to ±1."""
+    double = -2.0 * el.absolute(x)
+    e = el.exp(double)
+    upper = 1.0 / (1.0 + e)
+    return el.sign(x) * -el.expm1(double) * upper, 4.0 * e * upper * upper
+
+
+def lecun_tanh_of_decay(x: Value) -> Pair:
+    y, slope = tanh_of_decay(LECUN_SLOPE * x)
+    return LECUN_SCALE * y, LECUN_SCALE * LECUN_SLOPE * slope
+
+
+def telu_of_decay(x: Value) -> Pair:
+    v = el.exp(el.minimum(x, 5.0))
+    gate, slope = tanh_of_decay(v)
+    return x * gate, gate + x * v * slope
+
+
+@activation(formula="tanh x", referee=tanh_of_decay)
 def tanh(x: Value) -> Pair:
     """With m = e^(2|x|) − 1: tanh |x| = m/(m + 2) and tanh′ = 4(m + 1)/(m + 2)², without cancellation."""
     size = el.absolute(x)
@@ -149,7 +168,7 @@ def tanh(x: Value) -> Pair:
     return el.where(x < 0.0, -y, y), 4.0 * ((m + 1.0) / (m + 2.0)) / (m + 2.0)
 
 
-@activation(formula="1.7159·tanh(2x/3)", torch="", source="LeCun et al. 1998, Efficient BackProp")
+@activation(formula="1.7159·tanh(2x/3)", referee=lecun_tanh_of_decay, torch="", source="LeCun et al. 1998, Efficient BackProp")
 def lecun_tanh(x: Value) -> Pair:
     """Computes tanh as the function `tanh` does."""
     size = LECUN_SLOPE * el.absolute(x)
@@ -292,7 +311,9 @@ def serf(x: Value) -> Pair:
     return x * gate, gate + x * (ERF_SLOPE * el.exp(-softened * softened)) * sigma
 
 
-@activation(formula="x·tanh(e^x)", torch="", source="TanhExp, arXiv:2003.09855", aliases=("tanhexp",))
+@activation(
+    formula="x·tanh(e^x)", referee=telu_of_decay, torch="", source="TanhExp, arXiv:2003.09855", aliases=("tanhexp",)
+)
 def telu(x: Value) -> Pair:
     """Computes tanh as the function `tanh` does; for x ≥ 5 the gate is 1 to the last digit."""
     v = el.exp(el.minimum(x, 5.0))

@@ -36,6 +36,7 @@ def activation(
     source: str = "",
     aliases: tuple[str, ...] = (),
     presets: Mapping[str, Params] | None = None,
+    referee: Formula | None = None,
 ) -> Callable[[Formula], Formula]:
     """Decorator: add a scalar formula to the table of activations, under the name of the function.
 
@@ -46,6 +47,7 @@ def activation(
     torch: PyTorch's name, if it is not `torch.nn.functional.` and the name; "" if PyTorch does not have the layer.
     source: the publication that defines the layer, if PyTorch does not.
     presets: names for this layer with given parameters, such as gelu_tanh.
+    referee: the same formula spelled for exact values, where its bounds over an interval are narrower (default: itself).
     """
 
     def register(function: Formula) -> Formula:
@@ -62,6 +64,7 @@ def activation(
             source=source,
             aliases=aliases,
             presets=presets or {},
+            referee=referee,
         )
         return function
 
@@ -81,6 +84,7 @@ def elementwise(
     source: str,
     aliases: tuple[str, ...],
     presets: Mapping[str, Params],
+    referee: Formula | None = None,
 ) -> Layer:
     """The record of a scalar formula."""
     numbers = parameters_of(function, domains)
@@ -96,8 +100,8 @@ def elementwise(
     def kinks_of(params: Params) -> tuple[float, ...]:
         return kinks(*constants(params)) if callable(kinks) else kinks
 
-    def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-        return exact(kernel(params), constants(params), kinks_of(params), row, x, dy)
+    def exact_values(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
+        return exact(referee or kernel(params), constants(params), kinks_of(params), row, x, dy)
 
     return Layer(
         name=name,
@@ -107,7 +111,7 @@ def elementwise(
         source=source,
         kernel=kernel,
         elementwise=True,
-        referee=referee,
+        referee=exact_values,
         referee_words="enclosure",
         parameters=numbers + words,
         constraint=constraint,

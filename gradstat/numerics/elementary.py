@@ -64,6 +64,9 @@ def erfc(x: Value) -> Value:
     return np.asarray(ERFC(x), dtype=np.float64)[()]
 
 
+LARGEST_ANGLE = 1e5  # kernels compute sin and cos up to here
+
+
 def sin(x: Value) -> Value:
     """Sine of x in radians."""
     return np.sin(x)

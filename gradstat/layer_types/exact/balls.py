@@ -6,13 +6,18 @@ which it is not analytic (a pole, a cut) has no finite value.
 
 from typing import Any
 
-from flint import acb, arb
+from flint import acb, arb, ctx
 
 from gradstat.layer_types.exact.constants import ball
 from gradstat.layer_types.exact.traced import Trace, Traced
 
 Value = Any  # arb at a point of the real line, acb on a rectangle
 NOTHING = acb(arb("nan"), arb("nan"))
+
+
+def in_plane(x: arb) -> acb:
+    """A real point with an imaginary part that is not known to be 0: it has the rounding errors of rectangles."""
+    return acb(x, arb(0, arb(2) ** (-8 * ctx.prec)))
 
 
 class Ball(Traced):
@@ -88,13 +93,16 @@ class Ball(Traced):
         return Ball(self.value.atan() if _off_the_cuts(self.value) else NOTHING, self.trace)
 
     def asinh(self) -> "Ball":
+        """ln(z + √(z² + 1)) on rectangles, mirrored on the left, where the sum would cancel."""
         value = self.value
-        if not _off_the_cuts(value):
-            return Ball(NOTHING, self.trace)
-        mirrored = isinstance(value, acb) and value.real < 0  # on the left, ln(z + √(z² + 1)) cancels
-        return Ball(-(-value).asinh() if mirrored else value.asinh(), self.trace)
+        if isinstance(value, arb):
+            return Ball(value.asinh(), self.trace)
+        mirrored = value.real < 0
+        size = -value if mirrored else value
+        result = (size + (size * size + 1).sqrt(analytic=True)).log(analytic=True)
+        return Ball(-result if mirrored else result, self.trace)
 
 
 def _off_the_cuts(value: Value) -> bool:
-    """Away from i·t with |t| ≥ 1, where arctan and arsinh jump."""
+    """Away from i·t with |t| ≥ 1, where arctan jumps."""
     return isinstance(value, arb) or value.imag.abs_upper() < 1 or not value.real.contains(0)

@@ -29,17 +29,25 @@ class Integrand:
 
     def on(self, like: Traced) -> Callable[[Traced], Triple]:
         """The function for quantities of the run that `like` belongs to; its constants are made once."""
-        formula = exact_constants(self.formula, like)
-        constants = tuple(like.of(value) for value in self.constants)
+        values = self.values(like)
         density = DENSITIES[self.x.distribution](like, like.of(self.x.mean), like.of(self.x.std))
-        level = None if self.level is None else like.of(self.level)
 
         def run(x: Traced) -> Triple:
+            y, slope = values(x)
+            return density(x), y, slope
+
+        return run
+
+    def values(self, like: Traced) -> Callable[[Traced], tuple[Any, Any]]:
+        """x ↦ (y, dy/dx) alone."""
+        formula = exact_constants(self.formula, like)
+        constants = tuple(like.of(value) for value in self.constants)
+        level = None if self.level is None else like.of(self.level)
+
+        def run(x: Traced) -> tuple[Traced, Traced]:
             y, slope = formula(x, *constants)
             y, slope = like.of(y), like.of(slope)
-            if level is not None:
-                y = y - level
-            return density(x), y, slope
+            return (y if level is None else y - level), slope
 
         return run
 

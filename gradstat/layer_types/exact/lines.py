@@ -6,7 +6,7 @@ from typing import Any
 
 from flint import acb, arb
 
-from gradstat.layer_types.exact.balls import Ball
+from gradstat.layer_types.exact.balls import Ball, in_plane
 from gradstat.layer_types.exact.integrand import Integrand
 from gradstat.layer_types.exact.jets import Jet
 from gradstat.layer_types.exact.pieces import Piece
@@ -54,6 +54,12 @@ class Line:
         """p, y and dy/dx at a point."""
         self.trace.position = 0
         p, y, s = self._point(Ball(x, self.trace))
+        return p.value, y.value, s.value
+
+    def in_plane(self, x: arb) -> tuple[acb, acb, acb]:
+        """The same in complex arithmetic: with the rounding errors that rectangles have."""
+        self.boxes.position = 0
+        p, y, s = self._rectangle(Ball(in_plane(x), self.boxes))
         return p.value, y.value, s.value
 
     def on_interval(self, lo: arb, hi: arb) -> tuple[Span, Span, Span]:

@@ -13,12 +13,14 @@ from flint import arb, ctx
 from gradstat.assumptions import Input
 from gradstat.layer_types.exact.constants import ball, to_fraction
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
+from gradstat.layer_types.exact.cancellation import cancelled
 from gradstat.layer_types.exact.engine import DISTANCE, NAMES, Engine, Integral, powers, reach_of
 from gradstat.layer_types.exact.integrand import Formula, Integrand
 from gradstat.layer_types.exact.panels import Panels
 from gradstat.layer_types.exact.pieces import Piece
 from gradstat.layer_types.exact.spans import Hull
-from gradstat.layer_types.exact.traced import Trace, Undefined
+from gradstat.layer_types.exact.traced import Trace, Undecided, Undefined
+from gradstat.layer_types.exact.waves import Wave
 
 MARGIN = 10  # bits beyond the wanted digits
 GUARDS = (64, 200, 500, 1400)  # bits of the working precision beyond those of the integrals, one attempt each
@@ -27,6 +29,7 @@ SCALES = (1e-30, 1e30)  # of x: beyond, features of a formula at unit scale are 
 BLURRED = arb(2) ** -24  # relative: a value that is off by more is no value
 REACH_BITS = 64  # by which the density at the beginning of a tail is smaller at each further attempt
 SHAPE_BITS = 34  # certain ones of skewness and kurtosis
+FEWEST_PERIODS = 50  # in 2π standard deviations: fewer are integrated
 NOTHING = arb(2) ** -200  # of |μ|: a standard deviation below is rounding
 LOCK = threading.Lock()  # the working precision belongs to the process
 
@@ -65,7 +68,7 @@ def _known(
     integrand = Integrand(formula, constants, x, kinks)
     with LOCK:
         try:
-            return _moments(integrand, digits)
+            return _moments_of_waves(integrand, digits) or _moments(integrand, digits)
         except Undefined as error:
             return Moments(*[Enclosure.undefined(str(error))] * 9)
         except (
@@ -78,33 +81,58 @@ def _known(
             return None
 
 
+def _moments_of_waves(integrand: Integrand, digits: int) -> Moments | None:
+    """Those of polynomials, sines and cosines with many periods; without those of |y|, |y − μ| and |dy/dx|."""
+    wanted = int(3.33 * digits) + 3
+    far = int(math.log2(1.0 + abs(integrand.x.mean) / integrand.x.std))
+    for guard in GUARDS:
+        with ctx.workprec(wanted + guard + 4 * far):
+            x = Wave.variable(integrand.x)
+            try:
+                y, slope = integrand.values(x)(x)
+                if max(y.fastest, slope.fastest) < FEWEST_PERIODS:
+                    return None
+                shift = _value_at_mean(integrand)
+                values = powers(shift).of(x.of(1), y, slope, (1, 1))
+                means = [value.expected(integrand.x.distribution) for value in values]
+            except (ArithmeticError, Undecided):
+                return None
+            parts = {name: Integral(mean) for name, mean in zip(NAMES, means, strict=True)}
+            for name in ("abs", "slope_abs"):
+                parts[name].unknown = "its sign changes too often"
+            central = Central(parts, shift)
+            if central.is_sharp(wanted):
+                return central.moments(None)
+    return None
+
+
 def _moments(integrand: Integrand, digits: int) -> Moments:
     wanted = int(3.33 * digits) + 3
-    far = 1.0 + abs(integrand.x.mean) / integrand.x.std
+    far = int(math.log2(1.0 + abs(integrand.x.mean) / integrand.x.std))
+    lost = cancelled(integrand, wanted + MARGIN + GUARDS[0] + far, GUARDS[-1])
+    guards = sorted({max(guard, lost + GUARDS[0]) for guard in GUARDS})
     work = 0
-    for attempt, guard in enumerate(GUARDS):
+    for attempt, guard in enumerate(guards):
         bits = wanted + MARGIN + 12 * attempt
-        with ctx.workprec(bits + guard + int(math.log2(far))):
+        with ctx.workprec(bits + guard + far):
             shift = _value_at_mean(integrand)
-            engine = Engine(
-                integrand, powers(shift), bits, reach_of(integrand.x, bits + REACH_BITS * attempt), MOST_WORK - work
-            )
+            reach = reach_of(integrand.x, bits + 4 * lost + REACH_BITS * attempt)
+            engine = Engine(integrand, powers(shift), bits, reach, MOST_WORK - work)
             central = Central(dict(zip(NAMES, engine.run(), strict=True)), shift)
             work += engine.panels.work
-            if central.is_sharp(wanted) or attempt == len(GUARDS) - 1 or work > MOST_WORK / 2:
+            if central.is_sharp(wanted) or attempt == len(guards) - 1 or work > MOST_WORK / 2:
                 return central.moments(_mad(engine, central, shift))
     raise AssertionError
 
 
 def _value_at_mean(integrand: Integrand) -> arb:
-    """y at the mean of x to 53 bits, or 0: moments about it do not cancel where y hardly changes."""
+    """y at the mean of x, or 0: moments about it do not cancel where y hardly changes."""
     mean = ball(integrand.x.mean).mid()
     x = Hull(mean, mean, Trace())
     try:
         y: Any = integrand.on(x)(x)[1]
         value = ((y.lo + y.hi) / 2).mid()
-        with ctx.workprec(53):
-            return (+value).mid() if value.is_finite() else arb(0)
+        return value if value.is_finite() else arb(0)
     except (ArithmeticError, Undefined):
         return arb(0)
 
@@ -191,12 +219,12 @@ class Central:
     @property
     def skewness(self) -> Integral | None:
         """E[(y − μ)³]/σ³; None where there is no σ."""
-        return self._shape(lambda m, d2, d3, d4: d3 - 3 * m * d2 + 2 * m**3, arb("1.5"), 3)
+        return self._shape(lambda m, d2, d3, d4: d3 - 3 * m * d2 + 2 * m * m * m, arb("1.5"), 3)
 
     @property
     def kurtosis(self) -> Integral | None:
         """E[(y − μ)⁴]/σ⁴."""
-        return self._shape(lambda m, d2, d3, d4: d4 - 4 * m * d3 + 6 * m * m * d2 - 3 * m**4, arb(2), 4)
+        return self._shape(lambda m, d2, d3, d4: d4 - 4 * m * d3 + 6 * m * m * d2 - 3 * m * m * m * m, arb(2), 4)
 
     def _shape(self, central: Callable[[arb, arb, arb, arb], arb], power: arb, highest: int) -> Integral | None:
         if not (self.var.is_finite and self.var.value > 0):

@@ -216,7 +216,7 @@ class Panels:
 
     def _rule(self, line: Line, panel: Panel) -> tuple[Vector, tuple[int, Vector] | None]:
         """Rounding errors of the integrals; the number of nodes that the aims take with the errors, None for many."""
-        here = self.quantities.of(*line.at(panel.middle), self._known(panel))
+        here = self.quantities.of(*line.in_plane(panel.middle), self._known(panel))
         half = panel.half
         noise = [value.rad() * half for value in here]
         aims = [

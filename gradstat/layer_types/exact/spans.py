@@ -168,7 +168,7 @@ class Hull(Span):
         return self.joined(self.lo.min(other.lo), self.hi.min(other.hi))
 
     def signum(self) -> "Hull":
-        return self.joined(-ONE if self.lo < 0 else ZERO, ONE if self.hi > 0 else ZERO)
+        return self.joined(self.lo.sgn(), self.hi.sgn())
 
     def tanh(self) -> "Hull":
         return self.make(self.lo.tanh(), self.hi.tanh())  # type: ignore[return-value]

@@ -11,7 +11,6 @@ from gradstat.layer_types.exact.distributions import Array
 from gradstat.layer_types.expression.derivative import Program
 from gradstat.layer_types.expression.tape import NUMBER, PARAMETER, X, quoted
 
-LARGEST_ANGLE = 1e5  # sin and cos of kernels are accurate up to this angle
 SWITCHES = ("abs", "sign", "min", "max", *COMPARISONS)
 LARGEST_JUMP = 1.0  # of floor from one point of the grid to the next; where it is larger, kinks would be missed
 BISECTIONS = 100
@@ -19,7 +18,7 @@ BISECTIONS = 100
 
 def check_finite(program: Program, parameters: Mapping[str, float], x: Input) -> None:
     """Raise UsageError, with the part and x, if y or dy/dx is not finite for an x that can be drawn."""
-    points = _points(x, x.law.drawn)
+    points = points_of(x, x.law.drawn)
     values = [np.broadcast_to(value, points.shape) for value in program.tape.values(points, parameters)]
     for root, what in ((program.value, ""), (program.slope, "the derivative of ")):
         bad = ~np.isfinite(values[root])
@@ -30,13 +29,6 @@ def check_finite(program: Program, parameters: Mapping[str, float], x: Input) ->
             raise UsageError(f"{what}{quoted(part)} is {values[index][at]:g} {_place(points[at], x)}")
     for index in program.tape.reached(program.value, program.slope):
         step = program.tape.steps[index]
-        if step.operation in ("sin", "cos"):
-            far = np.abs(values[step.arguments[0]]) > LARGEST_ANGLE
-            if far.any():
-                at = _nearest(points, far, x)
-                angle = values[step.arguments[0]][at]
-                limit = f"sin and cos are computed for angles within {LARGEST_ANGLE:g}"
-                raise UsageError(f"{limit}; {quoted(step.text)} takes {angle:g} {_place(points[at], x)}")
         if step.operation == "floor":
             jumps = np.abs(np.diff(values[index], append=values[index][-1])) > LARGEST_JUMP
             if jumps.any():
@@ -61,7 +53,7 @@ def kinks(program: Program, parameters: Mapping[str, float], x: Input) -> tuple[
             levels += [np.floor(values[index]) for index in floors]
         return np.asarray(np.nan_to_num(np.array(levels), nan=2.0**60))
 
-    points = _points(x, x.law.reach)
+    points = points_of(x, x.law.reach)
     found = sides(points)
     row, column = np.nonzero(found[:, 1:] != found[:, :-1])
     low, high, side = points[column], points[column + 1], found[row, column]
@@ -76,7 +68,7 @@ def kinks(program: Program, parameters: Mapping[str, float], x: Input) -> tuple[
     return tuple(roots[apart].tolist())
 
 
-def _points(x: Input, reach: float) -> Array:
+def points_of(x: Input, reach: float) -> Array:
     """Points within the reach of x: dense around its mean and around 0, and increasingly fine towards both."""
     steps = np.linspace(-min(reach, 12.0), min(reach, 12.0), 4801)
     far = np.geomspace(min(reach, 12.0), reach, 100)
