@@ -168,7 +168,9 @@ def tanh(x: Value) -> Pair:
     return el.where(x < 0.0, -y, y), 4.0 * ((m + 1.0) / (m + 2.0)) / (m + 2.0)
 
 
-@activation(formula="1.7159·tanh(2x/3)", referee=lecun_tanh_of_decay, torch="", source="LeCun et al. 1998, Efficient BackProp")
+@activation(
+    formula="1.7159·tanh(2x/3)", referee=lecun_tanh_of_decay, torch="", source="LeCun et al. 1998, Efficient BackProp"
+)
 def lecun_tanh(x: Value) -> Pair:
     """Computes tanh as the function `tanh` does."""
     size = LECUN_SLOPE * el.absolute(x)

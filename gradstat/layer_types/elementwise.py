@@ -47,7 +47,7 @@ def activation(
     torch: PyTorch's name, if it is not `torch.nn.functional.` and the name; "" if PyTorch does not have the layer.
     source: the publication that defines the layer, if PyTorch does not.
     presets: names for this layer with given parameters, such as gelu_tanh.
-    referee: the same formula spelled for exact values, where its bounds over an interval are narrower (default: itself).
+    referee: the same formula, spelled so that its bounds over an interval are narrower; for exact values only.
     """
 
     def register(function: Formula) -> Formula:

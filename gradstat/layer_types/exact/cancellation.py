@@ -5,7 +5,6 @@ finds nothing.
 """
 
 import math
-from typing import Any
 
 from flint import acb, arb, ctx
 
@@ -36,8 +35,8 @@ def cancelled(integrand: Integrand, bits: int, most: int) -> int:
 
 def _lost(right: Values, rounded: Values, bits: int, most: int) -> int:
     """The bits that the largest of some values loses to the largest rounding error."""
-    size = max((_log2(value.abs_lower()) for value in right))
-    error = max((_log2(value.rad()) for value in rounded))
+    size = max(_log2(value.abs_lower()) for value in right)
+    error = max(_log2(value.rad()) for value in rounded)
     if not math.isfinite(size) or not math.isfinite(error):
         return 0
     return min(most, bits + math.ceil(error - size))

@@ -11,9 +11,9 @@ from typing import Any
 from flint import arb, ctx
 
 from gradstat.assumptions import Input
+from gradstat.layer_types.exact.cancellation import cancelled
 from gradstat.layer_types.exact.constants import ball, to_fraction
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
-from gradstat.layer_types.exact.cancellation import cancelled
 from gradstat.layer_types.exact.engine import DISTANCE, NAMES, Engine, Integral, powers, reach_of
 from gradstat.layer_types.exact.integrand import Formula, Integrand
 from gradstat.layer_types.exact.panels import Panels

@@ -172,9 +172,7 @@ def _laplace(t: fmpq, most: int) -> list[acb]:
     """n!/√2·(1/(√2 − it)ⁿ⁺¹ + (−1)ⁿ/(√2 + it)ⁿ⁺¹)."""
     root = arb(2).sqrt()
     right, left = 1 / acb(root, -arb(t)), 1 / acb(root, arb(t))
-    return [
-        math.factorial(n) / root * (right ** (n + 1) + (-1) ** n * left ** (n + 1)) for n in range(most + 1)
-    ]
+    return [math.factorial(n) / root * (right ** (n + 1) + (-1) ** n * left ** (n + 1)) for n in range(most + 1)]
 
 
 def _uniform(t: fmpq, most: int) -> list[acb]:
