@@ -9,7 +9,7 @@ One run at a node serves every moment of y and of dy/dx.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -25,6 +25,7 @@ from gradstat.layer_types.exact.zeros import Function, bracket, sign_of
 
 ELLIPSES = tuple(arb(rho) for rho in (3.0, 6.0, 1.75, 12.0))  # in the order in which they are tried
 NODES = (4, 6, 8, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 36, 40, 45, 50, 56, 63, 71, 80, 90, 101, 113, 127, 142, 160)
+FEW = 26  # nodes: a larger ellipse would cost more than it could save
 SPARE = 8  # bits by which all that is left out together is smaller than the aim
 NOISE = 64  # times the rounding error of an integral: what |y| is not worth looking at any closer
 MOST_HALVED = 400
@@ -146,30 +147,37 @@ class Panels:
             for i, which in self.quantities.signed.items()
             if panel.signs[which] is None and i not in self.ignored and not item.bounds[i] <= scales[i]
         }
-        noise, best = self._rule(line, panel)
+        parts = self._signed(line, panel, min(unknown.values())) if unknown else None
+        if parts is not None:
+            return parts
+        here, noise, best = self._rule(line, panel)
         if best is None:
             rest = self._beside(panel, line.piece, remainder) if panel.depth >= SINGULAR else None
             if rest is None:
                 return panel.halves()
             self.add(rest)
             return []
-        parts = self._signed(line, panel, min(unknown.values())) if unknown else None
-        if parts is not None:
-            return parts
+        aims = {i: scales[i].max(noise[i] * NOISE) for i in unknown}
+        if any(here[i] > aim for i, aim in aims.items()):  # a guess, which saves the sum
+            return self._halved(panel, aims)
         values = self._sum(line, panel, *best)
         largest = {i: self.quantities.square(values, which).upper().sqrt() for i, which in unknown.items()}
-        if not all(most <= scales[i].max(noise[i] * NOISE) for i, most in largest.items()):
-            self.halved += 1
-            if self.halved > MOST_HALVED:
-                self.given_up |= set(largest)
-                self.ignored |= set(largest)
-            return panel.halves()
+        if not all(most <= aims[i] for i, most in largest.items()):
+            return self._halved(panel, aims)
         for i, which in self.quantities.signed.items():
             if panel.signs[which] is None:
                 values[i] = (largest[i] if i in largest else item.bounds[i]).union(arb(0))
         self.add(values)
         self.done.append(Done(line.piece, panel, item.y, values))
         return []
+
+    def _halved(self, panel: Panel, unknown: Iterable[int]) -> list[Panel]:
+        """Two panels, for a sign; the integrals are given up after too many halvings."""
+        self.halved += 1
+        if self.halved > MOST_HALVED:
+            self.given_up |= set(unknown)
+            self.ignored |= set(unknown)
+        return panel.halves()
 
     def _beside(self, panel: Panel, piece: Piece, remainder: Remainder) -> Vector | None:
         """The integrals over a panel at a singular end of its piece."""
@@ -183,9 +191,7 @@ class Panels:
         """The panel with the sign of y (0) or dy/dx (1), split where that changes; None where nothing shows it."""
 
         def value(point: arb) -> arb:
-            quantity = line.on_interval(point, point)[1 + which]
-            both: arb = quantity.lo.union(quantity.hi)
-            return both
+            return line.at(point)[1 + which]
 
         def with_sign(lo: arb, hi: arb, sign: int | None) -> Panel:
             signs = (sign, panel.signs[1]) if which == 0 else (panel.signs[0], sign)
@@ -214,18 +220,19 @@ class Panels:
         inner = (end + side * self.width).mid()
         return inner, sign_of(value(inner))
 
-    def _rule(self, line: Line, panel: Panel) -> tuple[Vector, tuple[int, Vector] | None]:
-        """Rounding errors of the integrals; the number of nodes that the aims take with the errors, None for many."""
+    def _rule(self, line: Line, panel: Panel) -> tuple[Vector, Vector, tuple[int, Vector] | None]:
+        """Rough sizes of the integrals, their rounding errors, and the number of nodes with its errors, None for many."""
         here = self.quantities.of(*line.in_plane(panel.middle), self._known(panel))
         half = panel.half
+        rough = [abs(value) * half for value in here]
         noise = [value.rad() * half for value in here]
         aims = [
-            ((abs(value) * half).max(scale).mid() * self.unit).max(least)
-            for value, scale, least in zip(here, self.scale, noise, strict=True)
+            (size.max(scale).mid() * self.unit).max(least)
+            for size, scale, least in zip(rough, self.scale, noise, strict=True)
         ]
         best: tuple[int, Vector] | None = None
         for rho in ELLIPSES:
-            if best is not None and rho < 3:
+            if best is not None and (rho < 3 or best[0] <= FEW):
                 continue
             self._count(BOXES)
             boxes = [self.quantities.of(*values, self._known(panel)) for values in line.on_ellipse(panel, rho)]
@@ -242,7 +249,7 @@ class Panels:
                 break
             if n <= self.largest:
                 best = n, [(factor * size * rho ** (-2 * n)).upper() for size in sizes]
-        return noise, best
+        return rough, noise, best
 
     def _sum(self, line: Line, panel: Panel, n: int, errors: Vector) -> Vector:
         """Gauss's sums, with their errors."""
