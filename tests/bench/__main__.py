@@ -84,6 +84,12 @@ def growth(rows: list[Row]) -> str:
     return table(["two threads", "seconds", "ns per draw and layer", "peak MB so far"], lines)
 
 
+def exact_values(rows: list[Row]) -> str:
+    """The table of exact values."""
+    lines = [[r["what"], f"{1e3 * r['base']:.1f}", f"{1e3 * r['ours']:.1f}", f"{r['ratio']:.2f}"] for r in rows]
+    return table(["ms per layer, 17 digits", "mpmath.quad, 3 integrals", "gradstat, 9 with proof", "ratio"], lines)
+
+
 def machine() -> str:
     """Processor, system, versions."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -122,9 +128,10 @@ arrays of 2 MB, no normals. Where the time of a draw goes, and why a target is m
         head = "\n## Ratios\n\n"
     rest = head + ratios(measured(RATIOS, {}))
     print(rest, flush=True)
+    rest += "\n## Exact values\n\n" + exact_values(measured(["exact_values"], {})["exact_values"])
     rest += "\n## Growth of cost\n\n" + growth(measured(["growth"], {})["growth"])
     rest += f"\nAll of this took {time.perf_counter() - start:.0f} s.\n"
-    print(rest[rest.index("\n## Growth") :], flush=True)
+    print(rest[rest.index("\n## Exact") :], flush=True)
     TARGET.write_text(text + rest)
 
 

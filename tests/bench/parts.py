@@ -6,20 +6,27 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
+
+import mpmath
 
 from gradstat.estimation.run import available_cpus, run
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.elementwise import ACTIVATIONS
+from gradstat.layer_types.exact import moments
 from gradstat.layer_types.registry import find
 from tests.bench import rivals
 from tests.bench.spelled import Array, Layer
 from tests.bench.timing import Work, in_turn, median_ratio, nanoseconds
+from tests.enclosure_reference import FORMULAS
 
 ROUNDS = 9
 GROWTH = [10**power for power in range(5, 11)]
 LAYERS = [1, 2, 5, 10, 20, 41]
+EXACT = ("relu", "sigmoid", "tanh", "elu", "silu", "gelu")
+EDGES = [-10, -5, -2, 0, 2, 5, 10]  # x where mpmath splits its integrals; the density beyond is below 10⁻²²
 
 
 def sampled(cases: Sequence[Case], jobs: int, draws: int) -> Work:
@@ -117,6 +124,36 @@ def all_activations() -> list[dict[str, Any]]:
     ]
 
 
+def exact_values() -> list[dict[str, Any]]:
+    """Seconds for the exact values of a layer to 17 digits, against three of its nine integrals by mpmath's quad."""
+    works: dict[str, Work] = {}
+    for name in EXACT:
+        works[f"{name} mpmath"] = (partial(quad_of, name), 1e9)
+        works[name] = (partial(exact_of, name), 1e9)
+    times = in_turn(works, 5)
+    return [row(name, times[f"{name} mpmath"], times[name], None) for name in EXACT]
+
+
+def exact_of(name: str) -> None:
+    """All moments of y and dx, computed anew."""
+    case = Case(find(name))
+    moments._known.cache_clear()
+    for each in case.shape.rows:
+        case.moments(each)
+
+
+def quad_of(name: str) -> list[Any]:
+    """E[y], E[y²] and E[(dy/dx)²] of x ~ N(0, 1)."""
+    with mpmath.workdps(19):
+        formula, density = FORMULAS[name], mpmath.npdf
+        integrands: list[Callable[[Any], Any]] = [
+            lambda v: formula(v)[0] * density(v),
+            lambda v: formula(v)[0] ** 2 * density(v),
+            lambda v: formula(v)[1] ** 2 * density(v),
+        ]
+        return [mpmath.quad(integrand, EDGES) for integrand in integrands]
+
+
 def growth() -> list[dict[str, Any]]:
     """Time and memory over draws of relu, then over layers at 10⁷ draws; two threads."""
     rows = []
@@ -139,7 +176,7 @@ def grown(what: str, call: Any, draws: float) -> dict[str, Any]:
     return {"what": what, "seconds": seconds, "ns": seconds / draws * 1e9, "megabytes": memory}
 
 
-PARTS = {part.__name__: part for part in (one_thread, two_threads, all_activations, growth)}
+PARTS = {part.__name__: part for part in (one_thread, two_threads, all_activations, exact_values, growth)}
 
 if __name__ == "__main__":
     print(json.dumps({name: PARTS[name]() for name in sys.argv[1:]}))

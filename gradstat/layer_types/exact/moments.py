@@ -29,8 +29,9 @@ SCALES = (1e-30, 1e30)  # of x: beyond, features of a formula at unit scale are 
 BLURRED = arb(2) ** -24  # relative: a value that is off by more is no value
 REACH_BITS = 64  # by which the density at the beginning of a tail is smaller at each further attempt
 SHAPE_BITS = 34  # certain ones of skewness and kurtosis
-FEWEST_PERIODS = 50  # in 2π standard deviations: fewer are integrated
+LARGEST_ANGLE = 270.0  # in radians: waves that turn farther within the reach of x are not integrated panel by panel
 NOTHING = arb(2) ** -200  # of |μ|: a standard deviation below is rounding
+CANNOT_RUN = (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError)  # of a formula
 LOCK = threading.Lock()  # the working precision belongs to the process
 
 
@@ -71,13 +72,7 @@ def _known(
             return _moments_of_waves(integrand, digits) or _moments(integrand, digits)
         except Undefined as error:
             return Moments(*[Enclosure.undefined(str(error))] * 9)
-        except (
-            ArithmeticError,
-            AttributeError,
-            NotImplementedError,
-            TypeError,
-            ValueError,
-        ):  # of a formula that cannot run
+        except CANNOT_RUN:
             return None
 
 
@@ -85,17 +80,18 @@ def _moments_of_waves(integrand: Integrand, digits: int) -> Moments | None:
     """Those of polynomials, sines and cosines with many periods; without those of |y|, |y − μ| and |dy/dx|."""
     wanted = int(3.33 * digits) + 3
     far = int(math.log2(1.0 + abs(integrand.x.mean) / integrand.x.std))
+    reach = min(reach_of(integrand.x, wanted + MARGIN), integrand.x.law.highest)
     for guard in GUARDS:
         with ctx.workprec(wanted + guard + 4 * far):
             x = Wave.variable(integrand.x)
             try:
                 y, slope = integrand.values(x)(x)
-                if max(y.fastest, slope.fastest) < FEWEST_PERIODS:
+                if arb(max(y.fastest, slope.fastest)) * reach < LARGEST_ANGLE:
                     return None
                 shift = _value_at_mean(integrand)
                 values = powers(shift).of(x.of(1), y, slope, (1, 1))
                 means = [value.expected(integrand.x.distribution) for value in values]
-            except (ArithmeticError, Undecided):
+            except (*CANNOT_RUN, Undecided):
                 return None
             parts = {name: Integral(mean) for name, mean in zip(NAMES, means, strict=True)}
             for name in ("abs", "slope_abs"):

@@ -221,7 +221,7 @@ class Panels:
         return inner, sign_of(value(inner))
 
     def _rule(self, line: Line, panel: Panel) -> tuple[Vector, Vector, tuple[int, Vector] | None]:
-        """Rough sizes of the integrals, their rounding errors, and the number of nodes with its errors, None for many."""
+        """Rough sizes of the integrals, their rounding errors, and the number of nodes with its errors (None: many)."""
         here = self.quantities.of(*line.in_plane(panel.middle), self._known(panel))
         half = panel.half
         rough = [abs(value) * half for value in here]
