@@ -202,9 +202,11 @@ class Panels:
         hi, there = self._inner(value, panel.hi, -1)
         if here is None or there is None or not (lo < hi) or not line.is_monotone(lo, hi, which):
             return None
-        for a, b in ((panel.lo, lo), (hi, panel.hi)):
-            if a is not b:
-                self.add(self.bounds(Gap(a, b)), scaled=False)
+        gaps = [self.bounds(Gap(a, b)) for a, b in ((panel.lo, lo), (hi, panel.hi)) if a is not b]
+        if not all(value.is_finite() for gap in gaps for k, value in enumerate(gap) if k not in self.ignored):
+            return None  # a singular end
+        for gap in gaps:
+            self.add(gap, scaled=False)
         if here * there >= 0:
             return [with_sign(lo, hi, here or there)]
         a, b = bracket(value, lo, hi, self.width)
