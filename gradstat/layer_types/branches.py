@@ -1,16 +1,18 @@
 """Layers that join branches: the sum, product, average or maximum of k independent inputs, and the residual sum."""
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from gradstat.assumptions import Input, Upstream
-from gradstat.layer_types.exact.closed_forms import normal, second_moment
-from gradstat.layer_types.exact.distributions import abs_mean_of_upstream
+from gradstat.layer_types.exact import inputs, upstream
+from gradstat.layer_types.exact.closed_forms import ZERO, average, of_weights
+from gradstat.layer_types.exact.enclosure import Enclosure, decimal, enclosure
 from gradstat.layer_types.exact.order_statistics import maximum
-from gradstat.layer_types.exact.quadrature import expectation
 from gradstat.layer_types.record import (
     BACKWARD,
     FLAG,
@@ -76,40 +78,65 @@ def maxout_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) 
             dx[slot, lane] = dy[0, lane] if winner[lane] == slot else 0.0
 
 
-def sum_referee(weights: tuple[float, ...], row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """y: μΣw and σ²Σw²; dx: the mean square of the row's weights."""
+def sum_referee(weights: Sequence[Enclosure], row: Row, x: Input, dy: Upstream) -> Exact | None:
+    """y: μΣw and σ²(Σw² + ρ((Σw)² − Σw²)); dx: the mean square of the row's weights."""
     if row.direction == FORWARD:
-        if x.correlation and not x.is_normal:
-            return None
-        squares, total = math.fsum(w * w for w in weights), math.fsum(weights)
-        mean, var = x.mean * total, x.std**2 * (squares + x.correlation * (total**2 - squares))
-        return normal(mean, var) if x.is_normal else Exact(mean, var)
+        return of_weights(weights, x)
     own = [weights[slot] for slot in row.slots]
-    spread = abs_mean_of_upstream(dy) * math.fsum(abs(w) for w in own) / len(own)
-    return Exact(0.0, math.fsum(w * w for w in own) / len(own), spread, spread)
+    spread = upstream.abs_mean(dy) * average([abs(weight) for weight in own])
+    return Exact.proven(ZERO, average([weight.squared() for weight in own]), spread, spread)
 
 
 def product_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """y: mean μᵏ and E[y²] = (μ² + σ²)ᵏ; dx: the product of the k − 1 other inputs."""
-    k, size = params["k"], expectation(abs, x, (0.0,))
-    if size is None or x.correlation:
+    """y: E[Πx] and E[Πx²] of k inputs; dx: those of the k − 1 other inputs. Correlated inputs have to be normal."""
+    k = params["k"] - int(row.direction == BACKWARD)
+    if x.correlation and not x.is_normal and k > 1:
         return None
+    mean, second = products(k, x)
+    size = inputs.distance(x, ZERO) if k == 1 or not x.correlation else None
+    spread = None if size is None else power(size, k)
     if row.direction == BACKWARD:
-        spread = abs_mean_of_upstream(dy) * size ** (k - 1)
-        return Exact(0.0, second_moment(x) ** (k - 1), spread, spread)
-    if x.mean == 0.0:
-        return Exact(0.0, x.std ** (2 * k), size**k, size**k)
-    var = x.mean ** (2 * k) * math.expm1(k * math.log1p((x.std / x.mean) ** 2))
-    return Exact(x.mean**k, var, size**k)
+        own = None if spread is None else upstream.abs_mean(dy) * spread
+        return Exact.proven(ZERO, second, own, own)
+    if x.mean == 0.0 and not x.correlation:
+        return Exact.proven(ZERO, second, spread, spread)
+    return Exact.proven(mean, second - mean.squared(), spread)
+
+
+def products(k: int, x: Input) -> tuple[Enclosure, Enclosure]:
+    """E[Πx] and E[Πx²] of k inputs: given s, the inputs μ + σ(√ρ·s + √(1 − ρ)·e) are independent, and s is normal."""
+    mean, var, rho = inputs.mean(x), inputs.variance(x), decimal(x.correlation)
+    shared, own = var * rho, var * (1 - rho)
+    first, second = [mean, enclosure(1)], [mean.squared() + own, 2 * mean, enclosure(1)]
+    return _average_power(first, k, shared), _average_power(second, k, shared)
+
+
+def _average_power(polynomial: Sequence[Enclosure], k: int, var: Enclosure) -> Enclosure:
+    """E[q(s)ᵏ] for normal s of this variance: E[s²ʲ] = (2j − 1)!!·varʲ, odd powers have none."""
+    product = [enclosure(1)]
+    for _ in range(k):
+        wider = [ZERO] * (len(product) + len(polynomial) - 1)
+        for (i, a), (j, b) in itertools.product(enumerate(product), enumerate(polynomial)):
+            wider[i + j] = wider[i + j] + a * b
+        product = wider
+    moment, result = enclosure(1), ZERO
+    for order, coefficient in enumerate(product[::2]):
+        result, moment = result + coefficient * moment, moment * var * (2 * order + 1)
+    return result
+
+
+def power(value: Enclosure, exponent: int) -> Enclosure:
+    """valueᵏ."""
+    return math.prod([value] * exponent, start=enclosure(1))
 
 
 def maxout_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """The order-statistics integral for y; each of k inputs is the largest with probability 1/k."""
+    """The largest of k inputs for y; each is the largest with probability 1/k, whatever their correlation is."""
     k = params["k"]
     if row.direction == FORWARD:
-        return None if x.correlation else maximum(k, x)
-    spread = abs_mean_of_upstream(dy) / k
-    return Exact(0.0, 1.0 / k, spread, spread)
+        return maximum(k, x, x.correlation)
+    spread = upstream.abs_mean(dy) / k
+    return Exact.proven(ZERO, enclosure(Fraction(1, k)), spread, spread)
 
 
 def residual_weights(params: Params) -> tuple[float, float]:
@@ -117,6 +144,13 @@ def residual_weights(params: Params) -> tuple[float, float]:
     tau = float(params["tau"])
     scale = math.hypot(1.0, tau) if params["normalized"] else 1.0
     return 1.0 / scale, tau / scale
+
+
+def proven_residual_weights(params: Params) -> tuple[Enclosure, Enclosure]:
+    """The same with τ as the decimal number that was given."""
+    tau = decimal(params["tau"])
+    scale = (1 + tau.squared()).root() if params["normalized"] else enclosure(1)
+    return 1 / scale, tau / scale
 
 
 def equal_weights(weight: Callable[[int], float]) -> Callable[[Params], tuple[float, ...]]:
@@ -129,6 +163,7 @@ def weighted_sum(
     formula: str,
     torch: str,
     weights: Callable[[Params], tuple[float, ...]],
+    proven: Callable[[Params], Sequence[Enclosure]],
     parameters: tuple[Parameter, ...],
     shape: Callable[[Params], Shape],
     source: str = "",
@@ -136,7 +171,7 @@ def weighted_sum(
     """The record of y = Σ wᵢxᵢ."""
 
     def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-        return sum_referee(weights(params), row, x, dy)
+        return sum_referee(proven(params), row, x, dy)
 
     return Layer(
         name=name,
@@ -161,15 +196,30 @@ def one_output(params: Params) -> Shape:
 
 BRANCHES_K = (Parameter("k", 2, whole(1, LARGEST)),)
 
-ADD = weighted_sum("add", "Σx over k branches", "torch.add", equal_weights(lambda k: 1.0), BRANCHES_K, one_output)
+ADD = weighted_sum(
+    "add",
+    "Σx over k branches",
+    "torch.add",
+    equal_weights(lambda k: 1.0),
+    lambda params: [enclosure(1)] * params["k"],
+    BRANCHES_K,
+    one_output,
+)
 AVERAGE = weighted_sum(
-    "average", "Σx / k over k branches", "torch.mean", equal_weights(lambda k: 1.0 / k), BRANCHES_K, one_output
+    "average",
+    "Σx / k over k branches",
+    "torch.mean",
+    equal_weights(lambda k: 1.0 / k),
+    lambda params: [enclosure(Fraction(1, params["k"]))] * params["k"],
+    BRANCHES_K,
+    one_output,
 )
 RESIDUAL = weighted_sum(
     "residual",
     "(x_skip + τ·x_residual)/√(1 + τ²), without the root if not normalized",
     "",
     residual_weights,
+    proven_residual_weights,
     (Parameter("tau", 1.0, REAL), Parameter("normalized", True, FLAG)),
     lambda params: Shape(n_in=2, equicorrelated=True, rows=RESIDUAL_ROWS),
     "residual_add of the unit-scaling library; Blake et al., Unit Scaling, 2023",
@@ -195,7 +245,7 @@ MAXOUT = Layer(
     kernel=lambda params: maxout_kernel,
     elementwise=False,
     referee=maxout_referee,
-    referee_words="order statistics",
+    referee_words="proven integral",
     parameters=BRANCHES_K,
     shape=one_output,
     constants=lambda params: (),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact import inputs, upstream
-from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
+from gradstat.layer_types.exact.enclosure import Enclosure, decimal, enclosure
 from gradstat.layer_types.record import (
     BACKWARD,
     FORWARD,
@@ -129,15 +129,10 @@ def exact(gate: Callable[[Value], Pair], row: Row, x: Input, dy: Upstream) -> Ex
     """Products of independent factors: y = a·g(b), da = dy·g(b), db = dy·a·g′(b); `all` averages the last two."""
     from gradstat.layer_types.exact.moments import moments  # loads flint
 
+    if x.correlation:
+        return correlated(gate, row, x, dy)
     known, size = moments(gate, (), (0.0,), x), inputs.distance(x, enclosure(0))
-    if (
-        x.correlation
-        or known is None
-        or size is None
-        or known.mean is None
-        or known.var is None
-        or known.abs_mean is None
-    ):
+    if known is None or size is None or known.mean is None or known.var is None or known.abs_mean is None:
         return None
     second = known.var + known.mean.squared()
     if row.direction == FORWARD:
@@ -157,6 +152,42 @@ def exact(gate: Callable[[Value], Pair], row: Row, x: Input, dy: Upstream) -> Ex
     var = sum((squares[slot] for slot in row.slots), enclosure(0)) / slots
     spread = upstream.abs_mean(dy) * sum((sizes[slot] for slot in row.slots), enclosure(0)) / slots
     return Exact.proven(enclosure(0), var, spread, spread)
+
+
+def correlated(gate: Callable[[Value], Pair], row: Row, x: Input, dy: Upstream) -> Exact | None:
+    """Correlated normal a and b: given b, a has mean μ + ρ(b − μ) and variance σ²(1 − ρ²)."""
+    from gradstat.layer_types.exact.moments import moments  # loads flint
+
+    known = moments(gate, (), (0.0,), x)
+    if known is None or known.mean is None or known.var is None:
+        return None
+    second = known.var + known.mean.squared()
+    if row.cell == VALUE:
+        spread = None if known.abs_mean is None else upstream.abs_mean(dy) * known.abs_mean
+        return Exact.proven(enclosure(0), second, spread, spread)
+    rho, mean = decimal(x.correlation), inputs.mean(x)
+    line = (((1 - rho) * mean).middle, rho.middle)  # μ(1 − ρ) and ρ, which are fractions
+    joint = moments(_joint(gate), line, (0.0,), x) if x.is_normal else None
+    if joint is None or joint.mean is None or joint.var is None:
+        return None
+    own = inputs.variance(x) * (1 - rho.squared())
+    if row.direction == FORWARD:
+        return Exact.proven(joint.mean, joint.var + own * second)
+    if known.slope_second is None or joint.slope_second is None:
+        return None
+    squares = (second, joint.slope_second + own * known.slope_second)
+    return Exact.proven(enclosure(0), sum((squares[slot] for slot in row.slots), enclosure(0)) / len(row.slots))
+
+
+@lru_cache(maxsize=64)
+def _joint(gate: Callable[[Value], Pair]) -> Callable[[Value, Value, Value], Pair]:
+    """(c + ρb)·g(b) and (c + ρb)·g′(b); one function for all rows."""
+
+    def joint(b: Value, constant: Value, rho: Value) -> Pair:
+        value, slope = gate(b)
+        return (constant + rho * b) * value, (constant + rho * b) * slope
+
+    return joint
 
 
 def _fourth(known: "Moments") -> Enclosure | None:

@@ -8,15 +8,12 @@ activations keep their mean and variance.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Generic, TypeVar
-
-import numpy as np
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact import inputs, upstream
-from gradstat.layer_types.exact.distributions import Array, abs_mean_of_upstream
 from gradstat.layer_types.exact.enclosure import Enclosure, decimal, enclosure
-from gradstat.layer_types.exact.quadrature import expectation
 from gradstat.layer_types.record import (
     DROP_PROBABILITY,
     FLAG,
@@ -201,48 +198,26 @@ def rrelu_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -
 
 
 def rrelu_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Given x ≤ 0, y is uniform between lower·x and upper·x; the expectation over x by quadrature."""
-    lower, upper = slopes(params)
-    slope, square = 0.5 * (lower + upper), (lower**2 + lower * upper + upper**2) / 3.0
-    if row.direction != FORWARD:
-        var = expectation(lambda v: np.where(v > 0.0, 1.0, square), x, (0.0,))
-        size = expectation(lambda v: np.where(v > 0.0, 1.0, mean_distance(lower, upper, 0.0)), x, (0.0,))
-        spread = None if size is None else size * abs_mean_of_upstream(dy)
-        return None if var is None else Exact(0.0, var, spread, spread)
-    mean = expectation(lambda v: np.where(v > 0.0, v, slope * v), x, (0.0,))
-    if mean is None:
-        return None
-    noise = square - slope**2
-    var = expectation(lambda v: np.where(v > 0.0, (v - mean) ** 2, (slope * v - mean) ** 2 + noise * v**2), x, (0.0,))
-    size, mad = distance(lower, upper, 0.0, x), distance(lower, upper, mean, x)
-    return None if var is None else Exact(mean, var, size, mad)
+    """Given x ≤ 0, y is uniform between lower·x and upper·x: integrals of powers of x over both half lines."""
+    from gradstat.layer_types.exact.leaky import gradient_of_leaky, leaky  # loads flint
 
-
-def distance(lower: float, upper: float, centre: float, x: Input) -> float | None:
-    """E|y − centre|, split where y or an end of its range equals the centre."""
-    kinks = (0.0, centre, *(centre / slope for slope in (lower, upper) if slope != 0.0))
-
-    def given(v: Array) -> Array:
-        return np.where(v > 0.0, np.abs(v - centre), mean_distance(lower * v, upper * v, centre))
-
-    return expectation(given, x, kinks)
-
-
-def mean_distance(a: Any, b: Any, centre: float) -> Any:
-    """E|U − c|, U uniform between a and b.
-
-    It is |(a + b)/2 − c| for c outside, and (p² + q²)/(2(p + q)) for c at distances p and q from the ends.
-    """
-    p, q = np.subtract(a, centre), np.subtract(b, centre)
-    inside = p * q < 0.0
-    width = np.where(inside, np.abs(p - q), 1.0)
-    return np.where(inside, (p * p + q * q) / (2.0 * width), 0.5 * (np.abs(p) + np.abs(q)))
+    lower, upper = proven_slopes(params)
+    return leaky(lower, upper, x) if row.direction == FORWARD else gradient_of_leaky(lower, upper, x, dy)
 
 
 def slopes(params: Params) -> tuple[float, float]:
     """The range of the slope; outside training, only its middle."""
     lower, upper = float(params["lower"]), float(params["upper"])
     middle = 0.5 * (lower + upper)
+    return (lower, upper) if params["training"] else (middle, middle)
+
+
+def proven_slopes(params: Params) -> tuple[Fraction, Fraction]:
+    """The same as fractions: 0.125 is 1/8, and the default upper slope is 1/3."""
+    from gradstat.layer_types.exact.constants import fraction  # loads flint
+
+    lower, upper = fraction(params["lower"]), fraction(params["upper"])
+    middle = (lower + upper) / 2
     return (lower, upper) if params["training"] else (middle, middle)
 
 
@@ -260,7 +235,7 @@ RRELU = Layer(
     kernel=lambda params: rrelu_kernel,
     elementwise=False,
     referee=rrelu_referee,
-    referee_words="quadrature",
+    referee_words="proven integral",
     parameters=(
         Parameter("lower", 1.0 / 8.0, REAL),
         Parameter("upper", 1.0 / 3.0, REAL),

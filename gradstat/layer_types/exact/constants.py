@@ -103,6 +103,12 @@ def ball(value: Any) -> arb:
     return arb(exact) if isinstance(exact, fmpq) else exact()
 
 
+def fraction(value: Any) -> Fraction:
+    """The number where it is rational, otherwise the decimal number that its spelling shows."""
+    exact = rational(value)
+    return Fraction(repr(float(value))) if exact is None else Fraction(int(exact.p), int(exact.q))
+
+
 def rational(value: Any) -> fmpq | None:
     """The number where it is rational; None otherwise."""
     exact = number(value)

@@ -14,6 +14,11 @@ def mean(x: Input) -> Enclosure:
     return decimal(x.mean)
 
 
+def std(x: Input) -> Enclosure:
+    """σ."""
+    return decimal(x.std)
+
+
 def variance(x: Input) -> Enclosure:
     """σ²."""
     return decimal(x.std).squared()

@@ -1,7 +1,6 @@
 """The moments of y and of dy/dx for a formula of one x, as enclosures."""
 
 import math
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,12 +11,13 @@ from flint import arb, ctx
 
 from gradstat.assumptions import Input
 from gradstat.layer_types.exact.cancellation import cancelled
-from gradstat.layer_types.exact.constants import ball, to_fraction
+from gradstat.layer_types.exact.constants import ball
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.engine import DISTANCE, NAMES, Engine, Integral, powers, reach_of
 from gradstat.layer_types.exact.integrand import Formula, Integrand
 from gradstat.layer_types.exact.panels import Panels
 from gradstat.layer_types.exact.pieces import Piece
+from gradstat.layer_types.exact.precision import LOCK, short_end
 from gradstat.layer_types.exact.spans import Hull
 from gradstat.layer_types.exact.traced import Trace, Undecided, Undefined
 from gradstat.layer_types.exact.waves import Wave
@@ -32,7 +32,6 @@ SHAPE_BITS = 34  # certain ones of skewness and kurtosis
 LARGEST_ANGLE = 270.0  # in radians: waves that turn farther within the reach of x are not integrated panel by panel
 NOTHING = arb(2) ** -200  # of |μ|: a standard deviation below is rounding
 CANNOT_RUN = (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError)  # of a formula
-LOCK = threading.Lock()  # the working precision belongs to the process
 
 
 @dataclass(frozen=True)
@@ -244,9 +243,6 @@ class Central:
         )
 
 
-LARGEST_EXPONENT = 40_000
-
-
 def enclosed(integral: Integral, size: arb, least: int | None = None) -> Enclosure | None:
     """The bounds as fractions, or what the integral diverges to; None where nothing is known.
 
@@ -264,20 +260,7 @@ def enclosed(integral: Integral, size: arb, least: int | None = None) -> Enclosu
             if len(signs) == 1 and 0 not in signs
             else Enclosure.undefined(reason)
         )
-    low, high = _short(integral.value.lower(), -1), _short(integral.value.upper(), 1)
+    low, high = short_end(integral.value.lower(), -1), short_end(integral.value.upper(), 1)
     if low is None or high is None:
         return None
     return Enclosure(low if least is None else max(low, Fraction(least)), high)
-
-
-def _short(end: arb, side: int) -> Fraction | None:
-    """The lower or upper end of a ball, no closer to 0 than 2^−40000; None where it is beyond 2^40000."""
-    if end.is_zero():
-        return Fraction(0)
-    mantissa, exponent = end.man_exp()
-    size = int(exponent) + int(mantissa).bit_length()
-    if size > LARGEST_EXPONENT:
-        return None
-    if size < -LARGEST_EXPONENT:
-        return side * Fraction(1, 2**LARGEST_EXPONENT) if side * int(mantissa) > 0 else Fraction(0)
-    return to_fraction(end)

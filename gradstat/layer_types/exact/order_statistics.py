@@ -1,54 +1,53 @@
-"""The largest of n independent values, and how many of several windows one value is the largest of."""
+"""The largest of n values, independent or correlated, and how many of several windows one value is the largest of."""
 
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-import numpy as np
-
 from gradstat.assumptions import Input, Upstream
-from gradstat.layer_types.exact.closed_forms import abs_sum_of_upstream
-from gradstat.layer_types.exact.distributions import Array, cumulative
-from gradstat.layer_types.exact.quadrature import expectation
+from gradstat.layer_types.exact import inputs
+from gradstat.layer_types.exact.closed_forms import ZERO, abs_sum_of_upstream, central
+from gradstat.layer_types.exact.enclosure import Enclosure, decimal, enclosure
 from gradstat.layer_types.record import Exact
 
 MOST_WINDOWS = 12  # over one input: all their subsets are visited
 Window = frozenset[int]
 
 
-def maximum(n: int, x: Input) -> Exact | None:
-    """Moments of the largest of n independent draws of x (n = 9: mean 1.4850131622, std 0.5977903)."""
-    return maxima([n], x)
+def maximum(n: int, x: Input, correlation: float = 0.0) -> Exact | None:
+    """Moments of the largest of n draws of x, all with this correlation (n = 9: mean 1.4850131622, std 0.5977903)."""
+    return maxima({(n, correlation): 1}, x)
 
 
-def maxima(sizes: Iterable[int], x: Input) -> Exact | None:
-    """Windows of these sizes in one row: E[g(M)] = ∫ g(v) · p(v) · (mean of n·F(v)ⁿ⁻¹) dv.
+def maxima(windows: Mapping[tuple[int, float], int], x: Input) -> Exact | None:
+    """Windows in one row: (inputs, correlation of each pair of them) → the number of such windows.
 
-    Source: David & Nagaraja, Order Statistics, 3rd ed., 2003, section 3.1.
+    Correlated inputs are normal. Source: David & Nagaraja, Order Statistics, 3rd ed., 2003, sections 3.1 and 5.3.
     """
-    unit = replace(x, mean=0.0, std=1.0)  # moments of x itself follow by location and scale
-    shares = Counter(sizes)
-
-    def weighted(g: Array, v: Array) -> Array:
-        f = cumulative(unit, v)
-        density: Array = sum((times * n * f ** (n - 1) for n, times in shares.items()), np.zeros_like(v))
-        return g * density / shares.total()
-
-    mean = expectation(lambda v: weighted(v, v), unit)
-    if mean is None:
+    if not x.is_normal and any(correlation for _, correlation in windows):
         return None
-    var = expectation(lambda v: weighted((v - mean) ** 2, v), unit)
-    spread = expectation(lambda v: weighted(np.abs(v - mean), v), unit, (mean,))
-    size = expectation(lambda v: weighted(np.abs(x.mean + x.std * v), v), unit, (-x.mean / x.std,))
-    if var is None or spread is None:
-        return None
-    std = math.sqrt(var)
-    fourth = expectation(lambda v: weighted(((v - mean) / std) ** 4, v), unit)
-    third = expectation(lambda v: weighted(((v - mean) / std) ** 3, v), unit)
-    return Exact(x.mean + x.std * mean, x.std**2 * var, size, x.std * spread, fourth, third)
+    from gradstat.layer_types.exact.largest import largest  # loads flint
+
+    laws = [(largest(x.distribution, *window), times) for window, times in windows.items()]
+    count = sum(windows.values())
+
+    def mixed(values: Iterable[Enclosure]) -> Enclosure:
+        return sum((value * times for value, (_, times) in zip(values, laws, strict=True)), ZERO) / count
+
+    first, second, third, fourth = (mixed(law.moments[k] for law, _ in laws) for k in range(4))
+    var, skewness, kurtosis = central(first, second, third, fourth)
+    mean, std = inputs.mean(x), inputs.std(x)
+
+    def distance(centre: Enclosure) -> Enclosure | None:
+        """E|M − c|."""
+        parts = [law.distance(centre) for law, _ in laws]
+        known = [part for part in parts if part is not None]
+        return std * mixed(known) if len(known) == len(parts) else None
+
+    size, mad = distance(-mean / std), distance(first)
+    return Exact.proven(mean + std * first, std.squared() * var, size, mad, kurtosis, skewness)
 
 
 def gradient_of_maxima(slots: Sequence[Sequence[Window]], dy: Upstream) -> Exact:
@@ -57,31 +56,41 @@ def gradient_of_maxima(slots: Sequence[Sequence[Window]], dy: Upstream) -> Exact
     x is the largest of all windows of a set with probability 1/|their union|, so with correlation c of dy
     Var[dx] = Σ_w 1/|w| + c·Σ_{v≠w} 1/|v ∪ w|. E|dx| needs the distribution of the number of windows won.
     """
-    known = {windows: (_variance(windows, dy), _abs_mean(windows, dy)) for windows in set(map(tuple, slots))}
-    found = [known[tuple(windows)] for windows in slots]
-    sizes = [size for _, size in found if size is not None]
-    size = math.fsum(sizes) / len(slots) if len(sizes) == len(slots) else None
-    return Exact(0.0, math.fsum(var for var, _ in found) / len(slots), size, size)
+    shares = Counter(map(tuple, slots))
+    known = {windows: (_variance(windows, dy), _abs_mean(windows, dy)) for windows in shares}
+    sizes = {windows: size for windows, (_, size) in known.items() if size is not None}
+    var = sum((known[windows][0] * times for windows, times in shares.items()), ZERO) / len(slots)
+    if len(sizes) < len(known):
+        return Exact.proven(ZERO, var)
+    size = sum((sizes[windows] * times for windows, times in shares.items()), ZERO) / len(slots)
+    return Exact.proven(ZERO, var, size, size)
 
 
-def _variance(windows: Sequence[Window], dy: Upstream) -> float:
+def _variance(windows: Sequence[Window], dy: Upstream) -> Enclosure:
     """Σ_w 1/|w| + c·Σ_{v≠w} 1/|v ∪ w|."""
-    alone = math.fsum(1.0 / len(window) for window in windows)
+    alone = _sum_of_shares(map(len, windows))
     if not dy.correlation:
-        return alone
-    return alone + 2.0 * dy.correlation * math.fsum(1.0 / len(v | w) for v, w in itertools.combinations(windows, 2))
+        return enclosure(alone)
+    pairs = _sum_of_shares(len(v | w) for v, w in itertools.combinations(windows, 2))
+    return alone + 2 * pairs * decimal(dy.correlation)
 
 
-def _abs_mean(windows: Sequence[Window], dy: Upstream) -> float | None:
+def _sum_of_shares(sizes: Iterable[int]) -> Fraction:
+    """Σ 1/size."""
+    return sum((Fraction(times, size) for size, times in Counter(sizes).items()), Fraction(0))
+
+
+def _abs_mean(windows: Sequence[Window], dy: Upstream) -> Enclosure | None:
     """Σ_k P(k windows won)·E|sum of k dy|; None where there are too many windows or it is not known."""
     if len(windows) > MOST_WINDOWS:
         return None
-    total = 0.0
+    total = ZERO
     for k, probability in enumerate(windows_won(windows)):
-        size = abs_sum_of_upstream(k, dy)
-        if size is None and probability:
-            return None
-        total += float(probability) * (size or 0.0)
+        if probability:
+            size = abs_sum_of_upstream(k, dy)
+            if size is None:
+                return None
+            total = total + size * probability
     return total
 
 
@@ -92,8 +101,7 @@ def windows_won(windows: Sequence[Window]) -> list[Fraction]:
     """
     sums = [Fraction(1)]
     for j in range(1, len(windows) + 1):
-        unions = Counter(len(frozenset().union(*chosen)) for chosen in itertools.combinations(windows, j))
-        sums.append(sum((Fraction(times, size) for size, times in unions.items()), Fraction(0)))
+        sums.append(_sum_of_shares(len(frozenset().union(*chosen)) for chosen in itertools.combinations(windows, j)))
     return [
         sum(((-1) ** (j - k) * math.comb(j, k) * sums[j] for j in range(k, len(sums))), Fraction(0))
         for k in range(len(sums))

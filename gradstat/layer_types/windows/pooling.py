@@ -5,13 +5,27 @@ Without `size`, the map has no border, and the smallest patch around one cell is
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
-from gradstat.layer_types.exact.closed_forms import Terms, abs_component, lengths, of_inputs, of_upstream
-from gradstat.layer_types.exact.distributions import abs_mean_of_upstream
+from gradstat.layer_types.exact import inputs, upstream
+from gradstat.layer_types.exact.closed_forms import (
+    ZERO,
+    Terms,
+    abs_component,
+    lengths,
+    of_inputs,
+    of_upstream,
+    root,
+    total,
+)
+from gradstat.layer_types.exact.enclosure import enclosure
 from gradstat.layer_types.exact.order_statistics import gradient_of_maxima, maxima
 from gradstat.layer_types.record import (
     ALL,
@@ -106,31 +120,58 @@ def tap_divisors(dims: int, params: Params) -> list[float]:
     return [math.sqrt(count) if params["per_tap"] == "root" else float(count) for count in counts]
 
 
+def average_terms(dims: int, axes: Axes, params: Params) -> list[Terms]:
+    """The square of the factor of each input of each average, as a fraction: 1/divisor²."""
+    windows, spans = geometry.windows_of(axes), spans_of(axes)
+    if not params.get("count_include_pad", True):
+        spans = [len(taps) for taps in windows]
+    factors: list[int] = []
+    if params.get("per_tap"):
+        power = 1 if params["per_tap"] == "root" else 2
+        factors = [count**power for count in geometry.tap_windows(*steps(dims, params))]
+    return [
+        [(slot, Fraction(1, span**2 * (factors[tap] if factors else 1))) for tap, slot in taps]
+        for taps, span in zip(windows, spans, strict=True)
+    ]
+
+
 def max_referee(axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Exact values from order statistics, for independent x: y is the maximum of a window."""
-    windows = slots_of(axes)
-    if x.correlation:
-        return pass_through_referee([1.0] * len(windows), axes, row, dy)
+    """y is the maximum of a window, dx belongs to the largest input; correlated inputs: windows of at most two."""
+    windows, sizes = slots_of(axes), geometry.grid(axes)
+    if x.correlation and max(map(len, windows)) > 2:
+        return pass_through_referee([Fraction(1)] * len(windows), axes, row, dy)
     if row.direction == FORWARD:
-        return maxima([len(windows[slot]) for slot in row.slots], x)
+        own = [windows[slot] for slot in row.slots]
+        return maxima(Counter((len(window), correlation_of(window, sizes, x)) for window in own), x)
     sets = [frozenset(window) for window in windows]
-    return gradient_of_maxima([[window for window in sets if slot in window] for slot in row.slots], dy)
+    covering = [[window for window in sets if slot in window] for slot in row.slots]
+    if x.correlation and max(map(len, covering)) > 1:
+        shares = [Fraction(1, len(window)) for own in covering for window in own]
+        return None if dy.correlation else Exact.proven(ZERO, enclosure(sum(shares)) / len(covering))
+    return gradient_of_maxima(covering, dy)
 
 
-def weighted_referee(weights: Weights, axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
-    """Fixed linear maps: y = Σ x/divisor over a window, dx = Σ dy/divisor over the windows that read x."""
+def correlation_of(window: Sequence[int], sizes: tuple[int, ...], x: Input) -> float:
+    """The correlation of the two inputs of a window."""
+    if len(window) < 2 or not x.correlation:
+        return 0.0
+    one, two = np.array(np.unravel_index(list(window), sizes)).T
+    return float(x.correlation ** int(abs(one - two).sum()))
+
+
+def weighted_referee(windows: Sequence[Terms], axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
+    """Fixed linear maps: y = Σ factor·x over a window, dx = Σ factor·dy over the windows that read x."""
     if row.direction == FORWARD:
-        inputs: list[Terms] = [[(slot, 1.0 / divisor) for slot, divisor in weights[window]] for window in row.slots]
-        return of_inputs(inputs, x, geometry.grid(axes))
-    outputs: dict[int, list[tuple[int, float]]] = {slot: [] for slot in row.slots}
-    for window, taps in enumerate(weights):
-        for slot, divisor in taps:
+        return of_inputs([windows[slot] for slot in row.slots], x, geometry.grid(axes))
+    outputs: dict[int, list[tuple[int, Fraction]]] = {slot: [] for slot in row.slots}
+    for window, terms in enumerate(windows):
+        for slot, square in terms:
             if slot in outputs:
-                outputs[slot].append((window, 1.0 / divisor))
+                outputs[slot].append((window, square))
     return of_upstream(list(outputs.values()), dy)
 
 
-def pass_through_referee(scales: list[float], axes: Axes, row: Row, dy: Upstream) -> Exact | None:
+def pass_through_referee(scales: list[Fraction], axes: Axes, row: Row, dy: Upstream) -> Exact | None:
     """Pooled row only. Layers whose squared partial derivatives sum to a constant a over each window.
 
     With independent dy its variance is Σa/positions; on a map without border one window belongs to each cell.
@@ -138,38 +179,55 @@ def pass_through_referee(scales: list[float], axes: Axes, row: Row, dy: Upstream
     if row.direction == FORWARD or row.cell != ALL or dy.correlation:
         return None
     whole = all(len(axis.cell) == axis.length for axis in axes)
-    return Exact(0.0, math.fsum(scales if whole else scales[:1]) / len(row.slots))
+    return Exact.proven(ZERO, enclosure(sum(scales if whole else scales[:1])) / len(row.slots))
 
 
-def norm_scales(axes: Axes) -> list[float]:
+def norm_scales(axes: Axes) -> list[Fraction]:
     """PyTorch's lp_pool is (size·mean xᵖ)^(1/p): a = 1, and more for a window cut off by ceil_mode."""
     full = math.prod(len(axis.windows[0]) for axis in axes)
-    return [full / span for span in spans_of(axes)]
+    return [Fraction(full, span) for span in spans_of(axes)]
 
 
 def norm_referee(params: Params, axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
     """p = 1: a sum. p = 2: lengths of normal vectors; Var[dx] = Σ a/n over independent dy of windows of n inputs."""
-    windows, scales = slots_of(axes), norm_scales(axes)
-    if params["norm_type"] == 1:
-        sums = [[(slot, 1.0 / a) for slot in window] for window, a in zip(windows, scales, strict=True)]
+    windows, scales, p = slots_of(axes), norm_scales(axes), params["norm_type"]
+    if p == 1:
+        sums = [[(slot, a**2) for slot in window] for window, a in zip(windows, scales, strict=True)]
         return weighted_referee(sums, axes, row, x, dy)
-    if params["norm_type"] != 2:
-        return None
+    standard = x.is_normal and x.mean == 0.0 and not x.correlation
+    if p != 2:
+        known = standard and p % 2 == 0 and max(map(len, windows)) <= 2
+        return pairs_referee(params, windows, scales, row, x, dy) if known else None
     if x.correlation:
         return pass_through_referee(scales, axes, row, dy)
-    standard = x.is_normal and x.mean == 0.0
     if row.direction == FORWARD:
-        parts = [(len(windows[slot]), x.std * math.sqrt(scales[slot])) for slot in row.slots]
-        return lengths(parts) if standard else None
-    covering = [[(len(w), a) for w, a in zip(windows, scales, strict=True) if slot in w] for slot in row.slots]
+        std = inputs.std(x)
+        return lengths([(len(windows[slot]), std * root(scales[slot])) for slot in row.slots]) if standard else None
+    covering = covering_of(windows, scales, row)
     if dy.correlation and any(len(own) > 1 for own in covering):
         return None
-    var = math.fsum(a / n for own in covering for n, a in own) / len(covering)
+    var = enclosure(sum(a / n for own in covering for n, a in own)) / len(covering)
     if not standard or any(len(own) > 1 for own in covering):
-        return Exact(0.0, var)
-    components = math.fsum(math.sqrt(a) * abs_component(n) for own in covering for n, a in own) / len(covering)
-    size = components * abs_mean_of_upstream(dy)
-    return Exact(0.0, var, size, size)
+        return Exact.proven(ZERO, var)
+    size = upstream.abs_mean(dy) * total(root(a) * abs_component(n) for own in covering for n, a in own) / len(covering)
+    return Exact.proven(ZERO, var, size, size)
+
+
+def covering_of(windows: list[list[int]], scales: list[Fraction], row: Row) -> list[list[tuple[int, Fraction]]]:
+    """(inputs, a) of the windows over each slot of a row."""
+    return [[(len(w), a) for w, a in zip(windows, scales, strict=True) if slot in w] for slot in row.slots]
+
+
+def pairs_referee(
+    params: Params, windows: list[list[int]], scales: list[Fraction], row: Row, x: Input, dy: Upstream
+) -> Exact | None:
+    """Windows of at most two normal inputs of zero mean: integrals over their angle."""
+    from gradstat.layer_types.exact.pairs import gradient_of_norms, norms  # loads flint
+
+    p = int(params["norm_type"])
+    if row.direction == FORWARD:
+        return norms(Counter((len(windows[slot]), scales[slot]) for slot in row.slots), p, inputs.std(x))
+    return gradient_of_norms(covering_of(windows, scales, row), p, dy)
 
 
 def norm_negative_input_error(params: Params) -> str:
@@ -183,7 +241,7 @@ def norm_negative_input_error(params: Params) -> str:
 def norm_constants(params: Params, axes: Axes) -> tuple[float, ...]:
     """The windows, the a of each window, and p if it is not 2."""
     p = float(params["norm_type"])
-    return window_table(slots_of(axes), (*norm_scales(axes), *(() if p == 2.0 else (p,))))
+    return window_table(slots_of(axes), (*map(float, norm_scales(axes)), *(() if p == 2.0 else (p,))))
 
 
 def max_pool(name: str, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Domain]]) -> Layer:
@@ -196,7 +254,7 @@ def max_pool(name: str, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Dom
         kernel=lambda params: max_kernel,
         elementwise=False,
         referee=lambda params, row, x, dy: max_referee(lay_out(params), row, x, dy),
-        referee_words="order statistics",
+        referee_words="proven integral",
         parameters=_parameters(parameters),
         shape=_shape(lay_out),
         constants=lambda params: window_table(slots_of(lay_out(params))),
@@ -216,6 +274,10 @@ def average_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str,
             [[slot for slot, _ in own] for own in taps], [divisor for own in taps for _, divisor in own]
         )
 
+    def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
+        axes = lay_out(params)
+        return weighted_referee(average_terms(dims, axes, params), axes, row, x, dy)
+
     return Layer(
         name=name,
         formula="y = Σx / n over the n inputs of the window",
@@ -223,7 +285,7 @@ def average_pool(name: str, dims: int, lay_out: LayOut, parameters: Mapping[str,
         torch=f"torch.nn.functional.{name}",
         kernel=lambda params: average_kernel,
         elementwise=False,
-        referee=lambda params, row, x, dy: weighted_referee(weights(params), lay_out(params), row, x, dy),
+        referee=referee,
         referee_words="closed form",
         parameters=_parameters(parameters),
         shape=_shape(lay_out),
@@ -242,7 +304,7 @@ def norm_pool(name: str, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Do
         kernel=lambda params: length_kernel if params["norm_type"] == 2 else power_kernel,
         elementwise=False,
         referee=lambda params, row, x, dy: norm_referee(params, lay_out(params), row, x, dy),
-        referee_words="closed form for norm_type 1 and 2",
+        referee_words="closed form for norm_type 1 and 2, proven integral for pairs",
         parameters=_parameters(parameters),
         shape=_shape(lay_out),
         constants=lambda params: norm_constants(params, lay_out(params)),
