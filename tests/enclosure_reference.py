@@ -91,23 +91,33 @@ def density(distribution: str, mean: Any, std: Any) -> Callable[[Any], Any]:
 
 def reference(name: str, distribution: str, mean: float, std: float) -> list[Any]:
     """E[y], E[y²] and E[(dy/dx)²]; a parameter is the decimal number that its spelling shows."""
+    formula = FORMULAS[name]
+
+    def values(v: Any) -> list[Any]:
+        y, slope = formula(v)
+        return [y, y * y, slope * slope]
+
     with mpmath.workdps(DIGITS + 20):
-        m, s, formula = mpf(repr(mean)), mpf(repr(std)), FORMULAS[name]
-        reach = REACH.get(distribution, mpmath.sqrt(3))
-        p = density(distribution, m, s)
+        return expectations(values, distribution, mpf(repr(mean)), mpf(repr(std)))
 
-        def values(v: Any) -> list[Any]:
-            (y, slope), weight = formula(v), p(v)
-            return [weight * y, weight * y * y, weight * slope * slope]
 
-        near = [m + s * k * sign for k in (0, 1, 3, 8, 20, 50) for sign in (1, -1)]
-        inside = {v for v in (*near, *map(mpf, MARKS)) if m - reach * s < v < m + reach * s}
-        edges = sorted({m - reach * s, *inside, m + reach * s})
-        parts = sorted(pairwise(edges), key=lambda part: abs(sum(part) / 2 - m))
-        totals = [mpf(0)] * 3
-        for low, high in parts:
-            totals = [a + b for a, b in zip(totals, integral(values, low, high, totals), strict=True)]
-        return totals
+def expectations(values: Callable[[Any], list[Any]], distribution: str, m: Any, s: Any) -> list[Any]:
+    """The expectations of three functions of x, split at the mean of x and where formulas have kinks."""
+    reach = REACH.get(distribution, mpmath.sqrt(3))
+    p = density(distribution, m, s)
+
+    def weighted(v: Any) -> list[Any]:
+        weight = p(v)
+        return [weight * value for value in values(v)]
+
+    near = [m + s * k * sign for k in (0, 1, 3, 8, 20, 50) for sign in (1, -1)]
+    inside = {v for v in (*near, *map(mpf, MARKS)) if m - reach * s < v < m + reach * s}
+    edges = sorted({m - reach * s, *inside, m + reach * s})
+    parts = sorted(pairwise(edges), key=lambda part: abs(sum(part) / 2 - m))
+    totals = [mpf(0)] * 3
+    for low, high in parts:
+        totals = [a + b for a, b in zip(totals, integral(weighted, low, high, totals), strict=True)]
+    return totals
 
 
 def integral(f: Callable[[Any], list[Any]], low: Any, high: Any, totals: list[Any]) -> list[Any]:

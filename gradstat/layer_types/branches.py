@@ -93,8 +93,7 @@ def product_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact |
     if x.correlation and not x.is_normal and k > 1:
         return None
     mean, second = products(k, x)
-    size = inputs.distance(x, ZERO) if k == 1 or not x.correlation else None
-    spread = None if size is None else power(size, k)
+    spread = power(inputs.distance(x, ZERO), k) if k == 1 or not x.correlation else None
     if row.direction == BACKWARD:
         own = None if spread is None else upstream.abs_mean(dy) * spread
         return Exact.proven(ZERO, second, own, own)

@@ -112,7 +112,7 @@ def elementwise(
         kernel=kernel,
         elementwise=True,
         referee=exact_values,
-        referee_words="enclosure",
+        referee_words="proven integral",
         parameters=numbers + words,
         constraint=constraint,
         aliases=aliases,

@@ -132,7 +132,7 @@ def exact(gate: Callable[[Value], Pair], row: Row, x: Input, dy: Upstream) -> Ex
     if x.correlation:
         return correlated(gate, row, x, dy)
     known, size = moments(gate, (), (0.0,), x), inputs.distance(x, enclosure(0))
-    if known is None or size is None or known.mean is None or known.var is None or known.abs_mean is None:
+    if known is None or known.mean is None or known.var is None or known.abs_mean is None:
         return None
     second = known.var + known.mean.squared()
     if row.direction == FORWARD:
@@ -228,7 +228,7 @@ def gated(
         kernel=kernel,
         elementwise=False,
         referee=referee,
-        referee_words="enclosure",
+        referee_words="proven integral",
         parameters=parameters,
         shape=lambda params: Shape(n_in=2, equicorrelated=True, rows=ROWS),
         constants=constants,

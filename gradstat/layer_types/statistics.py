@@ -70,6 +70,8 @@ def enclosure_of(name: str, exact: Exact) -> Enclosure | None:
     """The proven bounds of a statistic of an exact row, or why it is infinite or undefined; None without a proof."""
     known = exact.enclosures
     base = STATISTICS[name].base
+    if name == "var":
+        return known.get(name)
     if base == "std":
         value = known["var"].root() if "var" in known else None
     elif base == "second_moment":

@@ -97,7 +97,7 @@ def proven_alpha_mask(params: Params) -> Mask[Enclosure]:
     return Mask(p, a, a * alpha * p, -a * alpha * (1 - p))
 
 
-def exact(mask: Mask[Enclosure], row: Row, x: Input, dy: Upstream) -> Exact | None:
+def exact(mask: Mask[Enclosure], row: Row, x: Input, dy: Upstream) -> Exact:
     """A mixture of two: variance (1 − p)(c²σ² + p(cμ + d − e)²), and (1 − p)c² for dx."""
     keep = 1 - mask.p
     if keep.is_zero:
@@ -111,8 +111,6 @@ def exact(mask: Mask[Enclosure], row: Row, x: Input, dy: Upstream) -> Exact | No
     var = keep * (mask.scale.squared() * inputs.variance(x) + mask.p * (kept - mask.dropped).squared())
     size = inputs.distance(x, -mask.shift / mask.scale)
     deviation = inputs.distance(x, (mean - mask.shift) / mask.scale)
-    if size is None or deviation is None:
-        return None
     spread = keep * mask.scale * size + mask.p * abs(mask.dropped)
     return Exact.proven(mean, var, spread, keep * mask.scale * deviation + mask.p * abs(mask.dropped - mean))
 
@@ -143,7 +141,7 @@ def family(
         own = mask(params)
         return (own.p, own.scale, own.shift, own.dropped) if alpha else (own.p, own.scale)
 
-    def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
+    def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact:
         return exact((proven_alpha_mask if alpha else proven_plain_mask)(params), row, x, dy)
 
     plain = "y = r·x, r = 1/(1 − p) with probability 1 − p, else 0 (r = 1 if not inverted)"

@@ -1,7 +1,6 @@
 """Moments of x itself, as enclosures."""
 
 from fractions import Fraction
-from typing import Any
 
 from gradstat.assumptions import Input
 from gradstat.layer_types.exact.enclosure import Enclosure, decimal, enclosure
@@ -34,16 +33,9 @@ def fourth_central(x: Input) -> Enclosure:
     return variance(x).squared() * enclosure(KURTOSIS[x.distribution])
 
 
-def distance(x: Input, centre: Enclosure) -> Enclosure | None:
-    """E|x − c|: an integral about the middle of c, and its radius."""
-    from gradstat.layer_types.exact.moments import moments  # loads flint
+def distance(x: Input, centre: Enclosure) -> Enclosure:
+    """E|x − c|: the value at the middle of c, and its radius."""
+    from gradstat.layer_types.exact.special import distance_from  # loads flint
 
-    known = moments(_less, (centre.middle,), (), x)
-    if known is None or known.abs_mean is None:
-        return None
-    return known.abs_mean + Enclosure(-centre.radius, centre.radius)
-
-
-def _less(v: Any, centre: Any) -> tuple[Any, float]:
-    """v − c and its slope."""
-    return v - centre, 1.0
+    shift = enclosure(centre.middle) - mean(x)
+    return distance_from(x.distribution, shift, std(x)) + Enclosure(-centre.radius, centre.radius)

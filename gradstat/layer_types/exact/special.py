@@ -7,7 +7,7 @@ from functools import lru_cache
 from flint import arb
 
 from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
-from gradstat.layer_types.exact.precision import evaluated
+from gradstat.layer_types.exact.precision import evaluated, not_negative
 
 Integrals = tuple[arb, arb, arb, arb, arb]  # of p, z·p, …, z⁴·p from −∞ to a point
 
@@ -37,6 +37,17 @@ def chi_distance(n: int, scale: Enclosure, centre: Enclosure) -> Enclosure:
         return s * length * (1 - 2 * upper) - c * (1 - 2 * lower)
 
     return evaluated(value, scale, centre, chi_mean(n))
+
+
+def distance_from(distribution: str, shift: Enclosure, std: Enclosure) -> Enclosure:
+    """E|x − c| with c − μ = d: σ·(2(zF − ∫zp) − z) with z = d/σ."""
+
+    def value(d: arb, s: arb) -> arb:
+        z = d / s
+        lower = below(distribution, z)
+        return s * (2 * (z * lower[0] - lower[1]) - z)
+
+    return not_negative(evaluated(value, shift, std))
 
 
 def below(distribution: str, c: arb) -> Integrals:

@@ -46,7 +46,7 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = EXPRESSIO
         kernel=kernel,
         elementwise=True,
         referee=referee,
-        referee_words="enclosure",
+        referee_words="proven integral",
         parameters=(Parameter(EXPRESSION, text, _exactly(text)), *(Parameter(n, None, REAL) for n in names)),
         constants=constants,
         kinks=lambda params: kinks_of(params, Input()),

@@ -12,6 +12,8 @@ import numpy as np
 
 from gradstat.numerics import elementary as el
 
+LARGEST_LOG = 600.0  # of a power: e^600 is 10⁴⁷ times smaller than the largest float, so that sums stay finite
+
 
 def window_table(windows: Sequence[Sequence[int]], numbers: Sequence[float] = ()) -> tuple[float, ...]:
     """The constants of a kernel: W, W + 1 offsets, the slots, and the kernel's numbers."""
@@ -83,13 +85,15 @@ def length_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) 
 def power_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -> None:
     """y = S^(1/p), S = a·Σxᵖ; dx = Σ a·xᵖ⁻¹·S^(1/p − 1)·dy, 0 from a window with S = 0; NaN if PyTorch gives NaN.
 
-    The a of every window and p follow the slots. Powers of negative numbers: |x|ᵖ with the sign of (−1)ᵖ.
+    The a of every window and p follow the slots. Powers of negative numbers: |x|ᵖ with the sign of (−1)ᵖ. Where xᵖ of
+    the largest |x| would leave the range of floats, all x of the window are divided by it.
     """
     windows, lanes = int(constants[0]), x.shape[1]
     p = constants[int(constants[1 + windows]) + windows]
     power_sign = 1.0 if p % 2.0 == 0.0 else (-1.0 if p % 2.0 == 1.0 else math.nan)
     root_sign = -1.0 if p == 1.0 else math.nan
-    slope = np.empty(lanes)
+    least, most = el.exp(-LARGEST_LOG / p), el.exp(LARGEST_LOG / p)
+    slope, unit = np.empty(lanes), np.empty(lanes)
     dx[:, :] = 0.0
     y[:, :] = 0.0
     for window in range(windows):
@@ -98,16 +102,24 @@ def power_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -
         for at in range(first, end):
             slot = int(constants[at])
             for lane in range(lanes):
+                y[window, lane] = max(y[window, lane], abs(x[slot, lane]))
+        for lane in range(lanes):
+            outside = y[window, lane] > most or 0.0 < y[window, lane] < least
+            unit[lane] = y[window, lane] if outside else 1.0
+            y[window, lane] = 0.0
+        for at in range(first, end):
+            slot = int(constants[at])
+            for lane in range(lanes):
                 sign = power_sign if x[slot, lane] < 0.0 else 1.0
-                y[window, lane] += sign * el.power(abs(x[slot, lane]), p)
+                y[window, lane] += sign * el.power(abs(x[slot, lane]) / unit[lane], p)
         for lane in range(lanes):
             total = scale * y[window, lane]
             size = 1.0 if total == 0.0 else abs(total)
             sign = 0.0 if total == 0.0 else (root_sign if total < 0.0 else 1.0)
-            y[window, lane] = sign * el.power(size, 1.0 / p)
+            y[window, lane] = unit[lane] * sign * el.power(size, 1.0 / p)
             slope[lane] = scale * dy[window, lane] * sign * sign * el.power(size, 1.0 / p - 1.0)
         for at in range(first, end):
             slot = int(constants[at])
             for lane in range(lanes):
                 sign = -power_sign if x[slot, lane] < 0.0 else 1.0
-                dx[slot, lane] += slope[lane] * sign * el.power(abs(x[slot, lane]), p - 1.0)
+                dx[slot, lane] += slope[lane] * sign * el.power(abs(x[slot, lane]) / unit[lane], p - 1.0)

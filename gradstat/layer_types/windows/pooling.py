@@ -304,7 +304,7 @@ def norm_pool(name: str, lay_out: LayOut, parameters: Mapping[str, tuple[Any, Do
         kernel=lambda params: length_kernel if params["norm_type"] == 2 else power_kernel,
         elementwise=False,
         referee=lambda params, row, x, dy: norm_referee(params, lay_out(params), row, x, dy),
-        referee_words="closed form for norm_type 1 and 2, proven integral for pairs",
+        referee_words="closed form for norm_type 1 and 2, proven integral for pairs, else none",
         parameters=_parameters(parameters),
         shape=_shape(lay_out),
         constants=lambda params: norm_constants(params, lay_out(params)),
