@@ -109,6 +109,8 @@ Places = tuple[tuple[Fraction, tuple[tuple[int, ...], ...]], ...]  # square → 
 
 def _on_map(terms: Terms, grid: tuple[int, ...]) -> Places:
     """The positions of the terms with each coefficient, counted from the first of all."""
+    if not terms:  # an output that no input reaches
+        return ()
     room = math.prod(grid)
     slots = np.array([slot for slot, _ in terms], int)
     places = np.array([slots // room, *np.unravel_index(slots % room, grid)])

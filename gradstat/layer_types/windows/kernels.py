@@ -92,7 +92,8 @@ def power_kernel(constants: Any, x: Any, dy: Any, noise: Any, y: Any, dx: Any) -
     p = constants[int(constants[1 + windows]) + windows]
     power_sign = 1.0 if p % 2.0 == 0.0 else (-1.0 if p % 2.0 == 1.0 else math.nan)
     root_sign = -1.0 if p == 1.0 else math.nan
-    least, most = el.exp(-LARGEST_LOG / p), el.exp(LARGEST_LOG / p)
+    reach = LARGEST_LOG / max(p, 1.0)
+    least, most = el.exp(-reach), el.exp(reach)
     slope, unit = np.empty(lanes), np.empty(lanes)
     dx[:, :] = 0.0
     y[:, :] = 0.0
