@@ -97,7 +97,7 @@ def map_of(case: Case) -> tuple[int, ...]:
     """The sizes of the map on which x is correlated: (0,) if all inputs are correlated equally, () if none are."""
     if not case.x.correlation:
         return ()
-    return EQUALLY if case.shape.equicorrelated else case.shape.grid
+    return EQUALLY if case.shape.equicorrelated and case.shape.n_in > 1 else case.shape.grid
 
 
 def streams_of(cases: Sequence[Case]) -> Any:
