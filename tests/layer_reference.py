@@ -155,26 +155,25 @@ def questions() -> Iterator[tuple[str, dict[str, Any], str, float, float, float]
             mean = float(f"{std * rng.uniform(-4.0, 4.0):.6g}")
         k = rng.choice((2, 3, 5, 9))
         slopes = sorted(round(rng.uniform(-1.0, 2.0), 3) for _ in range(2))
-        layer, params = rng.choice(
-            [
-                ("maxout", {"k": rng.choice((2, 3, 9, 25, 64))}),
-                ("maxout", {"k": 2}),
-                ("max_pool1d", {"kernel_size": k}),
-                ("max_pool1d", {"kernel_size": 3, "size": 5, "padding": 1}),
-                ("max_pool2d", {"kernel_size": rng.choice((2, 3))}),
-                ("rrelu", {"lower": slopes[0], "upper": slopes[1]}),
-                ("rrelu", {"lower": 0.125, "upper": 0.5}),
-                ("add", {"k": k}),
-                ("average", {"k": k}),
-                ("residual", {"tau": slopes[0], "normalized": rng.random() < 0.5}),
-                ("multiply", {"k": min(k, 4)}),
-                ("multiply", {"k": 2}),
-                ("avg_pool1d", {"kernel_size": k}),
-                ("lp_pool1d", {"kernel_size": k, "norm_type": 2}),
-                ("lp_pool1d", {"kernel_size": 2, "norm_type": 4}),
-                ("dropout", {"p": round(rng.random(), 3), "inverted": rng.random() < 0.5}),
-            ]
-        )
+        choices: list[tuple[str, dict[str, Any]]] = [
+            ("maxout", {"k": rng.choice((2, 3, 9, 25, 64))}),
+            ("maxout", {"k": 2}),
+            ("max_pool1d", {"kernel_size": k}),
+            ("max_pool1d", {"kernel_size": 3, "size": 5, "padding": 1}),
+            ("max_pool2d", {"kernel_size": rng.choice((2, 3))}),
+            ("rrelu", {"lower": slopes[0], "upper": slopes[1]}),
+            ("rrelu", {"lower": 0.125, "upper": 0.5}),
+            ("add", {"k": k}),
+            ("average", {"k": k}),
+            ("residual", {"tau": slopes[0], "normalized": rng.random() < 0.5}),
+            ("multiply", {"k": min(k, 4)}),
+            ("multiply", {"k": 2}),
+            ("avg_pool1d", {"kernel_size": k}),
+            ("lp_pool1d", {"kernel_size": k, "norm_type": 2}),
+            ("lp_pool1d", {"kernel_size": 2, "norm_type": 4}),
+            ("dropout", {"p": round(rng.random(), 3), "inverted": rng.random() < 0.5}),
+        ]
+        layer, params = rng.choice(choices)
         if layer == "lp_pool1d":
             distribution, mean = "normal", 0.0
         pair = layer in ("add", "average", "residual") or params.get("k") == 2

@@ -63,7 +63,7 @@ def test_the_stored_rows_are_those_of_the_reference() -> None:
     for layer, params, distribution, mean, std, correlation, stored in (ROWS[0], ROWS[33], ROWS[70]):
         with mpmath.workdps(60):
             x = (distribution, *(mpmath.mpf(repr(number)) for number in (mean, std, correlation)))
-            known = reference(layer, params, x)  # type: ignore[arg-type]
+            known = reference(layer, params, x)
             assert {name: mpmath.nstr(number, 40) for name, number in known.items()} == stored
 
 
@@ -134,8 +134,11 @@ def test_two_correlated_normal_inputs(rho: float) -> None:
 
 
 def test_sums_of_correlated_inputs() -> None:
-    assert value(Case(find("add"), {}, Input(correlation=0.5)), "var", FORWARD).bounds == (3, 3)
-    assert value(Case(find("add"), {"k": 3}, Input(correlation=0.5)), "var", FORWARD).bounds == (6, 6)
+    assert value(Case(find("add"), {}, Input(correlation=0.5)), "var", FORWARD).bounds == (Fraction(3), Fraction(3))
+    assert value(Case(find("add"), {"k": 3}, Input(correlation=0.5)), "var", FORWARD).bounds == (
+        Fraction(6),
+        Fraction(6),
+    )
     assert value(Case(find("average"), {"k": 4}, Input(correlation=-0.25)), "var", FORWARD).middle == Fraction(1, 16)
 
 
@@ -217,6 +220,26 @@ def test_rrelu_of_huge_slopes_has_its_moments() -> None:
     case = Case(find("rrelu"), {"lower": -1e200, "upper": 1e200})
     assert float(value(case, "std", FORWARD)) == pytest.approx(math.sqrt(1.0 / 6.0) * 1e200, rel=1e-15)
     assert float(value(case, "abs_mean", FORWARD)) == pytest.approx(0.5e200 / math.sqrt(2.0 * math.pi), rel=1e-15)
+
+
+@pytest.mark.parametrize("x", [Input("normal", -20.0), Input("logistic", -20.0, 0.5)], ids=Input.label)
+def test_rrelu_without_slope_is_relu_far_from_0(x: Input) -> None:
+    """E[y] = 5.5e-90 of normal x: relative digits are not lost to what is on the other side of 0."""
+    for direction in (FORWARD, BACKWARD):
+        one = exact_of(Case(find("rrelu"), {"lower": 0.0, "upper": 0.0}, x), direction)
+        two = exact_of(Case(find("relu"), {}, x), direction)
+        for name in ("mean", "var", "abs_mean", "mad"):
+            found, right = one.enclosures[name], two.enclosures[name]
+            assert found.text(15) == right.text(15), name
+            assert found.contains_zero or found.certain_digits(17) >= 16
+
+
+def test_the_correlation_of_distant_inputs_is_a_power_of_the_decimal_number() -> None:
+    """0.1³ is 1/1000, and not the float next to it; E[max]² = (1 − ρ³)/π."""
+    with to_digits(40), mpmath.workdps(60):
+        case = Case(find("max_pool1d"), {"kernel_size": 2, "dilation": 3}, Input(correlation=0.1))
+        right = mpmath.sqrt(mpmath.mpf(999) / 1000 / mpmath.pi)
+        assert holds(value(case, "mean", FORWARD), right * (1 - SMALL**1.5), right * (1 + SMALL**1.5))
 
 
 def test_parameters_are_the_decimal_numbers_that_are_written() -> None:

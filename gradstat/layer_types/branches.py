@@ -133,7 +133,7 @@ def maxout_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | 
     """The largest of k inputs for y; each is the largest with probability 1/k, whatever their correlation is."""
     k = params["k"]
     if row.direction == FORWARD:
-        return maximum(k, x, x.correlation)
+        return maximum(k, x, Fraction(repr(x.correlation)))
     spread = upstream.abs_mean(dy) / k
     return Exact.proven(ZERO, enclosure(Fraction(1, k)), spread, spread)
 

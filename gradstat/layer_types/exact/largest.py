@@ -7,17 +7,19 @@ by the trapezoidal rule with the proven error of analytic functions (Trefethen &
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from statistics import NormalDist
 
 from flint import acb, arb
 
-from gradstat.layer_types.exact.enclosure import BITS, Enclosure, decimal, enclosure, wanted_digits
+from gradstat.layer_types.exact.enclosure import BITS, Enclosure, enclosure, wanted_digits
 from gradstat.layer_types.exact.inputs import KURTOSIS
 from gradstat.layer_types.exact.precision import ball_around, from_ball, not_negative, within, working_precision
 
 GUARD = 60  # bits beyond the wanted digits: what central moments of thousands of values lose
 CLOSED = BITS + 40  # bits for closed forms, which cost little
+ALONE = Fraction(0)  # the correlation of independent values
 Moments = tuple[Enclosure, Enclosure, Enclosure, Enclosure]
 
 
@@ -27,7 +29,7 @@ class Largest:
 
     distribution: str
     n: int
-    correlation: float
+    correlation: Fraction
     bits: int
     moments: Moments
 
@@ -40,16 +42,16 @@ class Largest:
         return not_negative(within(self.moments[0] - middle + 2 * lower, centre.radius))
 
 
-def largest(distribution: str, n: int, correlation: float = 0.0) -> Largest:
+def largest(distribution: str, n: int, correlation: Fraction = ALONE) -> Largest:
     """The largest of n values, of which each pair has this correlation; to the wanted digits."""
     return _largest(distribution, n, correlation, int(3.33 * wanted_digits()) + GUARD)
 
 
 @lru_cache(maxsize=512)
-def _largest(distribution: str, n: int, correlation: float, bits: int) -> Largest:
+def _largest(distribution: str, n: int, correlation: Fraction, bits: int) -> Largest:
     if correlation:
-        alone = _largest(distribution, n, 0.0, bits)
-        return replace(alone, correlation=correlation, moments=_correlated(alone.moments, decimal(correlation)))
+        alone = _largest(distribution, n, ALONE, bits)
+        return replace(alone, correlation=correlation, moments=_correlated(alone.moments, enclosure(correlation)))
     if n == 1:
         zero, one = enclosure(0), enclosure(1)
         return Largest(distribution, n, correlation, bits, (zero, one, zero, enclosure(KURTOSIS[distribution])))
@@ -217,7 +219,7 @@ def _lower_normal(law: Largest, c: arb) -> arb:
             return ((-v / root).erfc() / 2) ** n
     else:
         rest = 2 * (abs(c) * below + at)
-        rho = ball_around(decimal(law.correlation))
+        rho = ball_around(enclosure(law.correlation))
         slope, scale = ((1 - rho) / (1 + rho)).sqrt() / root, 1 / (2 * arb.pi()).sqrt()
 
         def integrand(v: acb, analytic: bool) -> acb:

@@ -17,7 +17,7 @@ from gradstat.layer_types.exact.closed_forms import ZERO, central
 from gradstat.layer_types.exact.enclosure import BITS, Enclosure, enclosure
 from gradstat.layer_types.exact.moments import moments
 from gradstat.layer_types.exact.precision import ball_around, from_ball, not_negative, within, working_precision
-from gradstat.layer_types.exact.special import below
+from gradstat.layer_types.exact.special import Integrals, below
 from gradstat.layer_types.record import Exact
 from gradstat.numerics import elementary as el
 
@@ -33,9 +33,9 @@ def leaky(lower: Fraction, upper: Fraction, x: Input) -> Exact:
 
 def gradient_of_leaky(lower: Fraction, upper: Fraction, x: Input, dy: Upstream) -> Exact:
     """dx = dy or a·dy."""
-    negative = _mass_below(x)
-    square, fourth = (1 - negative + negative * _average(lower, upper, k) for k in (2, 4))
-    spread = upstream.abs_mean(dy) * (1 - negative + negative * _abs_slope(lower, upper))
+    positive, negative = _masses(x)
+    square, fourth = (positive + negative * _average(lower, upper, k) for k in (2, 4))
+    spread = upstream.abs_mean(dy) * (positive + negative * _abs_slope(lower, upper))
     kurtosis = None if square.contains_zero else upstream.kurtosis(dy) * fourth / square.squared()
     return Exact.proven(ZERO, square, spread, spread, kurtosis)
 
@@ -57,11 +57,19 @@ def _precision(x: Input) -> int:
     return BITS + 60 + 8 * int(math.log2(1.0 + abs(x.mean) / x.std))
 
 
-def _mass_below(x: Input) -> Enclosure:
-    """P(x < 0)."""
+def _masses(x: Input) -> tuple[Enclosure, Enclosure]:
+    """P(x > 0) and P(x < 0)."""
     with working_precision(_precision(x)):
-        mean, std = ball_around(inputs.mean(x)), ball_around(inputs.std(x))
-        return not_negative(from_ball(below(x.distribution, -mean / std)[0]))
+        _, _, lows, highs = _halves(x)
+        return not_negative(from_ball(highs[0])), not_negative(from_ball(lows[0]))
+
+
+def _halves(x: Input) -> tuple[arb, arb, Integrals, Integrals]:
+    """μ, σ, and ∫ zᵏ·p over x < 0 and over x > 0, where x = μ + σz; each to its own relative precision."""
+    mean, std = ball_around(inputs.mean(x)), ball_around(inputs.std(x))
+    lows, mirrored = below(x.distribution, -mean / std), below(x.distribution, mean / std)
+    zeroth, first, second, third, fourth = mirrored
+    return mean, std, lows, (zeroth, -first, second, -third, fourth)
 
 
 Powers = tuple[Enclosure, Enclosure, Enclosure, Enclosure]
@@ -75,10 +83,7 @@ def _powers(lower: Fraction, upper: Fraction, x: Input) -> tuple[Enclosure, Powe
     bend = 1 - middle
     mean = inputs.mean(x)
     with working_precision(_precision(x)):
-        m, s = ball_around(mean), ball_around(inputs.std(x))
-        lows = below(x.distribution, -m / s)
-        whole = (arb(1), arb(0), arb(1), arb(0), ball_around(enclosure(inputs.KURTOSIS[x.distribution])))
-        highs = [w - low for w, low in zip(whole, lows, strict=True)]
+        m, s, lows, highs = _halves(x)
         slope, step = ball_around(enclosure(middle)), ball_around(enclosure(bend)) * m
         above, under = (arb(0), -step) if positive else (step, arb(0))
         half = ball_around(enclosure((upper - lower) / 2))
@@ -100,10 +105,8 @@ def _powers(lower: Fraction, upper: Fraction, x: Input) -> tuple[Enclosure, Powe
 def _abs_mean(lower: Fraction, upper: Fraction, x: Input) -> Enclosure:
     """E[x⁺] + E|a|·E[x⁻]."""
     with working_precision(_precision(x)):
-        m, s = ball_around(inputs.mean(x)), ball_around(inputs.std(x))
-        low = below(x.distribution, -m / s)
-        negative = -(m * low[0] + s * low[1])
-        positive = m + negative
+        m, s, lows, highs = _halves(x)
+        positive, negative = m * highs[0] + s * highs[1], -(m * lows[0] + s * lows[1])
         slope = ball_around(enclosure(_abs_slope(lower, upper)))
         return not_negative(from_ball(positive + slope * negative))
 

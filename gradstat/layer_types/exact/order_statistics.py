@@ -16,12 +16,12 @@ MOST_WINDOWS = 12  # over one input: all their subsets are visited
 Window = frozenset[int]
 
 
-def maximum(n: int, x: Input, correlation: float = 0.0) -> Exact | None:
+def maximum(n: int, x: Input, correlation: Fraction = Fraction(0)) -> Exact | None:
     """Moments of the largest of n draws of x, all with this correlation (n = 9: mean 1.4850131622, std 0.5977903)."""
     return maxima({(n, correlation): 1}, x)
 
 
-def maxima(windows: Mapping[tuple[int, float], int], x: Input) -> Exact | None:
+def maxima(windows: Mapping[tuple[int, Fraction], int], x: Input) -> Exact | None:
     """Windows in one row: (inputs, correlation of each pair of them) → the number of such windows.
 
     Correlated inputs are normal. Source: David & Nagaraja, Order Statistics, 3rd ed., 2003, sections 3.1 and 5.3.

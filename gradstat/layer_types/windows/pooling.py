@@ -151,12 +151,12 @@ def max_referee(axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
     return gradient_of_maxima(covering, dy)
 
 
-def correlation_of(window: Sequence[int], sizes: tuple[int, ...], x: Input) -> float:
-    """The correlation of the two inputs of a window."""
+def correlation_of(window: Sequence[int], sizes: tuple[int, ...], x: Input) -> Fraction:
+    """The correlation of the two inputs of a window, a power of ρ."""
     if len(window) < 2 or not x.correlation:
-        return 0.0
+        return Fraction(0)
     one, two = np.array(np.unravel_index(list(window), sizes)).T
-    return float(x.correlation ** int(abs(one - two).sum()))
+    return Fraction(repr(x.correlation)) ** int(abs(one - two).sum())
 
 
 def weighted_referee(windows: Sequence[Terms], axes: Axes, row: Row, x: Input, dy: Upstream) -> Exact | None:
