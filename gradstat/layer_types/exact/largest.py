@@ -55,7 +55,7 @@ def _largest(distribution: str, n: int, correlation: Fraction, bits: int) -> Lar
     if n == 1:
         zero, one = enclosure(0), enclosure(1)
         return Largest(distribution, n, correlation, bits, (zero, one, zero, enclosure(KURTOSIS[distribution])))
-    with working_precision(bits + 40 if distribution == "normal" else CLOSED):
+    with working_precision(CLOSED if distribution in LOWER else bits + 40):
         first, second, third, fourth = MOMENTS[distribution](n, bits)
         moments = (from_ball(first), from_ball(second), from_ball(third), from_ball(fourth))
     return Largest(distribution, n, correlation, bits, moments)
@@ -165,11 +165,10 @@ def _lower_part(law: Largest, centre: Enclosure) -> Enclosure | None:
     """E[(c − M)⁺] at a point."""
     if law.correlation and law.n > 2:
         return None
-    with working_precision(law.bits + 40 if law.distribution == "normal" else CLOSED):
+    closed = LOWER.get(law.distribution)
+    with working_precision(law.bits + 40 if closed is None else CLOSED):
         c = ball_around(centre)
-        if law.distribution == "normal":
-            return not_negative(from_ball(_lower_normal(law, c)))
-        return not_negative(from_ball(LOWER[law.distribution](law.n, c)))
+        return not_negative(from_ball(_lower_normal(law, c) if closed is None else closed(law.n, c)))
 
 
 def _lower_uniform(n: int, c: arb) -> arb:

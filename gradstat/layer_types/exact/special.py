@@ -52,25 +52,41 @@ def distance_from(distribution: str, shift: Enclosure, std: Enclosure) -> Enclos
 
 def below(distribution: str, c: arb) -> Integrals:
     """∫ zᵏ·p(z) dz from −∞ to c, k = 0 … 4, for a distribution of zero mean and unit variance; c is a point."""
-    if distribution == "normal":
-        return _below_normal(c)
-    if distribution == "uniform":
-        edge = arb(3).sqrt()
-        end = c.max(-edge).min(edge)
-        return _five(lambda k: (end ** (k + 1) - (-edge) ** (k + 1)) / (2 * (k + 1) * edge))
-    if c > 0:
-        rest = below(distribution, -c)
-        whole = (1, 0, 1, 0, 6 if distribution == "laplace" else arb(21) / 5)
-        return _five(lambda k: whole[k] - (-1) ** k * rest[k])
-    rate = arb(2).sqrt() if distribution == "laplace" else arb.pi() / arb(3).sqrt()
-    e = (rate * c).exp()
-    again = [e / 2 if distribution == "laplace" else -(-e).polylog(j) for j in range(5)]  # p integrated j + 1 times
+    return BELOW[distribution](c)
+
+
+def _below_uniform(c: arb) -> Integrals:
+    """Powers at c, inside ±√3."""
+    edge = arb(3).sqrt()
+    end = c.max(-edge).min(edge)
+    return _five(lambda k: (end ** (k + 1) - (-edge) ** (k + 1)) / (2 * (k + 1) * edge))
+
+
+def _below_laplace(c: arb) -> Integrals:
+    """p integrated j + 1 times is e^(√2·c)/(2·√2ʲ) below 0."""
+    rate, half = arb(2).sqrt(), arb(1) / 2
+    return _by_parts(c, rate, lambda e, j: half * e, arb(6))
+
+
+def _below_logistic(c: arb) -> Integrals:
+    """p integrated j + 1 times is −Liⱼ(−e^(kc))/kʲ with k = π/√3."""
+    return _by_parts(c, arb.pi() / arb(3).sqrt(), lambda e, j: -(-e).polylog(j), arb(21) / 5)
+
+
+def _by_parts(c: arb, rate: arb, again: Callable[[arb, int], arb], fourth: arb) -> Integrals:
+    """Below 0 by parts, k times; above 0 by symmetry, from the moments of z."""
+    low = -abs(c)
+    e = (rate * low).exp()
+    integrals = [again(e, j) / rate**j for j in range(5)]
 
     def moment(k: int) -> arb:
-        """By parts, k times."""
-        return sum(((-1) ** j * math.perm(k, j) * c ** (k - j) * again[j] / rate**j for j in range(k + 1)), arb(0))
+        return sum(((-1) ** j * math.perm(k, j) * low ** (k - j) * integrals[j] for j in range(k + 1)), arb(0))
 
-    return _five(moment)
+    lower = _five(moment)
+    if not c > 0:
+        return lower
+    whole = (arb(1), arb(0), arb(1), arb(0), fourth)
+    return _five(lambda k: whole[k] - (-1) ** k * lower[k])
 
 
 def _below_normal(c: arb) -> Integrals:
@@ -83,3 +99,6 @@ def _below_normal(c: arb) -> Integrals:
 
 def _five(value: Callable[[int], arb]) -> Integrals:
     return value(0), value(1), value(2), value(3), value(4)
+
+
+BELOW = {"normal": _below_normal, "laplace": _below_laplace, "uniform": _below_uniform, "logistic": _below_logistic}
