@@ -13,7 +13,8 @@ from flint import arb, ctx, fmpq
 
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.engine import Integral
-from gradstat.layer_types.exact.moments import LOCK, enclosed
+from gradstat.layer_types.exact.moments import enclosed
+from gradstat.layer_types.exact.precision import LOCK
 
 HEIGHT = 1.5  # y, below π/2
 EXTRA = 12.0  # of the exponent 2πy/h beyond the wanted bits, for cos(y)⁻ᵐ and the like
