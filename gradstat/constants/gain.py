@@ -198,8 +198,9 @@ def report(case: Case, found: Sequence[Constant]) -> Report:
     """A line per statistic, with its definition: 1/std and 1/rms differ where the mean is not 0."""
     numbers = {(g.statistic, g.direction): g.number for g in found}
     names = list(dict.fromkeys(g.statistic for g in found))
-    notes = [f"± is one standard error of {samples_of(case):,} draws; numbers without it are exact"]
-    notes = notes if any(g.number.error and g.number.kind == SAMPLED for g in found) else []
+    notes = []
+    if any(g.number.error and g.number.kind == SAMPLED for g in found):
+        notes = [f"± is one standard error of {samples_of(case):,} draws; numbers without it are exact"]
     directions = [Column(d, letter, align="decimal", description=f"of {letter}") for d, letter in DIRECTIONS.items()]
     people = Table(
         [Column("statistic", ""), *directions, Column("definition", "", wrap=20)],
