@@ -108,7 +108,7 @@ def block_draws(case: Case) -> int:
 
     It depends only on the case, so the other layers of a run do not change a layer's digits.
     """
-    return max(LANES, BLOCK_DRAWS >> max(0, math.ceil(math.log2(numbers_per_draw(case) / 2))))
+    return max(LANES, BLOCK_DRAWS >> max(0, math.ceil(math.log2(case.shape.numbers / 2))))
 
 
 def pilot_draws(case: Case) -> int:
@@ -116,11 +116,5 @@ def pilot_draws(case: Case) -> int:
 
     It depends only on the case, as the draws per block do.
     """
-    affordable = 1 << (PILOT_NUMBERS // numbers_per_draw(case)).bit_length() >> 1
+    affordable = 1 << (PILOT_NUMBERS // case.shape.numbers).bit_length() >> 1
     return max(FEWEST_PILOT_DRAWS, min(PILOT_DRAWS, affordable))
-
-
-def numbers_per_draw(case: Case) -> int:
-    """The numbers in one draw: x, dy and noise, or the weights of a stream."""
-    shape = case.shape
-    return shape.n_in + shape.n_out + (shape.stream.weights if shape.stream else shape.noise)

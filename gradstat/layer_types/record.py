@@ -91,6 +91,11 @@ class Shape:
         """True if a draw has more weights than a kernel keeps; to sample many draws then takes hours."""
         return self.stream is not None or self.noise > MOST_KEPT
 
+    @property
+    def numbers(self) -> int:
+        """The numbers in one draw: x, dy and noise, or the weights of a stream."""
+        return self.n_in + self.n_out + (self.stream.weights if self.stream else self.noise)
+
     @classmethod
     def pooled(
         cls, n_in: int, n_out: int, noise: int = 0, noise_kind: str = "uniform", equicorrelated: bool = False

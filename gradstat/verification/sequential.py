@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gradstat.estimation.blocks import numbers_per_draw
 from gradstat.estimation.error_bars import is_infinite
 from gradstat.estimation.multiple_testing import AGREEMENT, CONFIRMING, REFUTING, HolmDecision, holm, level
 from gradstat.estimation.significance import SOURCE_BOUND, Disagreement, contradictions
@@ -36,7 +35,7 @@ Samples = Mapping[Any, "ResultRow"]  # key of a row → the row
 
 def first_look(case: Case) -> int:
     """The draws of the first look: fewer if a draw has many numbers."""
-    return min(max(LOOK_NUMBERS // numbers_per_draw(case), FEWEST), MOST)
+    return min(max(LOOK_NUMBERS // case.shape.numbers, FEWEST), MOST)
 
 
 def sample(
