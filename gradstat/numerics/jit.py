@@ -2,10 +2,11 @@
 
 import hashlib
 import os
+import resource
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,12 +14,17 @@ from typing import Any, TypeVar
 import llvmlite
 import llvmlite.binding as llvm
 import numba
+from numba.core import sigutils
+from numba.core.ccallback import CFunc
 from numba.core.codegen import get_host_cpu_features
-from numba.core.errors import NumbaError
 from numba.extending import overload, register_jitable
+
+from gradstat.errors import UsageError
+from gradstat.numerics.kernel_cache import KernelCache, PrivateFolder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PACKAGE = Path(__file__).resolve().parents[1]
+COMPILER_BYTES = 256 * 2**20  # address space: with 130 MB left, processes ended in SIGSEGV, with 250 MB none did
 KERNEL_SOURCES = ("numerics", "layer_types", "estimation")  # no other package compiles anything
 
 
@@ -40,11 +46,12 @@ def options() -> dict[str, Any]:
 def cache_directory() -> Path:
     """The folder of compiled kernels.
 
-    Its name contains a hash of the sources and the processor, so old code is never loaded.
-
-    Processors of different types that share a home directory need separate folders: numba's index has no lock.
+    Its name contains a hash of the sources and the processor, so old code is never loaded. A relative XDG_CACHE_HOME
+    is ignored, as its specification demands.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "gradstat" / f"kernels-{source_hash()}-{processor()}"
 
 
@@ -70,45 +77,43 @@ def processor() -> str:
 
 
 @cache
-def caching() -> bool:
-    """True when the cache directory can be written; numba is pointed to it. Warns once otherwise."""
+def cache_folder() -> PrivateFolder | None:
+    """The open cache directory; None, after one warning, if it cannot be written or other users can write it."""
     directory = cache_directory()
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        return PrivateFolder(directory)
     except OSError as error:
-        reason = error.strerror or str(error)
-        message = (
-            f"kernel cache {directory} cannot be written ({reason}): kernels are compiled in every process; "
-            "set XDG_CACHE_HOME"
-        )
+        reason = f"cannot be written ({error.strerror})" if error.strerror else str(error)
+        message = f"kernel cache {directory} {reason}: kernels are compiled in every process; set XDG_CACHE_HOME"
         warnings.warn(message, UncachedWarning, stacklevel=2)
-        return False
-    numba.config.CACHE_DIR = str(directory)
-    return True
+        return None
 
 
-def compile_cached(make: Callable[[bool], Any]) -> Any:
-    """Call make(True) if the cache is writable.
+def _use_cache(compiles: Any, function: Callable[..., Any]) -> None:
+    """Let a dispatcher or C function of numba load from the kernel cache; `cache=True` would take numba's own."""
+    if folder := cache_folder():
+        compiles._cache = KernelCache(function, folder)
 
-    Empties a corrupt cache and retries; compiles without a cache if the disk is full.
+
+def _check_compiler() -> None:
+    """Raise an exception where numba cannot compile or load a kernel.
+
+    UsageError if it is told to compile nothing: some parts of the kernels exist as machine code only. MemoryError if
+    too little memory is left: numba and LLVM would end the process in SIGSEGV or SIGABRT.
     """
-    if not caching():
-        return make(False)
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit - _address_space() < COMPILER_BYTES:
+        raise MemoryError
+    if numba.config.DISABLE_JIT:
+        raise UsageError("NUMBA_DISABLE_JIT is set, and gradstat cannot sample without compiled kernels", "unset it")
+
+
+def _address_space() -> int:
+    """Bytes of address space of this process; 0 if the system does not say."""
     try:
-        return make(True)
-    except NumbaError:
-        raise
-    except Exception:  # unpickling a truncated file can raise any exception
-        for path in cache_directory().rglob("*.nb[ic]"):
-            with suppress(OSError):
-                path.unlink()
-    try:
-        return make(True)
-    except OSError:
-        return make(False)
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    except (OSError, ValueError):
+        return 0
 
 
 class Kernel:
@@ -128,9 +133,12 @@ class Kernel:
         """
         with self._lock:
             if self._dispatcher is None:
-                self._dispatcher = compile_cached(
-                    lambda cache: numba.njit(self.signature, cache=cache, **options())(self.py_func)
-                )
+                _check_compiler()
+                dispatcher = numba.njit(**options())(self.py_func)
+                _use_cache(dispatcher, self.py_func)
+                dispatcher.compile(self.signature)
+                dispatcher.disable_compile()
+                self._dispatcher = dispatcher
             return self._dispatcher
 
     def __call__(self, *arguments: Any) -> Any:
@@ -149,11 +157,13 @@ def callback(signature: Any, function: Callable[..., Any], cached: bool = True, 
     files.
     """
 
-    def make(cache: bool) -> Any:
-        with interleaving(interleaved):
-            return numba.cfunc(signature, cache=cache, **options())(function)
-
-    return compile_cached(make) if cached else make(False)
+    _check_compiler()
+    made = CFunc(function, sigutils.normalize_signature(signature), locals={}, options=options())
+    if cached:
+        _use_cache(made, function)
+    with interleaving(interleaved):
+        made.compile()
+    return made
 
 
 @contextmanager

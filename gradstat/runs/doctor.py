@@ -26,9 +26,7 @@ class Diagnosis(Answer):
 def examine() -> Diagnosis:
     """Collect facts, sample relu, and compare it with its exact values."""
     facts = versions() | {"cpu": f"{cpu()}, {available_cpus()} available"}
-    state = (
-        "kernels are kept between runs" if jit.caching() else "cannot be written: kernels are compiled in every process"
-    )
+    state = "kernels are kept between runs" if jit.cache_folder() else "not used: kernels are compiled in every process"
     facts["kernel cache"] = f"{jit.cache_directory()}, {state}"
     rows = run([case_of("relu")], DRAWS, 0)
     for row in rows:
