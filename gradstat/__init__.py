@@ -172,6 +172,7 @@ def run(
     shard: tuple[int, int] | None = None,
     fresh: bool = False,
     checkpoints: bool = True,
+    worker_timeout: float = 120.0,
     progress: "Progress | None" = None,
     deliver: "Callable[[Result], None] | None" = None,
 ) -> "Result":
@@ -191,11 +192,12 @@ def run(
         seed: a whole number below 2**64; equal seeds give equal digits.
         estimator: "mc", or "rqmc", whose errors fall faster.
         settings: overrides of other keys of the configuration, e.g. "input.std = 2".
-        engine: "threads", "dask", or "dask:tcp://host:port".
-        jobs: threads or workers; all processors by default.
+        engine: "threads", "dask", "dask:tcp://host:port" or "dask:tls://host:port".
+        jobs: threads; all processors by default.
         shard: (i, k) samples only shard i of k; `merge` merges their files.
         fresh: delete the checkpoints of an interrupted run, and start from the beginning.
         checkpoints: False writes nothing to disk.
+        worker_timeout: seconds without an answer after which the draws of a Dask worker are given to others.
         progress: an object that receives the progress of the run.
         deliver: a function called with the result before the checkpoints are deleted, e.g.
             `lambda result: result.save("a.json")`.
@@ -226,7 +228,7 @@ def run(
     config, cases = request(named(configuration, "run"), options, settings)
     with listener.compiling():
         from gradstat.runs import driver
-    job = driver.Job(config, cases, engine, jobs, shard, fresh, checkpoints)
+    job = driver.Job(config, cases, engine, jobs, shard, fresh, checkpoints, worker_timeout)
     return driver.run(job, listener, deliver or (lambda result: None))
 
 

@@ -28,7 +28,7 @@ from gradstat.errors import UsageError
 )
 @click.option("--max-samples", type=Count(), help="Limit on draws per layer for a target (exit code 3 if not reached).")
 @seed_option()
-@click.option("-j", "--jobs", type=Jobs(), help="Threads, or workers of --engine dask (default: all processors).")
+@click.option("-j", "--jobs", type=Jobs(), help="Threads (default: all processors).")
 @click.option(
     "--estimator",
     type=Suggested("estimator", estimator_names),
@@ -41,7 +41,15 @@ from gradstat.errors import UsageError
     default="threads",
     show_default=True,
     metavar="NAME",
-    help="Engine: threads, dask or dask:tcp://host:port.",
+    help="Engine: threads, dask, dask:tcp://host:port or dask:tls://host:port.",
+)
+@click.option(
+    "--worker-timeout",
+    type=Positive(),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give the draws of a Dask worker to others when it has not answered for this time.",
 )
 @click.option(
     "--shard", type=Shard(), metavar="I/K", help="Sample only shard I of K; gradstat merge merges the shards."
@@ -66,6 +74,7 @@ def command(
     jobs: int | None,
     estimator: str | None,
     engine: str,
+    worker_timeout: float,
     shard: tuple[int, int] | None,
     fresh: bool,
     settings: tuple[str, ...],
@@ -97,6 +106,7 @@ def command(
             estimator=estimator,
             settings=settings,
             engine=engine,
+            worker_timeout=worker_timeout,
             jobs=jobs,
             shard=shard,
             fresh=fresh,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gradstat.config import RunConfig
 from gradstat.errors import Interrupted
-from gradstat.estimation.engines import engine_of
+from gradstat.estimation.engines import WORKER_TIMEOUT, engine_of
 from gradstat.estimation.estimators import estimator_of
 from gradstat.estimation.groups import groups
 from gradstat.estimation.precision import Target
@@ -38,6 +38,7 @@ class Job:
     shard: tuple[int, int] | None = None
     fresh: bool = False
     checkpoints: bool = True
+    worker_timeout: float = WORKER_TIMEOUT
 
 
 def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
@@ -48,7 +49,8 @@ def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
     Raises Interrupted after Ctrl-C. The finished nodes are saved first, and the message names their folder.
     """
     config, cases = job.config, job.cases
-    with engine_of(job.engine, job.jobs or available_cpus()) as (engine, jobs):  # closes the cluster
+    opened = engine_of(job.engine, job.jobs or available_cpus(), job.worker_timeout)
+    with opened as (engine, jobs):  # closes the cluster
         estimator = estimator_of(config.estimator)
         with progress.compiling():
             grouped = groups(cases, estimator.kernel)

@@ -16,7 +16,13 @@ from gradstat.errors import UsageError, unknown
 from gradstat.estimation.blocks import Block
 from gradstat.estimation.tasks import Done, Task
 
+WORKER_TIMEOUT = 120.0  # seconds without a sign of life, after which the draws of a worker are given to others
+
 Engine = Callable[[Task, Iterator[Block], int, Done], None]
+
+
+class ClusterWarning(UserWarning):
+    """A problem of a cluster that costs time but no draws."""
 
 
 def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
@@ -45,8 +51,13 @@ def threads(task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
 
     workers = [threading.Thread(target=serve, args=(end,)) for end in ended]
     try:
-        for worker in workers:
-            worker.start()
+        for worker, end in zip(workers, ended, strict=True):
+            try:
+                worker.start()
+            except RuntimeError:  # the system starts no more threads: those that there are do the work, or this one
+                if worker is workers[0]:
+                    serve(end)
+                end.set()
         while not all(end.wait(0.1) for end in ended):  # a wait without a timeout would not notice Ctrl-C
             pass
     finally:
@@ -64,46 +75,50 @@ Opened = AbstractContextManager[
 
 
 @contextmanager
-def _threads(address: str, jobs: int) -> Iterator[tuple[Engine, int]]:
+def _threads(address: str, jobs: int, worker_timeout: float) -> Iterator[tuple[Engine, int]]:
     if address:
         raise UsageError(f"the engine threads takes no address; expected --engine threads, found threads:{address}")
     yield threads, jobs
 
 
 @contextmanager
-def _dask(address: str, jobs: int) -> Iterator[tuple[Engine, int]]:
+def _dask(address: str, jobs: int, worker_timeout: float) -> Iterator[tuple[Engine, int]]:
     if address and _ADDRESS.fullmatch(address) is None:
-        raise UsageError(f"--engine dask:{address} is not allowed; expected dask, or dask:tcp://host:port")
+        raise UsageError(
+            f"--engine dask:{address} is not allowed; expected dask, dask:tcp://host:port or dask:tls://host:port"
+        )
     try:
         import distributed  # noqa: F401
     except ModuleNotFoundError:
         raise UsageError("--engine dask needs the package distributed", "pip install 'gradstat[dask]'") from None
     from gradstat.estimation.engines.dask import opened
 
-    with opened(address, jobs) as engine:
+    with opened(address, jobs, worker_timeout) as engine:
         yield engine, engine.count()
 
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """One engine: its description, and the function that opens it with an address and a number of jobs."""
+    """One engine: its description, and the function that opens it with an address, jobs and a timeout of workers."""
 
     description: str
-    opened: Callable[[str, int], Opened]
+    opened: Callable[[str, int, float], Opened]
 
 
 ENGINES: dict[str, EngineSpec] = {
     "threads": EngineSpec("threads of this process", _threads),
     "dask": EngineSpec(
-        "a Dask cluster of processes on this machine; dask:tcp://host:port is one that runs already", _dask
+        "a Dask cluster that runs already, dask:tcp://host:port or dask:tls://host:port; without an address, one "
+        "within this process",
+        _dask,
     ),
 }
 _ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[0-9]{1,5}")
 
 
-def engine_of(text: str, jobs: int) -> Opened:
+def engine_of(text: str, jobs: int, worker_timeout: float = WORKER_TIMEOUT) -> Opened:
     """The engine `name` or `name:address`; UsageError with the closest name if there is none."""
     name, _, address = text.partition(":")
     if name not in ENGINES:
         raise UsageError(unknown("engine", name, ENGINES))
-    return ENGINES[name].opened(address, jobs)
+    return ENGINES[name].opened(address, jobs, worker_timeout)

@@ -1,14 +1,14 @@
 """The Dask engine: ranges of blocks as tasks on a cluster, a bounded number of them at a time.
 
-A task is a few hundred bytes of names and numbers; its result is a few nodes of the merge tree. The blocks of a lost
-worker are sampled again, with equal bytes. A lost scheduler ends the run, which can resume from its checkpoints.
+A task is a few hundred bytes of names and numbers; its result is a few nodes of the merge tree. The blocks of a worker
+that is lost or does not answer are sampled again by another one, with equal bytes. A lost scheduler ends the run, which
+can resume from its checkpoints.
 """
 
-import math
 import pickle
 import time
-import warnings
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -19,38 +19,40 @@ from distributed.comm.addressing import get_address_host
 from gradstat.errors import GradstatError, UsageError
 from gradstat.estimation.blocks import Block
 from gradstat.estimation.engines import dask_worker
-from gradstat.estimation.engines.dask_cluster import ClusterWarning, connect, local_cluster, without_logs
-from gradstat.estimation.engines.identity import ADVICE, check, identity
+from gradstat.estimation.engines.dask_cluster import connect, local_cluster, without_logs
+from gradstat.estimation.engines.dask_workers import Call, Workers, lost
+from gradstat.estimation.engines.identity import ADVICE, identity
 from gradstat.estimation.engines.ranges import Range, Ranges
 from gradstat.estimation.tasks import Done, Task
 from gradstat.layer_types.registration import is_registered
 
 IN_FLIGHT = 2  # ranges per thread of a worker: one running, one waiting
-LOOK_SECONDS = 1.0  # between two counts of the workers
-WARN_SECONDS = 15.0  # without workers, before a warning
-
-OVER = ("finished", "error", "cancelled")
+MOST_LOSSES = 3  # workers that may end during the same range
 
 
 class DaskEngine:
     """An engine on the workers of one scheduler."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, worker_timeout: float) -> None:
         self._address = address
         self._identity = identity()
         self._warm: set[str] = set()
-        self._looked, self._threads = -math.inf, 0
         self._client = connect(address)
+        self._workers = Workers(self._client, address, worker_timeout)
 
-    def meet(self, workers: int) -> None:
-        """Wait for this number of workers; UsageError if one has another gradstat."""
-        self.count(workers)
-        self._check_workers()
+    def meet(self) -> None:
+        """Wait for the workers; UsageError if all of them have another gradstat."""
+        with self._asking():
+            self._workers.meet()
 
     def close(self) -> None:
         """Disconnect from the cluster, which cancels the tasks."""
         with suppress(Exception):
             self._client.close(timeout=1)
+
+    def count(self) -> int:
+        """The threads of all workers that may sample."""
+        return sum(self._ready().values())
 
     def __call__(self, task: Task, blocks: Iterator[Block], jobs: int, done: Done) -> None:
         """Sample the blocks, IN_FLIGHT ranges per thread of the cluster at a time; `jobs` is ignored."""
@@ -61,112 +63,97 @@ class DaskEngine:
             self._work(wire, ranges, done)
 
     def _work(self, wire: bytes, ranges: Ranges, done: Done) -> None:
-        """Submit ranges until all are finished."""
-        running: dict[Any, Range] = {}
+        """Give ranges to workers until all are finished."""
+        running: dict[Call, Range] = {}
+        losses: Counter[Range] = Counter()
         while True:
-            while len(running) < IN_FLIGHT * self.count() and (own := ranges.take()):
-                running[self._submit(dask_worker.sample, wire, *own, self._identity)] = own
-            if not running:
+            ready = self._ready()
+            for call in [call for call in running if call.worker not in ready]:
+                returned = running.pop(call)
+                ranges.give_back(returned)
+                losses[returned] += not self._workers.knows(call.worker)
+                if losses[returned] >= MOST_LOSSES:
+                    raise _deadly(self._address)
+            for worker in self._with_room(ready, running):
+                if own := ranges.take():
+                    running[self._call(worker, dask_worker.sample, wire, *own, self._identity)] = own
+            if not running and not ranges:
                 return
-            ended = self._ended(running)
-            whole = [future for future in ended if future.status == "finished"]
-            with self._asking():
-                results = self._client.gather(whole)
-            for future, (nodes, seconds) in zip(whole, results, strict=True):
-                ranges.timed(running.pop(future), seconds)
+            ended = [call for call in running if call.ended()]
+            for call in ended:
+                nodes, seconds = self._result(call)
+                ranges.timed(running.pop(call), seconds)
                 for node, accumulators, draws in nodes:
                     done(
                         node, accumulators.copy(), draws
                     )  # merging writes into the array, and a received one can be read-only
-            self._check_success(ended)
+            if not ended:
+                time.sleep(0.005)
 
     def _warm_up(self, wire: bytes, layers: str) -> None:
         """Let one worker per machine compile into the machine's cache before the others load from it."""
         if layers in self._warm:
             return
-        self.count()
-        one_of_each = {get_address_host(address): address for address in self._workers()}
-        asked = [self._submit(dask_worker.prepare, wire, self._identity, workers=[a]) for a in one_of_each.values()]
-        while waiting := [future for future in asked if future.status not in OVER]:
-            self._ended(waiting)
-        self._check_success(asked)
+        one_of_each = {get_address_host(address): address for address in self._ready()}
+        asked = [self._call(a, dask_worker.prepare, wire, self._identity) for a in one_of_each.values()]
+        while asked:
+            for call in [call for call in asked if call.ended()]:
+                self._result(call)
+                asked.remove(call)
+            asked = [call for call in asked if call.worker in self._ready()]
+            time.sleep(0.005)
         self._warm.add(layers)
 
-    def _submit(self, function: Any, *arguments: Any, workers: list[str] | None = None) -> Any:
-        elsewhere = workers is not None  # if the chosen worker leaves, another one may run the task
-        with self._asking():
-            return self._client.submit(function, *arguments, pure=False, workers=workers, allow_other_workers=elsewhere)
+    def _with_room(self, ready: dict[str, int], running: dict[Call, Range]) -> Iterator[str]:
+        """The workers that can take a range, each once per range: first those that have nothing to do."""
+        given = Counter(call.worker for call in running)
+        for deep in range(1, IN_FLIGHT + 1):
+            for worker, threads in ready.items():
+                for _ in range(deep * threads - given[worker]):
+                    given[worker] += 1
+                    yield worker
 
-    def _ended(self, running: Iterable[Any]) -> list[Any]:
-        """Wait until some futures are finished, and return them."""
-        while True:
-            ended = [future for future in running if future.status in OVER]
-            if self._client.status != "running" or any(future.status == "cancelled" for future in ended):
-                raise self._lost()
-            if ended:
-                return ended
-            self.count()
-            time.sleep(0.005)
-
-    def _check_success(self, futures: Iterable[Any]) -> None:
-        """Raise the error of the first of these futures that failed."""
+    def _call(self, worker: str, function: Any, *arguments: Any) -> Call:
         with self._asking():
-            failed = [future.exception() for future in futures if future.status == "error"]
-        if failed:
-            raise _explained(failed[0], self._address)
+            return Call(self._client, worker, function, *arguments)
+
+    def _ready(self) -> dict[str, int]:
+        if self._client.status != "running":
+            raise lost(self._address)
+        with self._asking():
+            return self._workers.ready()
+
+    def _result(self, call: Call) -> Any:
+        """The result of a call; its error, explained."""
+        with self._asking():
+            try:
+                return call.result()
+            except distributed.KilledWorker:
+                raise _deadly(self._address) from None
+            except (ImportError, AttributeError) as error:
+                raise UsageError(f"a Dask worker of {self._address} cannot load gradstat ({error})", ADVICE) from error
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """Convert the various exceptions after the loss of the scheduler into one error."""
         try:
             yield
+        except GradstatError:
+            raise
         except Exception as error:
             if self._client.status != "running" or isinstance(error, OSError | CancelledError):
-                raise self._lost() from error
+                raise lost(self._address) from error
             raise
-
-    def _lost(self) -> GradstatError:
-        return GradstatError(
-            f"the Dask scheduler at {self._address} is gone",
-            "start one and repeat the command with its address to resume from the last checkpoint",
-        )
-
-    def _check_workers(self) -> None:
-        """Raise UsageError if a worker has another gradstat."""
-        with self._asking():
-            answers = self._client.run(identity, on_error="return")
-        for address, answer in answers.items():
-            if isinstance(answer, BaseException):
-                raise UsageError(f"Dask worker {address} cannot load gradstat ({answer})", ADVICE)
-            check(address, answer, self._identity)
-
-    def _workers(self) -> dict[str, int]:
-        """The number of threads of each worker."""
-        with self._asking():
-            return dict(self._client.nthreads())
-
-    def count(self, fewest: int = 1) -> int:
-        """The threads of all workers, counted every LOOK_SECONDS; waits while there are too few."""
-        if time.monotonic() - self._looked < LOOK_SECONDS:
-            return self._threads
-        warn_at = time.monotonic() + WARN_SECONDS
-        while (threads := sum(self._workers().values())) < fewest:
-            if time.monotonic() > warn_at:
-                warn_at = math.inf
-                warnings.warn(f"{self._address} has no workers yet; waiting", ClusterWarning, stacklevel=2)
-            time.sleep(0.1)
-        self._looked, self._threads = time.monotonic(), threads
-        return threads
 
 
 @contextmanager
-def opened(address: str, jobs: int) -> Iterator[DaskEngine]:
-    """Open the engine on the cluster at `address`, or on a local cluster of `jobs` workers if it is empty."""
+def opened(address: str, jobs: int, worker_timeout: float) -> Iterator[DaskEngine]:
+    """Open the engine on the cluster at `address`, or on `jobs` threads of this process if it is empty."""
     with ExitStack() as stack:
         stack.enter_context(without_logs())
-        engine = DaskEngine(address or stack.enter_context(local_cluster(jobs)))
+        engine = DaskEngine(address or stack.enter_context(local_cluster(jobs)), worker_timeout)
         stack.callback(engine.close)
-        engine.meet(1 if address else jobs)
+        engine.meet()
         yield engine
 
 
@@ -179,12 +166,7 @@ def _check_that_it_travels(task: Task) -> None:
             )
 
 
-def _explained(error: BaseException, address: str) -> BaseException:
-    """The error of a task, replaced by its meaning if Dask's message does not explain it."""
-    if isinstance(error, distributed.KilledWorker):
-        return GradstatError(
-            f"{address}: several workers ended during the same range of draws", "see their logs; they may lack memory"
-        )
-    if isinstance(error, ImportError | AttributeError):
-        return UsageError(f"a Dask worker of {address} cannot load gradstat ({error})", ADVICE)
-    return error
+def _deadly(address: str) -> GradstatError:
+    return GradstatError(
+        f"{address}: several workers ended during the same range of draws", "see their logs; they may lack memory"
+    )

@@ -1,14 +1,15 @@
-"""Dask clusters: one on this machine, or a running one. Dask's log messages are not shown."""
+"""Dask clusters: one within this process, or a running one. Dask's log messages are not shown."""
 
+import asyncio
 import logging
-import os
-import signal
+import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
+import dask
 import distributed
 
 from gradstat.errors import UsageError
@@ -18,83 +19,40 @@ ANSWER_SECONDS = 10.0  # a running scheduler answers within milliseconds
 LIBRARIES = ("distributed", "tornado", "asyncio", "bokeh")
 
 
-class ClusterWarning(UserWarning):
-    """A problem of a cluster that costs time but no draws."""
+class Unreachable:
+    """Of a scheduler or worker: serves no HTTP. Dask's classes listen on a port even without a dashboard."""
+
+    def start_http_server(self, *options: Any, **more: Any) -> None:
+        """Start nothing."""
+
+
+class LocalScheduler(Unreachable, distributed.Scheduler):  # type: ignore[misc]
+    """A scheduler that only this process can reach."""
+
+
+class LocalWorker(Unreachable, distributed.Worker):  # type: ignore[misc]
+    """A worker that only this process can reach."""
 
 
 @contextmanager
-def local_cluster(workers: int) -> Iterator[str]:
-    """The address of a scheduler in this process; each of its workers is a process of one thread."""
-    with _without_current_folder():
-        yield from _local_cluster(workers)
+def local_cluster(threads: int) -> Iterator[str]:
+    """The address of a scheduler in this process, and of one worker with this number of threads.
 
-
-def _local_cluster(workers: int) -> Iterator[str]:
-    with _ctrl_c_for_this_thread_alone():
-        cluster = distributed.LocalCluster(
-            n_workers=0,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            # Without a dashboard the scheduler still serves HTTP: on a free port of this machine, not on 0.0.0.0:8787.
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            memory_limit=None,  # with a limit, Dask would end workers when other programs need memory
+    They talk within the process. Whoever reaches a scheduler runs code as its user, and a port of this machine can be
+    reached by every user. Kernels run without the GIL, so processes would not be faster.
+    """
+    common = {"protocol": "inproc://", "dashboard": False}
+    worker = common | {"nthreads": threads, "memory_limit": 0}  # with a limit, Dask would pause it
+    with (
+        tempfile.TemporaryDirectory(prefix="gradstat-dask-") as scratch,  # Python imports from it: it must be private
+        dask.config.set({"temporary-directory": scratch}),
+        distributed.SpecCluster(
+            scheduler={"cls": LocalScheduler, "options": common},
+            workers={0: {"cls": LocalWorker, "options": worker}},
             silence_logs=NO_LOGS,
-            env={"NUMBA_NUM_THREADS": "1"},
-        )
-    try:
-        cluster.scale(workers)
+        ) as cluster,
+    ):
         yield str(cluster.scheduler_address)
-    finally:
-        for nanny in list(cluster.workers.values()):  # otherwise a busy worker would end only after its range
-            with suppress(OSError, TypeError):
-                os.kill(nanny.pid, signal.SIGKILL)
-        cluster.close()
-
-
-@contextmanager
-def _without_current_folder() -> Iterator[None]:
-    """Processes started in the block do not import from their current folder."""
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
-
-
-@contextmanager
-def _ctrl_c_for_this_thread_alone() -> Iterator[None]:
-    """Threads and processes started in the block, and their children, do not receive Ctrl-C.
-
-    The shell sends it to the whole process group, and every worker would print a traceback.
-    """
-    _start_tracker()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_tracker() -> None:
-    """Start multiprocessing's resource tracker now: started later, it would unblock SIGINT for the processes after it.
-
-    It also removes the resources of killed processes, and its messages about them are not shown.
-    """
-    before = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        if before is None:
-            del os.environ["PYTHONWARNINGS"]
-        else:
-            os.environ["PYTHONWARNINGS"] = before
 
 
 def connect(address: str) -> Any:
@@ -105,10 +63,26 @@ def connect(address: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # identity.py checks the versions that matter
         try:
+            if not address.startswith("inproc:"):
+                with ThreadPoolExecutor(1) as pool:  # in a thread: a notebook's own has an event loop already
+                    pool.submit(asyncio.run, _probe(address, own)).result()
             return distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False, name="gradstat")
+        except TimeoutError:
+            reason = f"nothing within {ANSWER_SECONDS:g} s"
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise UsageError(f"no Dask scheduler answers at {address} ({reason}); is it running?") from None
+        except Exception:  # a MemoryError, for example: the answer of another server is read as a length
+            reason = "another server answers"
+        raise UsageError(f"no Dask scheduler answers at {address} ({reason}); is it running?")
+
+
+async def _probe(address: str, connection: Any) -> None:
+    """Raise an exception unless a scheduler answers: a client would wait for ever for a port that stays silent."""
+    async with asyncio.timeout(ANSWER_SECONDS):
+        async with distributed.rpc(address, connection_args=connection) as scheduler:
+            answer = await scheduler.identity()
+    if "workers" not in answer:
+        raise ValueError(f"it is a {answer.get('type', 'stranger')}")
 
 
 @contextmanager

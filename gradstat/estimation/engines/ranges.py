@@ -16,16 +16,23 @@ class Ranges:
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = iter(blocks)
         self._next = next(self._blocks, None)
+        self._returned: list[Range] = []
         self._level = (
             0  # a range lies within one node of this level; the first ranges are single blocks, which are timed
         )
 
     def __bool__(self) -> bool:
         """True if a range is left."""
-        return self._next is not None
+        return self._next is not None or bool(self._returned)
+
+    def give_back(self, own: Range) -> None:
+        """Return a range that was not sampled; it is taken again before all others."""
+        self._returned.append(own)
 
     def take(self) -> Range | None:
         """The next range; None if none is left."""
+        if self._returned:
+            return self._returned.pop()
         if self._next is None:
             return None
         first = last = self._next
