@@ -174,7 +174,7 @@ def test_debug_adds_a_traceback(gradstat: Command) -> None:
     ("error", "code"),
     [
         *((CheckFailed("x"), 1), (UsageError("x"), 2), (UnreadableFile("x"), 4)),
-        *((KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 70), (MemoryError(), 70)),
+        *((KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 70), (MemoryError(), 2)),
         *((ModuleNotFoundError("no", name="pyarrow"), 70), (BrokenPipeError(), 0)),
     ],
 )

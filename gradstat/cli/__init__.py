@@ -9,9 +9,10 @@ from gradstat.errors import Exit
 
 def main() -> NoReturn:
     """Run the console script. It imports inside the `try`, so that Ctrl-C during an import prints one line."""
-    # NumPy's BLAS starts one thread per processor, which takes longer than an exact answer. No command needs them.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        from gradstat.cli.resources import prepare_environment
+
+        prepare_environment()
         from gradstat.cli.app import start
 
         code = start(sys.argv[1:])

@@ -15,6 +15,7 @@ import click
 from click.shell_completion import shell_complete
 
 from gradstat import __version__
+from gradstat.cli.resources import scarce
 from gradstat.errors import Exit, GradstatError, Interrupted, UsageError, printable, unknown
 
 COMPLETION = "_GRADSTAT_COMPLETE"  # the shell sets it; `_GRADSTAT_COMPLETE=bash_source gradstat` prints the script
@@ -129,13 +130,14 @@ def describe_error(error: BaseException) -> int:
             return Exit.DONE
         case OSError() if [frame.name for frame in traceback.extract_tb(error.__traceback__)][-1:] in WRITERS:
             return describe_error(_unwritable(error))
+        case _ if shortage := scarce(error):
+            return say(shortage, Exit.USAGE)
+        case OSError(filename=str(path), strerror=str(reason)):
+            return say(f"{path}: {reason}", Exit.USAGE)
         case OSError():
-            where = f"{error.filename}: " if error.filename else ""
-            return say(f"{where}{error.strerror or error}; --debug shows the traceback", Exit.INTERNAL)
+            return say(f"{error.strerror or error}; --debug shows the traceback", Exit.INTERNAL)
         case ModuleNotFoundError(name=str(name)) if not name.startswith("gradstat"):
             return say(f"the Python package {name} is missing; install gradstat again with pip", Exit.INTERNAL)
-        case MemoryError():
-            return say("out of memory; use fewer threads: -j 1", Exit.INTERNAL)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
     return say(
