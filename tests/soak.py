@@ -4,20 +4,25 @@
 anything was lost: a wrong byte, a traceback, a wrong exit code, or a file that should not be there.
 """
 
+import logging
 import os
 import random
+import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from gradstat.results.store import read
 from gradstat.runs.folder import seal, unseal
-from tests.launcher import Launcher
+from tests.launcher import ROOT, Launcher
 
 LAYERS = ("relu", "sigmoid", "max_pool2d")
 SAMPLES = "3e6"
@@ -180,9 +185,113 @@ def bad_results(soak: Soak) -> Iterator[str]:
     yield "bad result file"
 
 
+def fresh(
+    soak: Soak, *arguments: str, limits: Sequence[tuple[int, int]] = (), seconds: float = 300.0
+) -> tuple[int, str]:
+    """A command in a process of its own, with the kernel cache of the folder: exit code and stderr."""
+
+    def limit() -> None:
+        for what, most in limits:
+            resource.setrlimit(what, (most, most))
+
+    with (soak.folder / "stderr").open("wb") as said:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "gradstat", *arguments],
+                cwd=soak.folder,
+                env=os.environ | {"XDG_CACHE_HOME": str(soak.folder / "cache"), "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                timeout=seconds,
+                preexec_fn=limit,
+            )
+        except subprocess.TimeoutExpired:
+            soak.check(False, f"{arguments} did not end within {seconds:g} s")
+    return done.returncode, (soak.folder / "stderr").read_text()
+
+
+def kernel_caches(soak: Soak) -> Iterator[str]:
+    """Bits flipped in compiled kernels: compiled again, and never run."""
+    soak.check(fresh(soak, *soak.command)[0] == 0, "the run failed")
+    soak.compare()
+    kernels = sorted((soak.folder / "cache").rglob("*.kernel"))
+    for path in soak.chance.sample(kernels, soak.chance.randint(1, len(kernels))):
+        content = bytearray(path.read_bytes())
+        for _ in range(soak.chance.choice([1, 8, 100])):
+            content[soak.chance.randrange(len(content))] ^= 1 << soak.chance.randrange(8)
+        path.write_bytes(content)
+        yield "kernel with flipped bits"
+    code, _ = fresh(soak, *soak.command)
+    soak.check(code == 0, f"exit code {code}")
+    soak.compare()
+
+
+def scarce_memory(soak: Soak) -> Iterator[str]:
+    """A limit of the address space: the right bytes, or one line and exit code 2."""
+    megabytes = soak.chance.randint(250, 1000)
+    code, said = fresh(soak, *soak.command, limits=[(resource.RLIMIT_AS, megabytes * 2**20)])
+    yield "scarce memory"
+    if code == 0:
+        soak.compare()
+    else:
+        soak.check(code == 2 and said.count("\n") == 1, f"exit code {code} with {megabytes} MB")
+        soak.finish()
+
+
+def pipes(soak: Soak) -> Iterator[str]:
+    """A named pipe that nobody writes, in the place of a file: refused, not waited for."""
+    name = soak.chance.choice(["pipe.toml", "pipe.parquet"])
+    os.mkfifo(soak.folder / name)
+    commands = {"pipe.toml": ["run", "verify", "propagate"], "pipe.parquet": ["show", "merge"]}
+    command = soak.chance.choice(commands[name])
+    yield "pipe"
+    try:
+        code, said = fresh(soak, command, name, seconds=60.0)
+        soak.check(code in (2, 4) and said.count("\n") == 1, f"{command} ended with {code}")
+    finally:
+        (soak.folder / name).unlink()
+
+
+def stopped_workers(soak: Soak) -> Iterator[str]:
+    """A worker of a Dask cluster that hangs, at some moment: others sample its draws."""
+    from distributed import LocalCluster
+
+    quiet = logging.CRITICAL + 1
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=quiet
+    ) as cluster:
+        cluster.wait_for_workers(2)
+        stopped = cluster.workers[0].pid
+        engine = ("--engine", f"dask:{cluster.scheduler_address}", "--worker-timeout", "3")
+        timer = threading.Timer(soak.chance.uniform(0.0, 10.0), os.kill, (stopped, signal.SIGSTOP))
+        timer.start()
+        try:
+            code, _ = fresh(soak, *soak.command, *engine)
+        finally:
+            timer.cancel()
+            timer.join()
+            os.kill(stopped, signal.SIGCONT)
+    yield "stopped worker"
+    soak.check(code == 0, f"exit code {code}")
+    soak.compare()
+
+
+def forged_files(soak: Soak) -> Iterator[str]:
+    """Shards, parts, results, claims and parts of propagate, changed bit by bit and field by field."""
+    number, seed = 50, soak.chance.randrange(10**6)
+    command = [sys.executable, "-m", "tests.mutations", str(number), str(seed)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    soak.check(done.returncode == 0, f"seed {seed}: {done.stdout} {done.stderr[-500:]}")
+    for _ in range(number):
+        yield "forged file"
+
+
 FAULTS: tuple[Callable[[Soak], Iterator[str]], ...] = (
     *(kills, interrupts, damages, second_processes, full_disks, shards),
-    *(bad_configurations, bad_results),
+    *(bad_configurations, bad_results, kernel_caches, scarce_memory, pipes),
+    *((stopped_workers,) if find_spec("distributed") else ()),
+    *((forged_files,) if find_spec("tests.mutations") else ()),
 )
 
 
