@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails, core_schema
 from gradstat.distributions import DISTRIBUTIONS, NORMAL, OF_UPSTREAM
 from gradstat.errors import Mistakes, UsageError, closest, quoted
 from gradstat.estimators import DEFAULT_SEED, ESTIMATORS, MC
+from gradstat.limits import MISTAKES
 from gradstat.toml_file import COUNTS, FEWEST, MOST, Override, apply_override, check_purpose, count, read_toml, toml
 
 LARGEST_SEED = 2**64 - 1
@@ -231,13 +232,15 @@ def describe_errors(error: ValidationError, model: type[BaseModel] = RunConfig) 
     Unknown keys come first. A missing key is left out if an unknown key is a misspelling of it.
     """
     details = sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
-    unknown = [each["loc"] for each in details if each["type"] == "extra_forbidden"]
-    mistakes: dict[str, Mistake] = {}
+    unknown: dict[Any, list[str]] = {}  # keys by their table
     for each in details:
+        if each["type"] == "extra_forbidden":
+            unknown.setdefault(each["loc"][:-1], []).append(str(each["loc"][-1]))
+    mistakes: dict[str, Mistake] = {}
+    for each in details[: MISTAKES.most]:
         if each["type"] == "missing" and not isinstance(each["input"], Mapping):
             continue  # the place of a list, for one of several lengths that it may have
-        misspelt = [str(loc[-1]) for loc in unknown if loc[:-1] == each["loc"][:-1]]
-        if each["type"] == "missing" and closest(str(each["loc"][-1]), misspelt):
+        if each["type"] == "missing" and closest(str(each["loc"][-1]), unknown.get(each["loc"][:-1], ())):
             continue
         mistake = _described(each, model)
         mistakes.setdefault(mistake.key, mistake)

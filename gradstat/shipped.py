@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gradstat.errors import LONGEST_NAME, UsageError
-from gradstat.toml_file import is_stdin
+from gradstat.input_files import is_stdin
 
 SUFFIX = ".toml"
 MOST_FILES = 5  # files of the current folder that a message lists

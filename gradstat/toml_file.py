@@ -4,21 +4,23 @@ import difflib
 import json
 import math
 import re
-import sys
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gradstat.errors import UnreadableFile, UsageError
+from gradstat.errors import UnreadableFile, UsageError, within
+from gradstat.input_files import input_name, read_bytes
+from gradstat.limits import KEY_DEPTH, KEYS, LIST_ITEMS, TABLE_KEYS, TEXT
 
-LARGEST_FILE = 2**24  # bytes
 FEWEST, MOST = 2, 10**15
 COUNTS = "a whole number from 2 to 1e15, e.g. 1000, 1e8, 100M or 2**27"
 _COUNT = re.compile(r"(?P<number>[0-9]{1,20}(\.[0-9]*)?([eE]\+?[0-9]{1,2})?)(?P<suffix>[kKMGT]?)")
 _POWER = re.compile(r"(?P<base>[0-9]{1,5})\*\*(?P<power>[0-9]{1,2})")
 _SUFFIXES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
+_DEEP_KEY = re.compile(rf"(?:^|[\[{{,])[ \t]*(?:{_PART}\.[ \t]*){{{KEY_DEPTH.most}}}", re.MULTILINE)
 _PLACE_IN_TOML = re.compile(r" \(at line (\d+), column (\d+)\)")
 
 
@@ -41,21 +43,6 @@ class Override(NamedTuple):
     typed: str
 
 
-def is_stdin(path: Path) -> bool:
-    """True for `-`, which means standard input."""
-    return str(path) == "-"
-
-
-def input_name(path: Path) -> str:
-    """The name of an input file in messages."""
-    return "standard input" if is_stdin(path) else str(path)
-
-
-def read_stdin(limit: int = -1) -> bytes:
-    """The content of standard input, at most `limit` bytes; empty if it was read before."""
-    return b"" if sys.stdin is None else sys.stdin.buffer.read(limit)
-
-
 def read_toml(path: Path) -> dict[str, Any]:
     """The parsed file; UsageError or UnreadableFile with one line otherwise."""
     return parse_toml(read_text(path), path)
@@ -65,19 +52,15 @@ def read_text(path: Path) -> str:
     """The text of a TOML file, or of standard input if the path is `-`."""
     name = input_name(path)
     try:
-        if is_stdin(path):
-            content = read_stdin(LARGEST_FILE + 1)
-        else:
-            with path.open("rb") as handle:  # the limit is needed for pipes and /dev/zero
-                content = handle.read(LARGEST_FILE + 1)
+        content = read_bytes(path)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file", _closest_file(path)) from None
     except IsADirectoryError:
         raise UsageError(f"{path}: is a directory; name a configuration in it, a .toml file") from None
     except (OSError, ValueError) as error:
         raise UnreadableFile(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > LARGEST_FILE:
-        raise UsageError(f"{name}: is larger than {LARGEST_FILE >> 20} MiB, the limit for a configuration")
+    if len(content) > TEXT.most:
+        raise UsageError(f"{name}: is larger than {TEXT.most >> 20} MiB, the limit for a configuration")
     if content.startswith(b"PAR1"):
         raise UsageError(f"{name}: is a result, not a configuration", f"gradstat show {path}")
     try:
@@ -87,11 +70,31 @@ def read_text(path: Path) -> str:
 
 
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
-    """The parsed text of a file; UsageError if it is not TOML."""
+    """The parsed text of a file; UsageError if it is not TOML, or too deep or too long for a configuration."""
+    with within(input_name(path)):
+        if _DEEP_KEY.search(text):  # tomllib takes quadratic time and memory
+            raise UsageError(f"a dotted key has more than {KEY_DEPTH.most} {KEY_DEPTH.counts}")
+        KEYS.check(text.count("=") + text.count("[") + text.count("{"))
     try:
-        return tomllib.loads(text)
+        document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError also for an integer of more than 4300 digits
         raise InvalidToml(path, " ".join(str(error).split()).partition(";")[0]) from None
+    with within(input_name(path)):
+        check_sizes(document)
+    return document
+
+
+def check_sizes(document: dict[str, Any]) -> None:
+    """Raise UsageError for a table or list with more entries than any command takes: each would cost a check."""
+    inner: list[Any] = [document]
+    while inner:
+        value = inner.pop()
+        if isinstance(value, dict):
+            TABLE_KEYS.check(len(value))
+            inner.extend(value.values())
+        elif isinstance(value, list):
+            LIST_ITEMS.check(len(value))
+            inner.extend(value)
 
 
 # The table that a file of each command holds, and what such a file is.

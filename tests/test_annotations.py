@@ -17,8 +17,9 @@ from scipy import integrate, special
 import gradstat
 from gradstat.cli.app import start
 from gradstat.errors import MalformedClaim, UsageError
+from gradstat.limits import TEXT
 from gradstat.verification.annotations import claims_in, table_of
-from gradstat.verification.files import LARGEST, configured, load
+from gradstat.verification.files import configured, load
 from gradstat.verification.number_literals import last_number, rewritten
 
 # The constants, by quadrature of this test's own
@@ -436,7 +437,7 @@ def test_folders_are_walked_and_what_is_no_text_is_left_out(tmp_path: Path) -> N
         folder.mkdir(parents=True)
         (folder / "a.py").write_text(f"a = {RIGHT}  {LINE}\n")
     (root / "binary").write_bytes(b"\0" + f"a = {RIGHT}  {LINE}\n".encode())
-    (root / "large.py").write_bytes(b" " * LARGEST + f"\na = {RIGHT}  {LINE}\n".encode())
+    (root / "large.py").write_bytes(b" " * TEXT.most + f"\na = {RIGHT}  {LINE}\n".encode())
     (root / "other.toml").write_text("[tool]\nname = 1\n")
     (root / "out.py").symlink_to(outside)
     (root / "loop").symlink_to(root)

@@ -10,8 +10,10 @@ from gradstat.assumptions import Input, Upstream
 from gradstat.constants import catalogue
 from gradstat.constants.catalogue import Computed
 from gradstat.constants.gain import SAMPLES
-from gradstat.errors import CheckFailed, UnreadableFile
+from gradstat.errors import CheckFailed, UnreadableFile, quoted
 from gradstat.estimators import DEFAULT_SEED
+from gradstat.input_files import read_bytes
+from gradstat.limits import TEXT
 from gradstat.text.answer import Answer
 from gradstat.text.formats import CODE, FORMATS, TABLES, format_of, render_text
 from gradstat.text.tables import Column, Report, Table
@@ -84,17 +86,20 @@ def _table(c: Computed) -> Table:
 def first_difference(path: Path, expected: Report, formats: Sequence[str]) -> str:
     """The first line of a file that differs from the expected report; empty if only gradstat's version differs."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = read_bytes(path)
+        text = content.decode("utf-8")
     except FileNotFoundError:
         raise UnreadableFile(f"{path}: there is no such file", f"make it with -o {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a name with a null byte
         raise UnreadableFile(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > TEXT.most or "\0" in text:
+        raise UnreadableFile(f"{path}: is not a table of constants: it is binary or larger than {TEXT.most >> 20} MiB")
     before = _VERSION.sub("gradstat", text).split("\n")
     now = _VERSION.sub("gradstat", render_text(expected, format_of(path, formats).name)).split("\n")
     for number in range(max(len(before), len(now))):
         old, new = (lines[number].strip() if number < len(lines) else None for lines in (before, now))
         if not _same(old, new):
-            shown = ["nothing" if line is None else repr(line) for line in (old, new)]
+            shown = ["nothing" if line is None else quoted(line) for line in (old, new)]
             return f"{path}:{number + 1}: found {shown[0]}, regenerated {shown[1]}"
     return ""
 

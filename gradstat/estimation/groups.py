@@ -27,7 +27,10 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Group:
-    """Cases with the same x and dy, and the arrays that describe them to the kernel."""
+    """Cases with the same x and dy, and the arrays that describe them to the kernel.
+
+    With no `callbacks` it can be planned, and not sampled.
+    """
 
     def __init__(self, cases: Sequence[Case], callbacks: Sequence[Any] | None = None) -> None:
         self.cases = tuple(cases)
@@ -88,7 +91,8 @@ class Group:
             return self
         wanted = {id(case) for case in cases}
         kept = [i for i, case in enumerate(self.cases) if id(case) in wanted]
-        group = Group([self.cases[i] for i in kept], [self._callbacks[i] for i in kept])
+        callbacks = [self._callbacks[i] for i in kept] if self._callbacks else ()
+        group = Group([self.cases[i] for i in kept], callbacks)
         group.centres[:] = self.centres[[id(case) in wanted for case, _ in self.rows]]
         return group
 
@@ -133,14 +137,19 @@ def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
     """
     for case in cases:
         check_room(case, kernel is run_block)
-    found: dict[Any, list[Case]] = {}
-    for case in cases:
         if case.shape.stream is not None:
             run_streamed.prepare()
-        slots = (case.shape.n_in, case.shape.n_out, map_of(case), case.shape.stream is None)
-        key = (*slots, case.x, case.dy, block_draws(case), pilot_draws(case))
-        found.setdefault(key, []).append(case)
-    result = [Group(members) for members in found.values()]
+    result = [Group(members) for members in with_equal_draws(cases)]
     for needed in (kernel, finish_rows, merge):
         needed.prepare()
     return result
+
+
+def with_equal_draws(cases: Sequence[Case]) -> list[list[Case]]:
+    """The cases of each group."""
+    found: dict[Any, list[Case]] = {}
+    for case in cases:
+        slots = (case.shape.n_in, case.shape.n_out, map_of(case), case.shape.stream is None)
+        key = (*slots, case.x, case.dy, block_draws(case), pilot_draws(case))
+        found.setdefault(key, []).append(case)
+    return list(found.values())

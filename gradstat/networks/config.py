@@ -9,9 +9,10 @@ from pydantic import BeforeValidator, Field, ValidationError
 from gradstat.config import LARGEST_SEED, Strict, describe_error
 from gradstat.errors import UsageError, within
 from gradstat.estimators import DEFAULT_SEED
+from gradstat.input_files import input_name
 from gradstat.networks.randomness import MOST_NETWORKS
 from gradstat.networks.schemes import SCHEMES, find
-from gradstat.toml_file import Override, apply_override, check_purpose, input_name, read_toml
+from gradstat.toml_file import Override, apply_override, check_purpose, read_toml
 
 LARGEST = 2**16  # features along one dimension
 MOST_REPEATS = 10_000

@@ -9,6 +9,7 @@ from typing import Any
 
 from gradstat.errors import Interrupted, UsageError
 from gradstat.estimation.run import available_cpus
+from gradstat.input_files import input_name
 from gradstat.networks.config import load, of_document
 from gradstat.networks.outcome import Outcome, outcome
 from gradstat.networks.pool import Pool
@@ -18,7 +19,7 @@ from gradstat.networks.tasks import Answer, Experiment, Task, check_answer, memo
 from gradstat.runs.folder import RunFolder, run_id
 from gradstat.runs.progress import SILENT, Progress
 from gradstat.shipped import resolve
-from gradstat.toml_file import Override, input_name, parse_override
+from gradstat.toml_file import Override, parse_override
 
 Answers = dict[Task, Answer]
 Configuration = str | os.PathLike[str] | Mapping[str, Any]

@@ -6,11 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gradstat.input_files import input_name
 from gradstat.results.store import KEY, content_of, parse
 from gradstat.text.answer import Answer
 from gradstat.text.machine import REPORT_KEY
 from gradstat.text.tables import Column, Report, Table
-from gradstat.toml_file import input_name
 
 NARROW = 20  # characters; columns with longer texts are wrapped
 

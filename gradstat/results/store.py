@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradstat.errors import UnreadableFile
+from gradstat.input_files import input_name, is_stdin, read_bytes
+from gradstat.limits import RESULT
 from gradstat.results.result import Result
 from gradstat.results.schema import (
     ADDED_ACCUMULATORS,
@@ -27,7 +29,6 @@ from gradstat.results.validation import first_problem, parsed
 from gradstat.text.files import write_whole
 from gradstat.text.machine import parquet_bytes
 from gradstat.text.uncertain import NUMERIC
-from gradstat.toml_file import input_name, is_stdin, read_stdin
 
 KEY, NODES = b"gradstat", b"gradstat.nodes"
 
@@ -75,23 +76,18 @@ def parse(content: bytes, path: Path) -> Result:
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a Parquet file; the first four bytes of any other file."""
-    if is_stdin(path):
-        return read_stdin()
+    """The bytes of a file; UnreadableFile if it cannot be read."""
     try:
-        if path.is_fifo():  # reading would wait for a writer
-            raise UnreadableFile(
-                f"{path}: is a pipe, not a file; write it to a file first, or name - for standard input"
-            )
-        with path.open("rb") as handle:
-            head = handle.read(4)
-            return head + handle.read() if head == b"PAR1" else head
+        content = read_bytes(path, RESULT.most)
     except FileNotFoundError:
         raise UnreadableFile(f"{path}: there is no such file", "make one with gradstat run CONFIG -o FILE") from None
     except IsADirectoryError:
         raise UnreadableFile(f"{path}: is a directory; name a .parquet file in it") from None
     except (OSError, ValueError, MemoryError) as error:  # ValueError: a name with a null byte
         raise _damaged(str(path), error) from None
+    if len(content) > RESULT.most:
+        raise UnreadableFile(f"{input_name(path)}: is larger than {RESULT.most >> 30} GiB, the limit for a result")
+    return content
 
 
 def _damaged(name: str, error: Exception) -> UnreadableFile:

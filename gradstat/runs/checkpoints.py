@@ -17,6 +17,7 @@ from gradstat.estimation.segments import Segment, SegmentSnapshot, snapshot
 from gradstat.estimation.tasks import Finished
 from gradstat.runs.folder import RunFolder, run_id
 from gradstat.runs.nodes import decode, encode
+from gradstat.runs.validation import check_part
 
 FIRST, EVERY = 5.0, 2.0  # seconds before the first save, and between two saves: the most that a kill loses
 SPARING = 200  # pause between two saves, in durations of a save: saving takes half a percent of the time
@@ -138,13 +139,17 @@ class FolderCheckpointer(Checkpointer):
             self._warn(f"{self.folder.path(name)}: {error}; its draws are sampled again")
 
     def _nodes(self, segment: Segment) -> Iterator[Finished]:
-        """The saved nodes that have the cases, blocks and centres of this segment."""
+        """The saved nodes that have the cases, blocks and centres of this segment, and sums that they can have."""
         centres = segment.group.centres.tobytes()
         for name, part in self._saved.items():
             if part.case_indices != segment.case_indices or not part.blocks.same_layout_as(segment.blocks):
                 continue
-            if np.array(part.centres).tobytes() != centres:
-                self._warn(f"{self.folder.path(name)}: has other centres; its draws are sampled again")
+            try:
+                check_part(part, segment)
+                if np.array(part.centres).tobytes() != centres:
+                    raise ValueError("has other centres")
+            except ValueError as error:
+                self._warn(f"{self.folder.path(name)}: {error}; its draws are sampled again")
                 continue
             yield from (node for node in part.nodes if segment.blocks.draws(node.node) == node.draws)
 

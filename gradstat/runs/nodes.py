@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from gradstat.estimation.blocks import Blocks
+from gradstat.estimation.merge_tree import ROOT
 from gradstat.estimation.segments import SegmentSnapshot
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.case import Case
+from gradstat.limits import CASES
+from gradstat.numerics.columns import WIDTH
 from gradstat.numerics.draws import STREAM_VERSION
+from gradstat.runs.validation import MOST_DRAWS, blocks_of, whole
 
 FLOAT = np.dtype("<f8")
 
@@ -48,18 +51,29 @@ def encode(run: str, snapshot: SegmentSnapshot) -> str:
 
 
 def decode(run: str, line: str) -> SegmentSnapshot:
-    """The snapshot that `encode` was given; ValueError if it belongs to another run or is malformed."""
+    """The snapshot that `encode` was given; ValueError if it belongs to another run or is malformed.
+
+    Types and ranges of all numbers hold. Whether they fit the plan of the run is for `validation` to decide.
+    """
     try:
         document = json.loads(line)
         if document["run"] != run:
             raise ValueError("a part of another run")
-        nodes = [(int(level), int(index), int(draws)) for level, index, draws in document["nodes"]]
+        nodes = [_node(numbers) for numbers in document["nodes"]]
         packed = np.frombuffer(base64.b64decode(document["accumulators"], validate=True), FLOAT).astype(np.float64)
-        centres = tuple(float(centre) for centre in document["centres"])
-        rows = list(packed.reshape(len(nodes), len(centres), -1)) if nodes else []
-        blocks = Blocks(*(int(number) for number in document["blocks"]))
-        case_indices = tuple(int(index) for index in document["places"])
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a part of a run ({error})") from None
+        centres = document["centres"]
+        if not isinstance(centres, list) or not all(type(centre) is float for centre in centres):
+            raise ValueError("its centres are not numbers")
+        rows = list(packed.reshape(len(nodes), len(centres), WIDTH)) if nodes else []
+        blocks = blocks_of(document["blocks"])
+        case_indices = tuple(whole(index, 0, CASES.most) for index in document["places"])
+    except (KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError("not a part of a run") from None
     finished = [Finished((level, index), row, draws) for (level, index, draws), row in zip(nodes, rows, strict=True)]
-    return SegmentSnapshot(case_indices, blocks, centres, tuple(finished))
+    return SegmentSnapshot(case_indices, blocks, tuple(centres), tuple(finished))
+
+
+def _node(numbers: Any) -> tuple[int, int, int]:
+    """Level, index and draws of a node; ValueError if there is no such node."""
+    level, index, draws = numbers
+    return whole(level, 0, ROOT), whole(index, 0, MOST_DRAWS), whole(draws, 1, MOST_DRAWS)

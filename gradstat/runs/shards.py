@@ -21,11 +21,15 @@ from gradstat.estimation.run import result_rows
 from gradstat.estimation.segments import SegmentSnapshot
 from gradstat.layer_types import from_config
 from gradstat.layer_types.case import Case
+from gradstat.limits import SHARDS
 from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
 from gradstat.runs.checks import checked
 from gradstat.runs.folder import run_id, seal, unseal
-from gradstat.runs.nodes import decode, encode
+from gradstat.runs.nodes import decode, encode, run_key
+from gradstat.runs.validation import check_shard, planned
+
+MOST_NAMED = 10  # shards in a message
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,11 @@ def shard_of(path: Path, result: Result) -> Shard:
     if mark is None:
         raise UsageError(f"{path}: is a whole result, not a shard", "gradstat run CONFIG --shard 1/2 -o FILE makes one")
     try:
-        run, index, of = str(mark["run"]), int(mark["index"]), int(mark["of"])
+        run, index, of = mark["run"], mark["index"], mark["of"]
+        if not (type(run) is str and type(index) is type(of) is int):
+            raise TypeError
         snapshots = tuple(decode(run, line) for line in json.loads(unseal(result.nodes)))
-        if not 1 <= index <= of:
+        if not 1 <= index <= of or of > SHARDS.most:
             raise ValueError("its shard number is out of range")
     except (ValueError, KeyError, TypeError) as error:
         reason = str(error) if type(error) is ValueError else "not a shard written by gradstat"
@@ -75,8 +81,8 @@ def merge(files: Sequence[tuple[Path, Result]]) -> Result:
         _check_same_run(shards[0], other)
     ordered, notes = _each_once(shards)
     config, cases = _cases(ordered[0])
+    _check_plan(ordered, config, cases)
     snapshots = [snapshot for shard in ordered for snapshot in shard.snapshots]
-    _check_complete(snapshots, cases, ordered[0].path)
     rows = result_rows(cases, snapshots, estimator_of(config.estimator))
     result = Result(to_arrow(rows, config.seed, config.estimator), _provenance(ordered))
     return checked(result, rows, Target.of(config), notes)
@@ -124,7 +130,8 @@ def _each_once(shards: Sequence[Shard]) -> tuple[list[Shard], tuple[str, ...]]:
             notes.append(f"{first.path} and {other.path} are both shard {first.name}: it counts once")
     missing = [f"{index}/{of}" for index in range(1, of + 1) if index not in by_index]
     if missing:
-        names = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1])} and {missing[-1]}"
+        more = f"{len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else missing[-1]
+        names = missing[0] if len(missing) == 1 else f"{', '.join(missing[:-1][:MOST_NAMED])} and {more}"
         message = "shard {} is missing" if len(missing) == 1 else "shards {} are missing"
         raise UsageError(message.format(names), f"sample it with gradstat run --shard {missing[0]}")
     return [by_index[index][0] for index in range(1, of + 1)], tuple(notes)
@@ -140,22 +147,20 @@ def _cases(shard: Shard) -> tuple[RunConfig, list[Case]]:
         ) from None
 
 
-def _check_complete(snapshots: Sequence[SegmentSnapshot], cases: Sequence[Case], path: Path) -> None:
-    """Raise UsageError unless every case has the draws that its segments promise; a modified file may not."""
-    rows = [len(case.shape.rows) for case in cases]
-    for snapshot in snapshots:
-        fits = all(index < len(rows) for index in snapshot.case_indices)
-        if not fits or sum(rows[index] for index in snapshot.case_indices) != len(snapshot.centres):
-            raise UsageError(f"{path}: its nodes do not match its configuration; sample it again with gradstat run")
-    drawn, wanted = [0] * len(rows), [0] * len(rows)
-    for snapshot in snapshots:
-        for index in snapshot.case_indices:
-            drawn[index] += sum(node.draws for node in snapshot.nodes)
-            wanted[index] = max(wanted[index], snapshot.blocks.samples)
-    if drawn != wanted:
-        raise UsageError(
-            f"{path} and the other shards do not contain all draws; sample them again with one version of gradstat"
-        )
+def _check_plan(ordered: Sequence[Shard], config: RunConfig, cases: Sequence[Case]) -> None:
+    """Raise UnreadableFile unless the nodes of every shard are those that its configuration plans."""
+    estimator, samples = estimator_of(config.estimator), None if config.precise else config.samples
+    snapshots = [snapshot for shard in ordered for snapshot in shard.snapshots]
+    blame = ordered[0].path
+    try:
+        if run_id(run_key(cases, config.seed, config.estimator)) != ordered[0].run:
+            raise ValueError("it is of another run than its configuration")
+        plan = planned(cases, snapshots, samples, estimator)
+        for shard in ordered:
+            blame = shard.path
+            check_shard(shard.snapshots, plan, shard.index, shard.of)
+    except ValueError as error:
+        raise UnreadableFile(f"{blame}: {error}", "sample this shard again with gradstat run --shard") from None
 
 
 def _provenance(ordered: Sequence[Shard]) -> dict[str, Any]:

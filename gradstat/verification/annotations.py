@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gradstat.errors import MalformedClaim, Mistakes, UsageError, printable, quoted
+from gradstat.limits import CLAIMS
 from gradstat.verification.claims import Claim, Position, claim_of
 from gradstat.verification.number_literals import LITERAL, Literal, last_number
 
@@ -24,14 +25,15 @@ KEY, SKIP = "KEY", "skip"
 LONGEST = 1000  # characters of an annotation
 LONGEST_TABLE = 2_000  # lines of the table below a KEY annotation
 MARK = re.compile(rb"(?:#|//|%|<!--|--|;|/\*|\(\*|!)[ \t]*gradstat:[ \t]*")
+_TABLE = re.compile(rb"KEY\b")
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
 _CLOSING = re.compile(r"[ \t]*(?:-->|\*/|\*\)|#\}|%\})[ \t]*$")
 _SUBJECT = re.compile(r"(`(?P<formula>[^`]+)`|(?P<layer>[A-Za-z_][\w.]*))[ \t]*")
 _PLAIN = re.compile(r"(?P<direction>forward|backward)[ \t]+(?P<statistic>[a-z_]+)(?:[ \t]*\*[ \t]*(?P<scale>.+))?")
 _DRAWS = re.compile(r"monte-carlo[ \t]+(?P<count>[0-9][0-9_]*(?:\.[0-9]+)?(?:e[0-9]{1,2})?)[ \t]+(?:draws|samples)")
 _ENTRY = re.compile(
-    r"""(?:(["'])(?P<quoted>[A-Za-z_]\w*)\1|(?<![\w"'])[.:]?(?P<bare>[A-Za-z_]\w*))[ \t]*[)\]]?[ \t]*"""
-    r"""(?:=>|->|:=|[:=,])[ \t]*[\[({]?[ \t]*(?=[-+.0-9])"""
+    r"""(?:(["'])(?P<quoted>[A-Za-z_]\w*)\1|(?<![\w"'])[.:]?(?P<bare>[A-Za-z_]\w*))[ \t]*(?:[)\]][ \t]*)?"""
+    r"""(?:=>|->|:=|[:=,])[ \t]*(?:[\[({][ \t]*)?(?=[-+.0-9])"""
 )
 _COMMENT = re.compile(r"[ \t](?:#|//|--|%|;)[ \t].*$|^[ \t]*(?:#|//|--|%|;).*$")
 
@@ -81,6 +83,7 @@ def claims_in(path: Path, content: bytes) -> Iterator[Claim]:
     annotated: dict[int, re.Match[bytes]] = {}
     for mark in MARK.finditer(content):
         annotated.setdefault(lines.number(mark.start()), mark)
+        CLAIMS.check(len(annotated))
     mistakes = Mistakes()
     for number, mark in annotated.items():
         try:
@@ -141,6 +144,8 @@ def _entries(lines: Lines, number: int, annotated: Mapping[int, Any]) -> Iterato
     for line in range(number + 1, min(number + LONGEST_TABLE, len(lines.starts)) + 1):
         start, end = lines.bounds(line)
         code = _COMMENT.sub("", lines.content[start:end].decode("latin-1"))
+        if line in annotated and _TABLE.match(lines.content, annotated[line].end()):
+            return  # the table of another annotation begins
         if not code.strip():
             continue
         here = len(code) - len(code.lstrip())

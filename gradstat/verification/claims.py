@@ -1,5 +1,6 @@
 """Claims: published numbers in TOML files, each with its source, its definition and the expected verdict."""
 
+import bisect
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ VERDICTS = ("confirmed", "imprecise", "refuted", "undecided")
 NUMBERS = ("mean", "std", "correlation")  # values of input or upstream that may be arithmetic in quotes
 Key = tuple[Any, ...]
 _HEADER = re.compile(r"^[ \t]*\[\[\s*claim\s*\]\]", re.MULTILINE)
+_IDS = re.compile(r"""id\s*=\s*["'](?P<id>[^"'\n]*)["']""")
 HEADER = re.compile(rb"^[ \t]*\[*[ \t]*claim[ \t]*[\]=]", re.MULTILINE)  # a claims table or array in TOML
 
 
@@ -290,9 +292,12 @@ def _lines(text: str, tables: Sequence[Any]) -> list[int]:
     """The line of each claim: that of its header, or of its id if claims are written as an array."""
     starts = [match.start() for match in _HEADER.finditer(text)]
     if len(starts) != len(tables):
-        found = [re.search(rf"""id\s*=\s*["']{re.escape(_id(table))}["']""", text) for table in tables]
-        starts = [match.start() if match else 0 for match in found]
-    return [text.count("\n", 0, start) + 1 for start in starts]
+        places: dict[str, int] = {}
+        for match in _IDS.finditer(text):
+            places.setdefault(match["id"], match.start())
+        starts = [places.get(_id(table), 0) for table in tables]
+    breaks = [match.start() for match in re.finditer("\n", text)]
+    return [bisect.bisect_left(breaks, start) + 1 for start in starts]
 
 
 def _id(table: Any) -> str:

@@ -1,17 +1,16 @@
 """The files that contain claims: TOML files, and other text files with annotations in comments."""
 
 import os
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from gradstat.errors import MalformedClaim, UnreadableFile, UsageError
-from gradstat.toml_file import is_stdin
+from gradstat.errors import GradstatError, MalformedClaim, UnreadableFile, UsageError
+from gradstat.input_files import is_stdin, read_bytes
+from gradstat.limits import CLAIMS, TEXT
+from gradstat.toml_file import parse_toml
 from gradstat.verification.annotations import claims_in
 from gradstat.verification.claims import HEADER, Claim, read
 
-LARGEST = 2**24  # bytes of a file; larger ones in a folder are skipped
 SKIPPED = frozenset((".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache"))
 BINARY = 8192  # a NUL in this number of first bytes marks a binary file
 
@@ -25,6 +24,7 @@ def load(paths: Sequence[Path]) -> list[Claim]:
                 message = f"id {claim.id!r} is already used at {claims[claim.id].place}"
                 raise MalformedClaim(claim.path, claim.line, message)
             claims[claim.id] = claim
+            CLAIMS.check(len(claims))
     if not claims:
         raise UsageError(
             f"{', '.join(map(str, paths))}: contains no claims; expected a file of [[claim]] tables, or code "
@@ -37,8 +37,8 @@ def configured(folder: Path) -> list[Path]:
     """The paths in `[tool.gradstat]` of the folder's pyproject.toml; empty if it has none."""
     path = folder / "pyproject.toml"
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no such file, or one that is not valid TOML
+        document = parse_toml(read_bytes(path).decode("utf-8"), path)
+    except (OSError, ValueError, GradstatError):  # no such file, or one that is not valid TOML
         return []
     table = document.get("tool", {}).get("gradstat", {}) if isinstance(document.get("tool", {}), dict) else {}
     paths = table.get("paths", []) if isinstance(table, dict) else None
@@ -53,14 +53,14 @@ def _claims(path: Path) -> Iterator[Claim]:
     elif os.path.isdir(path):  # Path.is_dir raises OSError for a name that is too long
         for inner in walk(path):
             content = content_of(inner)
-            if len(content) <= LARGEST and b"\0" not in content[:BINARY]:
+            if len(content) <= TEXT.most and b"\0" not in content[:BINARY]:
                 yield from _claims_of(inner, content, explicit=False)
     elif path.suffix == ".toml" and not os.path.isfile(path):
         yield from read(path)  # raises UsageError with the reason
     else:
         content = content_of(path)
-        if len(content) > LARGEST:
-            raise UsageError(f"{path}: is larger than {LARGEST >> 20} MiB")
+        if len(content) > TEXT.most:
+            raise UsageError(f"{path}: is larger than {TEXT.most >> 20} MiB")
         if b"\0" in content[:BINARY]:
             raise UsageError(f"{path}: is a binary file; expected TOML, or another text file")
         yield from _claims_of(path, content, explicit=True)
@@ -87,10 +87,9 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file, at most LARGEST + 1."""
+    """The bytes of a file, at most one more than TEXT allows."""
     try:
-        with path.open("rb") as handle:
-            return handle.read(LARGEST + 1)
+        return read_bytes(path)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file or folder") from None
     except (OSError, ValueError) as error:

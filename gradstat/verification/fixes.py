@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradstat.errors import UsageError, printable
+from gradstat.input_files import is_stdin
 from gradstat.layer_types.statistics import check_digits
 from gradstat.text.files import write_whole
-from gradstat.toml_file import is_stdin
 from gradstat.verification.annotations import decoded
 from gradstat.verification.claims import Claim
 from gradstat.verification.files import content_of

@@ -1,0 +1,49 @@
+"""The limits of what gradstat reads and does, with their units. Each is checked before the cost that it bounds arises.
+
+They are far above what configurations, claims and results of people have. An option raises a limit only if it says so.
+"""
+
+from typing import NamedTuple
+
+from gradstat.errors import UsageError
+
+
+class Limit(NamedTuple):
+    """The largest number that is allowed, what it counts, and the option that raises it, if there is one."""
+
+    most: int
+    counts: str
+    option: str = ""
+
+    def check(self, count: int) -> None:
+        """Raise UsageError for a larger number."""
+        if count > self.most:
+            raise UsageError(self.message(f"{count:,}"), self.option)
+
+    def message(self, found: str) -> str:
+        """`20,000 claims; at most 10,000 are allowed`, where `found` is the number."""
+        return f"{found} {self.counts}; at most {self.most:,} are allowed"
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+TEXT = Limit(2**24, "bytes of a TOML or text file")
+RESULT = Limit(2**30, "bytes of a Parquet file")
+PART = Limit(2**30, "bytes of a part that a run keeps")
+
+# TOML ----------------------------------------------------------------------------------------------------------------
+KEY_DEPTH = Limit(32, "parts")
+KEYS = Limit(400_000, "keys, tables and lists")
+TABLE_KEYS = Limit(1_000, "keys of a table")
+LIST_ITEMS = Limit(20_000, "items of a list")
+MISTAKES = Limit(1_000, "mistakes that are described")
+
+# Parquet -------------------------------------------------------------------------------------------------------------
+ROWS = Limit(100_000, "rows")
+COLUMNS = Limit(1_000, "columns")
+CELLS = Limit(10_000_000, "cells")
+DECODED = Limit(2**30, "bytes of decoded columns")
+
+# Work ----------------------------------------------------------------------------------------------------------------
+CASES = Limit(20_000, "cases of a run")
+CLAIMS = Limit(20_000, "claims")
+SHARDS = Limit(10_000, "shards of a run")
