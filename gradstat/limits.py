@@ -40,10 +40,10 @@ MISTAKES = Limit(1_000, "mistakes that are described")
 # Parquet -------------------------------------------------------------------------------------------------------------
 ROWS = Limit(100_000, "rows")
 COLUMNS = Limit(1_000, "columns")
-CELLS = Limit(10_000_000, "cells")
-DECODED = Limit(2**30, "bytes of decoded columns")
+FREE_CELLS = Limit(2_000_000, "cells, beyond two for each byte of the file")
+DECODED = Limit(2**28, "bytes of decoded columns")
 
 # Work ----------------------------------------------------------------------------------------------------------------
-CASES = Limit(20_000, "cases of a run")
-CLAIMS = Limit(20_000, "claims")
+CASES = Limit(10_000, "cases of a run")
+CLAIMS = Limit(10_000, "claims")
 SHARDS = Limit(10_000, "shards of a run")

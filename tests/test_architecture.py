@@ -18,6 +18,8 @@ FLOORS = (
 )
 BOTTOM = {
     "gradstat.errors",
+    "gradstat.input_files",
+    "gradstat.limits",
     "gradstat.toml_file",
     "gradstat.config",
     "gradstat.assumptions",

@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradstat.input_files import input_name
-from gradstat.results.store import KEY, content_of, parse
+from gradstat.results.store import KEY, content_of, opened_file, parse, table_in
 from gradstat.text.answer import Answer
 from gradstat.text.machine import REPORT_KEY
 from gradstat.text.tables import Column, Report, Table
 
+LONGEST_TITLE = 1000  # characters
 NARROW = 20  # characters; columns with longer texts are wrapped
 
 
@@ -38,10 +39,11 @@ def read_any(path: Path) -> Answer:
     metadata = _metadata(content)
     if KEY in metadata or REPORT_KEY not in metadata:
         return parse(content, path)
-    table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read(use_threads=False)
+    opened_file(content, path)
+    table = table_in(content, path)
     try:
-        title = str(json.loads(metadata[REPORT_KEY])["title"])
-    except (ValueError, KeyError, TypeError):
+        title = str(json.loads(metadata[REPORT_KEY])["title"])[:LONGEST_TITLE]
+    except (ValueError, KeyError, TypeError, RecursionError):
         title = input_name(path)
     return SavedReport(table, title)
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from gradstat.errors import UnreadableFile
 from gradstat.input_files import input_name, is_stdin, read_bytes
 from gradstat.limits import RESULT
+from gradstat.results.parquet_file import Oversized, opened, table_of
 from gradstat.results.result import Result
 from gradstat.results.schema import (
     ADDED_ACCUMULATORS,
@@ -25,7 +26,7 @@ from gradstat.results.schema import (
     TAILS,
     WORTH,
 )
-from gradstat.results.validation import first_problem, parsed
+from gradstat.results.validation import columns_problem, first_problem, is_provenance, parsed
 from gradstat.text.files import write_whole
 from gradstat.text.machine import parquet_bytes
 from gradstat.text.uncertain import NUMERIC
@@ -56,23 +57,43 @@ def parse(content: bytes, path: Path) -> Result:
     if content[:4] != b"PAR1":
         empty = "empty, or was read already" if is_stdin(path) and not content else "not a Parquet file"
         raise UnreadableFile(f"{name}: {empty}", _advice(path))
-    try:  # without pyarrow's threads: one that frees a Python object while the interpreter exits aborts the process
-        table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read(use_threads=False)
-    except (OSError, ValueError, MemoryError) as error:  # ValueError: ArrowInvalid
-        raise _damaged(name, error) from None
-    document = (table.schema.metadata or {}).get(KEY)
+    metadata = opened_file(content, path).schema_arrow
+    document = (metadata.metadata or {}).get(KEY)
     if document is None:
         raise UnreadableFile(f"{name}: is a Parquet file, but not a result of gradstat: it has no provenance")
     provenance = parsed(document)
-    if provenance is None or not isinstance(provenance.get("configuration", {}), dict):
+    if provenance is None or not is_provenance(provenance):
         raise UnreadableFile(f"{name}: its provenance is damaged", "sample it again with gradstat run")
     _check_version(provenance, name)
+    if problem := columns_problem(metadata):
+        raise UnreadableFile(f"{name}: {problem}", "sample it again with gradstat run")
+    table = table_in(content, path)
     if provenance["schema_version"] < SCHEMA_VERSION:
         table, provenance = upgraded(table), provenance | {"schema_version": SCHEMA_VERSION}
     if problem := first_problem(table):
         raise UnreadableFile(f"{name}: {problem}", "sample it again with gradstat run")
     nodes = (table.schema.metadata or {}).get(NODES, b"").decode(errors="replace")
     return Result(table.replace_schema_metadata(None), provenance, nodes)
+
+
+def opened_file(content: bytes, path: Path) -> pq.ParquetFile:
+    """The Parquet file with these bytes, of which only the metadata is read; UnreadableFile if gradstat wrote none."""
+    try:
+        return opened(content)
+    except Oversized as error:
+        raise UnreadableFile(f"{input_name(path)}: is not a file of gradstat: {error}") from None
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: ArrowInvalid
+        raise _damaged(input_name(path), error) from None
+
+
+def table_in(content: bytes, path: Path) -> pa.Table:
+    """The table of a file that `opened_file` accepts; UnreadableFile if its data is damaged."""
+    try:
+        return table_of(content)
+    except Oversized as error:
+        raise UnreadableFile(f"{input_name(path)}: is not a file of gradstat: {error}") from None
+    except (OSError, ValueError, MemoryError) as error:
+        raise _damaged(input_name(path), error) from None
 
 
 def content_of(path: Path) -> bytes:

@@ -5,12 +5,12 @@ name contains control characters, and every text is written and read back unchan
 """
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gradstat.results.schema import (
     COLUMNS,
@@ -24,11 +24,54 @@ from gradstat.results.schema import (
     TEXTS,
 )
 from gradstat.text.uncertain import EXACT_KINDS, INFINITE, NUMERIC, PROVEN
+from gradstat.errors import quoted
+from gradstat.estimators import ESTIMATORS
+from gradstat.layer_types.record import BACKWARD, FORWARD
 
 _PLAIN = re.compile(r"[\w(\[{].*")
 
-NEVER_NEGATIVE = ("n", "std", "exact_std", EXACT_MAD, *(name for name in ESTIMATES if name.endswith("_se")))
+KNOWN = {"direction": (FORWARD, BACKWARD), "estimator": tuple(ESTIMATORS)}
+FINITE = ("acc_count", "acc_draws")
+PROVENANCE: dict[str, tuple[type, ...]] = {  # the types of the entries that gradstat reads
+    "configuration": (dict,),
+    "versions": (dict,),
+    "wall_seconds": (float, int),
+    "threads": (int,),
+    "stream_version": (int,),
+    "utc": (str,),
+    "cpu": (str,),
+    "git_revision": (str,),
+}
+NEVER_NEGATIVE = (
+    "n",
+    "acc_count",
+    "acc_draws",
+    "std",
+    "exact_std",
+    EXACT_MAD,
+    *(name for name in ESTIMATES if name.endswith("_se")),
+)
 LONGEST = 10_000  # characters of a cell
+
+
+def is_provenance(document: dict[str, Any]) -> bool:
+    """True if every known entry of the provenance has its type, and no number is negative."""
+    for name, kinds in PROVENANCE.items():
+        value = document.get(name)
+        if value is not None and (type(value) not in kinds or (type(value) in (int, float) and not 0 <= value < 1e18)):
+            return False
+    return all(type(text) is str for text in document.get("versions", {}).values())
+
+
+def columns_problem(schema: pa.Schema) -> str:
+    """The first problem with the columns of a result of any version; empty if there is none."""
+    if extra := [name for name in schema.names if name not in COLUMNS]:
+        return f"its columns are not those of a result: {extra[0]!r} is unknown"
+    if len(set(schema.names)) != len(schema.names) or any(
+        field.type != SCHEMA.field(field.name).type for field in schema
+    ):
+        return "its columns have another order or other types than those of a result"
+    return ""
 
 
 def first_problem(table: pa.Table) -> str:
@@ -36,15 +79,18 @@ def first_problem(table: pa.Table) -> str:
     names = table.schema.names
     if missing := [name for name in COLUMNS if name not in names]:
         return f"its columns are not those of a result: {missing[0]} is missing"
-    if extra := [name for name in names if name not in COLUMNS]:
-        return f"its columns are not those of a result: {extra[0]!r} is unknown"
+    if problem := columns_problem(table.schema):
+        return problem
     if not table.schema.equals(SCHEMA):
         return "its columns have another order or other types than those of a result"
     for name in (*TEXTS, NO_ERROR_BAR, *KINDS.values(), EXACT_REASON):
         texts_of = table[name] if name in TEXTS else table[name].drop_null()
-        if not all(text and len(text) <= LONGEST and is_plain(text) for text in texts_of.to_pylist()):
+        if not all(text and len(text) <= LONGEST and is_plain(text) for text in texts_of.unique().to_pylist()):
             return f"its column {name} has texts that gradstat does not write"
-    if not all(is_parameters(text) for text in table["params"].to_pylist()):
+    for name, known in KNOWN.items():
+        if unknown_names := [text for text in table[name].unique().to_pylist() if text not in known]:
+            return f"its column {name} has {quoted(unknown_names[0])}; known: {', '.join(known)}"
+    if not all(is_parameters(text) for text in table["params"].unique().to_pylist()):
         return "its column params is not JSON as gradstat writes it"
     if gaps := [name for name in COLUMNS if name not in OPTIONAL and table[name].null_count]:
         return f"its column {gaps[0]} has gaps"
@@ -54,8 +100,11 @@ def first_problem(table: pa.Table) -> str:
             return f"its column {column} has texts that gradstat does not write"
         if not all(map(_fits, table[name].to_pylist(), kinds)):
             return f"its column {name} has values that are not of their {column}"
+    for name in FINITE:
+        if not pc.all(pc.is_finite(table[name]), min_count=0).as_py():
+            return f"its column {name} has values that are not finite"
     for name in NEVER_NEGATIVE:
-        if any(value < 0 for value in table[name].drop_null().to_pylist()):
+        if pc.any(pc.less(table[name], 0), min_count=0).as_py():
             return f"its column {name} has a negative number"
     return ""
 

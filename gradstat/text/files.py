@@ -31,6 +31,8 @@ def whole(path: Path) -> Iterator[Path]:
     """Like `replacing`, but lets OSError through. After an error or an interrupt the old file is unchanged."""
     target = target_of(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))  # never through a link
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -63,7 +65,7 @@ def check_writable(path: Path) -> None:
             raise UsageError(f"{path}: there is no directory {target.parent}", f"mkdir -p {target.parent}")
         probe = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
-            probe.touch()
+            probe.touch(exist_ok=False)
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
