@@ -3,6 +3,7 @@
 A task is one network or one prediction; its answer does not depend on the process that runs it.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,6 +108,15 @@ def execute(experiment: Experiment, task: Task) -> Answer:
     return {"figures": measured.figures, "whole_cosine": measured.whole_cosine}
 
 
+ROUNDING = 1e-6
+RANGES = {  # of figures that are not NaN, which means undefined; infinity is an overflow
+    **dict.fromkeys(("y_std", "dx_std", "dx_mad", "dw_std", "dw_mad", "ratio"), (0.0, math.inf)),
+    "dead": (0.0, 1.0),
+    "rank": (1.0 - ROUNDING, math.inf),
+    "cosine": (-1.0 - ROUNDING, 1.0 + ROUNDING),
+}
+
+
 def check_answer(experiment: Experiment, task: Task, answer: Any) -> None:
     """Raise ValueError unless the answer has the numbers that `execute` gives for this task, and nothing else."""
     from gradstat.networks.passes import STATISTICS
@@ -125,3 +135,8 @@ def check_answer(experiment: Experiment, task: Task, answer: Any) -> None:
         or not (predicts or type(answer["whole_cosine"]) is float)
     ):
         raise ValueError("does not contain the figures of this task")
+    cosine = () if predicts else (("cosine", answer["whole_cosine"]),)
+    for name, value in (*cosine, *(figure for row in figures.values() for figure in row.items())):
+        least, most = RANGES.get(name, (-math.inf, math.inf))
+        if value < least or value > (experiment.config.batch + ROUNDING if name == "rank" else most):
+            raise ValueError(f"has a {name} out of range")

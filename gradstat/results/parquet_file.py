@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from gradstat.errors import UsageError
 from gradstat.limits import COLUMNS, DECODED, FREE_CELLS, ROWS
+from gradstat.results.parquet_footer import codecs
 
-CODECS = ("SNAPPY", "UNCOMPRESSED")  # pyarrow's default; others turn kilobytes into gigabytes
+CODECS = {0, 1}  # none, and Snappy, which is pyarrow's default; others turn kilobytes into gigabytes
 CELLS_PER_BYTE = 2  # a file of gradstat has one cell in several bytes
 
 
@@ -24,6 +25,8 @@ class Oversized(ValueError):
 
 def opened(content: bytes) -> pq.ParquetFile:
     """The file with these bytes, of which only the metadata is read; Oversized for what gradstat does not write."""
+    if not codecs(content) <= CODECS:
+        raise Oversized("gradstat compresses with Snappy only")
     file = pq.ParquetFile(pa.BufferReader(content))
     metadata = file.metadata
     try:
@@ -38,10 +41,7 @@ def opened(content: bytes) -> pq.ParquetFile:
     for group in range(metadata.num_row_groups):
         rows += metadata.row_group(group).num_rows
         for column in range(metadata.num_columns):
-            chunk = metadata.row_group(group).column(column)
-            decoded += max(chunk.total_uncompressed_size, 0)
-            if chunk.compression not in CODECS:
-                raise Oversized(f"its compression is {chunk.compression}; gradstat writes {CODECS[0]}")
+            decoded += max(metadata.row_group(group).column(column).total_uncompressed_size, 0)
     if rows != metadata.num_rows or decoded > DECODED.most:
         raise Oversized(f"its columns have {decoded:,} bytes; at most {DECODED.most:,} are allowed")
     if nested := [field.name for field in file.schema_arrow if not _is_plain(field.type)]:

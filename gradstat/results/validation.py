@@ -5,6 +5,7 @@ name contains control characters, and every text is written and read back unchan
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +32,8 @@ from gradstat.layer_types.record import BACKWARD, FORWARD
 _PLAIN = re.compile(r"[\w(\[{].*")
 
 KNOWN = {"direction": (FORWARD, BACKWARD), "estimator": tuple(ESTIMATORS)}
-FINITE = ("acc_count", "acc_draws")
+COUNTS = ("acc_count", "acc_draws")
+FINITE = COUNTS
 PROVENANCE: dict[str, tuple[type, ...]] = {  # the types of the entries that gradstat reads
     "configuration": (dict,),
     "versions": (dict,),
@@ -42,15 +44,7 @@ PROVENANCE: dict[str, tuple[type, ...]] = {  # the types of the entries that gra
     "cpu": (str,),
     "git_revision": (str,),
 }
-NEVER_NEGATIVE = (
-    "n",
-    "acc_count",
-    "acc_draws",
-    "std",
-    "exact_std",
-    EXACT_MAD,
-    *(name for name in ESTIMATES if name.endswith("_se")),
-)
+NEVER_NEGATIVE = ("n", *COUNTS, "std", "exact_std", EXACT_MAD, *(name for name in ESTIMATES if name.endswith("_se")))
 LONGEST = 10_000  # characters of a cell
 
 
@@ -67,9 +61,8 @@ def columns_problem(schema: pa.Schema) -> str:
     """The first problem with the columns of a result of any version; empty if there is none."""
     if extra := [name for name in schema.names if name not in COLUMNS]:
         return f"its columns are not those of a result: {extra[0]!r} is unknown"
-    if len(set(schema.names)) != len(schema.names) or any(
-        field.type != SCHEMA.field(field.name).type for field in schema
-    ):
+    same_types = all(field.type == SCHEMA.field(field.name).type for field in schema)
+    if len(set(schema.names)) != len(schema.names) or not same_types:
         return "its columns have another order or other types than those of a result"
     return ""
 
