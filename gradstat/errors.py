@@ -1,5 +1,6 @@
 """Exceptions. Each class has an exit code, and each message is one line, with the closest known name."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -122,8 +123,19 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def printable(text: str) -> str:
-    """The text with a blank for each control character."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    """The text as one line that no terminal and no job of GitHub takes for a command.
+
+    A control character becomes a blank.
+    """
+    return without_commands("".join(c if c.isprintable() else " " for c in text))
+
+
+def without_commands(lines: str) -> str:
+    """The lines with a blank inside `##[`, and inside `::` at the start of a line: a job reads these as commands.
+
+    It reads `##[` anywhere, and `::` after blanks, too.
+    """
+    return re.sub(r"(?m)^(\s*):(?=:)", r"\1: ", lines.replace("##[", "## ["))
 
 
 def quoted(name: str) -> str:

@@ -10,7 +10,7 @@ from gradstat.errors import printable
 from gradstat.text.tables import Column, Report, Table, Terminal, compact, finite
 from gradstat.text.uncertain import Uncertain
 
-FORMULA = ("=", "+", "-", "@", "\t")  # spreadsheets execute texts that begin with these
+FORMULA = ("=", "+", "-", "@", "\t", "::")  # spreadsheets, and jobs of GitHub, execute texts that begin with these
 
 REPORT_KEY = b"gradstat.report"  # of the metadata of a Parquet file
 
@@ -18,7 +18,14 @@ REPORT_KEY = b"gradstat.report"  # of the metadata of a Parquet file
 def as_json(report: Report, terminal: Terminal) -> str:
     """{facts…, rows: [{column: value}]}: parameters as objects, null for unknown values."""
     document = {**finite(report.facts), "rows": report.records()}
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text).replace("##[", "#\\u0023[")
+
+
+def _escaped(character: str) -> str:
+    """A character in JSON's notation, for example \\u001b: a terminal executes what is not printable."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 
 
 def as_csv(report: Report, terminal: Terminal) -> str:
@@ -121,4 +128,7 @@ def _csv_cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     value = compact(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    text = printable(value) if value.isprintable() is False else value.replace("##[", "## [")
+    return f"'{text}" if value.lstrip().startswith(FORMULA) else text

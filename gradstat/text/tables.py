@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, zip_longest
 from typing import Any, Literal
 
-from gradstat.errors import printable
+from gradstat.errors import printable, without_commands
 from gradstat.text.uncertain import Uncertain
 
 NOTHING = "–"  # the text of a cell that is unknown or does not apply
@@ -174,7 +174,7 @@ def as_text(report: Report, terminal: Terminal) -> str:
     notes = [*report.notes, *([report.summary] if report.summary else [])]
     parts += ["".join(f"{line}\n" for note in notes for line in wrapped(note, terminal.width))]
     text = ("\n" if len(report.tables) > 1 else "").join(part for part in parts if part)
-    return re.sub(r"(?m)^(?=::|##\[)", " ", text)  # GitHub reads these as commands at the start of a line
+    return without_commands(text)
 
 
 def wrapped(text: str, width: int) -> list[str]:
