@@ -92,8 +92,12 @@ def command(
     output.deliver(verification.report())
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if output.format_name == "github" and summary:
-        with Path(summary).open("a", encoding="utf-8") as handle:
-            handle.write(f"## gradstat verify\n\n{render_text(verification.report(), 'md')}")
+        text = f"## gradstat verify\n\n{render_text(verification.report(), 'md')}"
+        try:
+            with Path(summary).open("a", encoding="utf-8", errors="replace") as handle:
+                handle.write(text)
+        except OSError as error:
+            raise UsageError(f"{summary}: GITHUB_STEP_SUMMARY cannot be written: {error.strerror or error}") from None
     return exit_code(verification, fixed)
 
 

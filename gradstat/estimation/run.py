@@ -208,6 +208,14 @@ def result_rows(
     ]
 
 
+def repeated(rows: Sequence[ResultRow], cases: Sequence[Case], indices: Sequence[int]) -> list[ResultRow]:
+    """The rows of each case in turn, where case i of a run is `cases[indices[i]]`."""
+    rows_of: dict[int, list[ResultRow]] = {}
+    for row in rows:
+        rows_of.setdefault(id(row.case), []).append(row)
+    return [row for index in indices for row in rows_of.get(id(cases[index]), [])]
+
+
 def result_row(
     case: Case, row: Row, accumulators: Accumulators, exact: Exact | None, estimator: Estimator = MC
 ) -> ResultRow:

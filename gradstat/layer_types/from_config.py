@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,8 +14,7 @@ from gradstat.errors import Mistakes, UsageError, advice, quoted, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import Layer, Params
 from gradstat.layer_types.registry import names, resolve
-
-MOST_CASES = 10_000  # of one layer: a megabyte of results
+from gradstat.limits import CASES
 
 
 def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
@@ -25,8 +24,19 @@ def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
     for number, layer in enumerate(config.layer, 1):
         with mistakes.collected(), within(source, f"layer {number}"):
             found.extend(cases_of(layer, config))
+            CASES.check(len(found))
     mistakes.check()
     return found
+
+
+def distinct(cases: Sequence[Case]) -> tuple[list[Case], list[int]]:
+    """The different cases in order of first appearance, and for each case the index of its equal among them."""
+    keys = [(case.layer.name, case.params_json, case.x, case.dy) for case in cases]
+    firsts: dict[Any, Case] = {}
+    for key, case in zip(keys, cases, strict=True):
+        firsts.setdefault(key, case)
+    indices = {key: index for index, key in enumerate(firsts)}
+    return list(firsts.values()), [indices[key] for key in keys]
 
 
 def one_case(table: dict[str, Any], x: Mapping[str, Any] | None, dy: Mapping[str, Any] | None) -> Case:
@@ -101,10 +111,10 @@ def check_keys(record: Layer, layer: LayerConfig) -> None:
 
 
 def check_count(layer: LayerConfig) -> None:
-    """Raise UsageError if the sweeps of a layer make more than MOST_CASES cases."""
+    """Raise UsageError if the sweeps of a layer make more cases than a run may have."""
     count = math.prod(map(len, layer.sweep.values()))
-    if count > MOST_CASES:
-        raise UsageError(f"{quoted(layer.name)}: its sweep makes {count:,} cases; at most {MOST_CASES:,} are allowed")
+    if count > CASES.most:
+        raise UsageError(f"{quoted(layer.name)}: its sweep makes {count:,} cases; at most {CASES.most:,} are allowed")
 
 
 def input_of(config: InputConfig) -> Input:

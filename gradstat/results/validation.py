@@ -42,7 +42,7 @@ PROVENANCE: dict[str, tuple[type, ...]] = {  # the types of the entries that gra
     "stream_version": (int,),
     "utc": (str,),
     "cpu": (str,),
-    "git_revision": (str,),
+    "git_revision": (str, type(None)),
 }
 NEVER_NEGATIVE = ("n", *COUNTS, "std", "exact_std", EXACT_MAD, *(name for name in ESTIMATES if name.endswith("_se")))
 LONGEST = 10_000  # characters of a cell
@@ -52,7 +52,7 @@ def is_provenance(document: dict[str, Any]) -> bool:
     """True if every known entry of the provenance has its type, and no number is negative."""
     for name, kinds in PROVENANCE.items():
         value = document.get(name)
-        if value is not None and (type(value) not in kinds or (type(value) in (int, float) and not 0 <= value < 1e18)):
+        if name in document and (type(value) not in kinds or (type(value) in (int, float) and not 0 <= value < 1e18)):
             return False
     return all(type(text) is str for text in document.get("versions", {}).values())
 

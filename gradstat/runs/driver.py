@@ -11,8 +11,9 @@ from gradstat.estimation.engines import WORKER_TIMEOUT, engine_of
 from gradstat.estimation.estimators import estimator_of
 from gradstat.estimation.groups import groups
 from gradstat.estimation.precision import Target
-from gradstat.estimation.run import NO_CHECKPOINTS, Checkpointer, available_cpus, execute, plan, result_rows
+from gradstat.estimation.run import NO_CHECKPOINTS, Checkpointer, available_cpus, execute, plan, repeated, result_rows
 from gradstat.layer_types.case import Case
+from gradstat.layer_types.from_config import distinct
 from gradstat.results.provenance import provenance
 from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
@@ -48,7 +49,7 @@ def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
 
     Raises Interrupted after Ctrl-C. The finished nodes are saved first, and the message names their folder.
     """
-    config, cases = job.config, job.cases
+    config, (cases, indices) = job.config, distinct(job.cases)  # equal cases are sampled once
     opened = engine_of(job.engine, job.jobs or available_cpus(), job.worker_timeout)
     with opened as (engine, jobs):  # closes the cluster
         estimator = estimator_of(config.estimator)
@@ -67,7 +68,7 @@ def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
                     progress.message(f"{segment.label}: about {seconds / 60.0:.0f} minutes of one core")
             snapshots = execute(planned, config.seed, jobs, engine, status, checkpointer)
             progress.close()
-            rows = result_rows(cases, snapshots, estimator)
+            rows = repeated(result_rows(cases, snapshots, estimator), cases, indices)
             seconds = time.perf_counter() - start
             result = Result(to_arrow(rows, config.seed, config.estimator), provenance(config, jobs, seconds))
             if job.shard:

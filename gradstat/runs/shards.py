@@ -17,7 +17,7 @@ from gradstat.config import RunConfig, describe_error
 from gradstat.errors import UnreadableFile, UsageError
 from gradstat.estimation.estimators import estimator_of
 from gradstat.estimation.precision import Target
-from gradstat.estimation.run import result_rows
+from gradstat.estimation.run import repeated, result_rows
 from gradstat.estimation.segments import SegmentSnapshot
 from gradstat.layer_types import from_config
 from gradstat.layer_types.case import Case
@@ -80,16 +80,17 @@ def merge(files: Sequence[tuple[Path, Result]]) -> Result:
     for other in shards[1:]:
         _check_same_run(shards[0], other)
     ordered, notes = _each_once(shards)
-    config, cases = _cases(ordered[0])
+    config, every_case = _cases(ordered[0])
+    cases, indices = from_config.distinct(every_case)
     _check_plan(ordered, config, cases)
     snapshots = [snapshot for shard in ordered for snapshot in shard.snapshots]
-    rows = result_rows(cases, snapshots, estimator_of(config.estimator))
+    rows = repeated(result_rows(cases, snapshots, estimator_of(config.estimator)), cases, indices)
     result = Result(to_arrow(rows, config.seed, config.estimator), _provenance(ordered))
     return checked(result, rows, Target.of(config), notes)
 
 
 def _check_same_run(first: Shard, other: Shard) -> None:
-    seeds = [shard.result.provenance["configuration"].get("seed") for shard in (first, other)]
+    seeds = [shard.result.provenance.get("configuration", {}).get("seed") for shard in (first, other)]
     if seeds[0] != seeds[1]:
         raise UsageError(f"{first.path} has seed {seeds[0]}, {other.path} has seed {seeds[1]}: not shards of one run")
     for what in ("schema_version", "stream_version"):

@@ -47,8 +47,13 @@ def as_parquet(report: Report, terminal: Terminal) -> bytes:
     """One column per column of the rows; parameters as JSON."""
     import pyarrow as pa
 
-    rows = [{name: compact(value) for name, value in row.items()} for row in report.records()]
+    rows = [{name: _encodable(compact(value)) for name, value in row.items()} for row in report.records()]
     return parquet_bytes(described(pa.Table.from_pylist(rows), report.title or report.tables[0].title))
+
+
+def _encodable(value: Any) -> Any:
+    """The value; a character of a file name that is not UTF-8 as `\\udcff`."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def described(table: Any, title: str) -> Any:
