@@ -105,6 +105,7 @@ def gain(
     upstream: Assumption | None = None,
     jobs: int | None = None,
     digits: int | None = None,
+    timeout: float | None = None,
     **parameters: Any,
 ) -> "Gain":
     """The statistics of y and dx of one layer: exact if known, otherwise sampled, with their errors.
@@ -118,23 +119,31 @@ def gain(
         upstream: the distribution and correlation of dy.
         jobs: threads for sampling; all processors by default.
         digits: significant digits of exact values, 1 to 100; by default 10 are shown, and the floats hold 17.
+        timeout: a limit in seconds.
         parameters: of the layer, by PyTorch's names, of the formula, or further arguments of the function.
 
     Returns: a `Gain`: `.forward.std`, `.backward.gain_rms`, … are floats with `.error`, `.exact`, `.kind` ("proven",
         "numeric", "sampled", …) and `.digits`, the certain digits as a text.
 
     Raises: `errors.UsageError` for an unknown layer, parameter or statistic, for values that are not allowed, and for a
-    function that cannot be traced: it names the operation and the line.
+    function that cannot be traced: it names the operation and the line; `errors.NotDecided` after the timeout.
 
     >>> gradstat.gain("leaky_relu", negative_slope=0.2).forward.gain_rms
     1.386750491
     """
     from gradstat.constants.gain import Gain
     from gradstat.sources import case_of
+    from gradstat.time_limit import TimeLimitReached, time_limit
 
     case = case_of(layer_or_formula, input, upstream, parameters)
     answer = Gain(case, statistics or (), jobs or 0, digits)
-    answer.report()  # samples the statistics that are shown and have no exact value
+    try:
+        with time_limit(timeout):
+            answer.report()  # samples the statistics that are shown and have no exact value
+    except TimeLimitReached:
+        raise errors.NotDecided(
+            f"{case.label}: no answer within {timeout:g} s", "allow more, or ask for fewer statistics"
+        ) from None
     return answer
 
 
@@ -308,6 +317,7 @@ def verify(
     jobs: int | None = None,
     fail_fast: bool = False,
     digits: int | None = None,
+    timeout: float | None = None,
     progress: "Progress | None" = None,
 ) -> "Verification":
     """Check whether published constants are correct to their last printed digit.
@@ -322,6 +332,7 @@ def verify(
         jobs: threads; all processors by default.
         fail_fast: decide file by file, and stop after the first with an unexpected verdict.
         digits: significant digits of exact values in the column `right`, 1 to 100; by default those that are printed.
+        timeout: a limit in seconds; claims that are open then stay undecided.
         progress: an object that receives the progress.
 
     Returns: a `Verification`: the outcome of every claim, `ok`, and `fixes()`, the right digits.
@@ -340,7 +351,7 @@ def verify(
 
     limit = draws("max_samples", max_samples)
     files = [Path(path) for path in paths] or configured(Path()) or [shipped.claims()]
-    return verify_files(files, only, quick, limit, seed, jobs or 0, fail_fast, progress or SILENT, digits)
+    return verify_files(files, only, quick, limit, seed, jobs or 0, fail_fast, progress or SILENT, digits, timeout)
 
 
 def tables(*names: str, jobs: int | None = None, digits: int | None = None) -> "ConstantTables":

@@ -68,6 +68,12 @@ class Interrupted(GradstatError):
     answer: Any = None  # the finished part of the answer, if there is one
 
 
+class NotDecided(GradstatError):
+    """The time or the precision that was asked for was not enough."""
+
+    code = Exit.PRECISION_NOT_REACHED
+
+
 class UnreadableFile(GradstatError):
     """A file that is missing, truncated, in another format or of another version."""
 

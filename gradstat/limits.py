@@ -1,6 +1,6 @@
 """The limits of what gradstat reads and does, with their units. Each is checked before the cost that it bounds arises.
 
-They are far above what configurations, claims and results of people have. An option raises a limit only if it says so.
+No option raises them: they are far above what configurations, claims and results of people have.
 """
 
 from typing import NamedTuple
@@ -9,16 +9,16 @@ from gradstat.errors import UsageError
 
 
 class Limit(NamedTuple):
-    """The largest number that is allowed, what it counts, and the option that raises it, if there is one."""
+    """The largest number that is allowed, what it counts, and what to do about more."""
 
     most: int
     counts: str
-    option: str = ""
+    hint: str = ""
 
     def check(self, count: int) -> None:
         """Raise UsageError for a larger number."""
         if count > self.most:
-            raise UsageError(self.message(f"{count:,}"), self.option)
+            raise UsageError(self.message(f"{count:,}"), self.hint)
 
     def message(self, found: str) -> str:
         """`20,000 claims; at most 10,000 are allowed`, where `found` is the number."""
@@ -33,8 +33,8 @@ PART = Limit(2**30, "bytes of a part that a run keeps")
 # TOML ----------------------------------------------------------------------------------------------------------------
 KEY_DEPTH = Limit(32, "parts")
 KEYS = Limit(400_000, "keys, tables and lists")
-TABLE_KEYS = Limit(1_000, "keys of a table")
-LIST_ITEMS = Limit(20_000, "items of a list")
+TABLE_KEYS = Limit(1_000, "keys in a table")
+LIST_ITEMS = Limit(20_000, "items in a list")
 MISTAKES = Limit(1_000, "mistakes that are described")
 
 # Parquet -------------------------------------------------------------------------------------------------------------
@@ -44,6 +44,6 @@ FREE_CELLS = Limit(2_000_000, "cells, beyond two for each byte of the file")
 DECODED = Limit(2**28, "bytes of decoded columns")
 
 # Work ----------------------------------------------------------------------------------------------------------------
-CASES = Limit(10_000, "cases of a run")
-CLAIMS = Limit(10_000, "claims")
+CASES = Limit(10_000, "cases of a run", "divide the configuration")
+CLAIMS = Limit(10_000, "claims", "verify fewer files at a time")
 SHARDS = Limit(10_000, "shards of a run")

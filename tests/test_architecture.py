@@ -20,6 +20,7 @@ BOTTOM = {
     "gradstat.errors",
     "gradstat.input_files",
     "gradstat.limits",
+    "gradstat.time_limit",
     "gradstat.toml_file",
     "gradstat.config",
     "gradstat.assumptions",

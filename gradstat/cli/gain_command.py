@@ -5,7 +5,7 @@ import click
 import gradstat
 from gradstat.cli.callables import imported
 from gradstat.cli.completion import Parameter, Suggested, layer_names
-from gradstat.cli.options import Jobs, Name, assumed, assumption_options, digits_option, output_options, parse_pairs
+from gradstat.cli.options import Jobs, Name, assumed, assumption_options, digits_option, output_options, parse_pairs, timeout_option
 from gradstat.cli.output import Output
 from gradstat.errors import UsageError
 from gradstat.text.formats import CODE, TABLES
@@ -34,6 +34,7 @@ from gradstat.text.formats import CODE, TABLES
 )
 @click.option("-j", "--jobs", type=Jobs(), help="Threads for sampling (default: all processors).")
 @digits_option
+@timeout_option("Without an answer by then, the exit code is 3.")
 @output_options((*TABLES, *CODE))
 def command(
     layer: str | None,
@@ -45,6 +46,7 @@ def command(
     names: tuple[str, ...],
     jobs: int | None,
     digits: int | None,
+    timeout: float | None,
     output: Output,
 ) -> None:
     """Print the mean, std and gains of one layer, exact if known.
@@ -70,6 +72,7 @@ def command(
         upstream=assumed(dy, "upstream"),
         jobs=jobs,
         digits=digits,
+        timeout=timeout,
         **parse_pairs(parameters),
     )
     output.deliver(answer.report())

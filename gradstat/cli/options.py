@@ -144,6 +144,11 @@ def digits_option(command: Command) -> Command:
     return click.option("--digits", type=int, metavar="N", help=text)(command)
 
 
+def timeout_option(consequence: str) -> Callable[[Command], Command]:
+    """--timeout, with what happens at its end."""
+    return click.option("--timeout", type=Positive(), metavar="SECONDS", help=f"Limit on time. {consequence}")
+
+
 def debug_option(command: Command) -> Command:
     """--debug, which `app.start` reads."""
     return click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on errors.")(command)

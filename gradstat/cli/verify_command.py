@@ -8,10 +8,10 @@ import click
 
 import gradstat
 from gradstat.cli.app import emit, say
-from gradstat.cli.options import PATH, Count, Jobs, output_options, seed_option
+from gradstat.cli.options import PATH, Count, Jobs, output_options, seed_option, timeout_option
 from gradstat.cli.output import Output
 from gradstat.cli.progress import progress
-from gradstat.errors import Exit, Interrupted, MalformedClaim
+from gradstat.errors import Exit, Interrupted, MalformedClaim, UsageError
 from gradstat.text.formats import TABLES, render_text
 from gradstat.text.github import annotation
 
@@ -26,6 +26,7 @@ from gradstat.text.github import annotation
 )
 @seed_option(gradstat.DEFAULT_SEED)
 @click.option("-j", "--jobs", type=Jobs(), help="Threads (default: all processors).")
+@timeout_option("Claims that are open then stay undecided (exit code 3).")
 @click.option("--fix", "fix", is_flag=True, help="Replace wrong digits by correct ones, in code and claims.")
 @click.option("--diff", "show_diff", is_flag=True, help="Print the changes of --fix without writing them.")
 @click.option(
@@ -43,6 +44,7 @@ def command(
     max_samples: int,
     seed: int,
     jobs: int | None,
+    timeout: float | None,
     fix: bool,
     show_diff: bool,
     digits: int | None,
@@ -73,6 +75,7 @@ def command(
                 jobs=jobs,
                 fail_fast=fail_fast,
                 digits=digits,
+                timeout=timeout,
                 progress=terminal_progress,
             )
     except MalformedClaim as error:

@@ -24,6 +24,7 @@ def cases(config: RunConfig, source: str = "configuration") -> list[Case]:
     for number, layer in enumerate(config.layer, 1):
         with mistakes.collected(), within(source, f"layer {number}"):
             found.extend(cases_of(layer, config))
+        with within(source):
             CASES.check(len(found))
     mistakes.check()
     return found

@@ -52,7 +52,9 @@ def is_provenance(document: dict[str, Any]) -> bool:
     """True if every known entry of the provenance has its type, and no number is negative."""
     for name, kinds in PROVENANCE.items():
         value = document.get(name)
-        if name in document and (type(value) not in kinds or (type(value) in (int, float) and not 0 <= value < 1e18)):
+        if name in document and type(value) not in kinds:
+            return False
+        if isinstance(value, int | float) and not 0 <= value < 1e18:
             return False
     return all(type(text) is str for text in document.get("versions", {}).values())
 

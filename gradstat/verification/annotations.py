@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradstat.errors import MalformedClaim, Mistakes, UsageError, printable, quoted
+from gradstat.errors import MalformedClaim, Mistakes, UsageError, printable, quoted, within
 from gradstat.limits import CLAIMS
 from gradstat.verification.claims import Claim, Position, claim_of
 from gradstat.verification.number_literals import LITERAL, Literal, last_number
@@ -83,7 +83,8 @@ def claims_in(path: Path, content: bytes) -> Iterator[Claim]:
     annotated: dict[int, re.Match[bytes]] = {}
     for mark in MARK.finditer(content):
         annotated.setdefault(lines.number(mark.start()), mark)
-        CLAIMS.check(len(annotated))
+        with within(path):
+            CLAIMS.check(len(annotated))
     mistakes = Mistakes()
     for number, mark in annotated.items():
         try:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gradstat.errors import GradstatError, MalformedClaim, UnreadableFile, UsageError
+from gradstat.errors import GradstatError, MalformedClaim, UnreadableFile, UsageError, within
 from gradstat.input_files import is_stdin, read_bytes
 from gradstat.limits import CLAIMS, TEXT
 from gradstat.toml_file import parse_toml
@@ -24,7 +24,8 @@ def load(paths: Sequence[Path]) -> list[Claim]:
                 message = f"id {claim.id!r} is already used at {claims[claim.id].place}"
                 raise MalformedClaim(claim.path, claim.line, message)
             claims[claim.id] = claim
-            CLAIMS.check(len(claims))
+            with within(path):
+                CLAIMS.check(len(claims))
     if not claims:
         raise UsageError(
             f"{', '.join(map(str, paths))}: contains no claims; expected a file of [[claim]] tables, or code "

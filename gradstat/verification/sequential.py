@@ -13,6 +13,7 @@ from gradstat.estimation.student import critical_t, normal_score
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.statistics import STATISTICS
 from gradstat.runs.progress import SILENT, Progress
+from gradstat.time_limit import TimeLimitReached
 from gradstat.verification.claims import Claim, key_of
 from gradstat.verification.combinations import Term
 from gradstat.verification.verdicts import CONFIRMED, UNDECIDED, Measured, Outcome, judge, source_error
@@ -30,6 +31,9 @@ HOEFFDING = 0.56  # √(ln(2/p)/2n) for p ≤ 10⁻⁶, in multiples of the norm
 FUTILITY_MARGIN = 5.0  # give up if even a change of 5 standard errors could not decide the claim
 
 STOPPED = "interrupted before it was decided"
+TIMED_OUT = "the time limit was reached before it was decided"
+LONG = 10.0  # seconds of sampling that are announced
+PER_NUMBER = 8e-9  # seconds of one processor, for most layers
 Samples = Mapping[Any, "ResultRow"]  # key of a row → the row
 
 
@@ -39,15 +43,23 @@ def first_look(case: Case) -> int:
 
 
 def sample(
-    claims: Sequence[Claim], draws: Callable[[Case], int], seed: int, jobs: int, progress: Progress = SILENT
+    claims: Sequence[Claim],
+    draws: Callable[[Case], int],
+    seed: int,
+    jobs: int,
+    progress: Progress = SILENT,
 ) -> Samples:
     """Every row of the cases that claims are about. The progress shows one run per number of draws."""
-    from gradstat.estimation.run import run
+    from gradstat.estimation.run import available_cpus, run
     from gradstat.runs.status import Status
 
     sizes: dict[int, dict[Any, Case]] = defaultdict(dict)
     for claim in claims:
         sizes[draws(claim.case)].setdefault(next(iter(claim.keys.values()))[:-2], claim.case)
+    numbers = sum((n + pilot_draws(case)) * numbers_per_draw(case) for n, cases in sizes.items() for case in cases.values())
+    if (seconds := numbers * PER_NUMBER / (jobs or available_cpus())) > LONG:
+        several = f"{len(claims)} claim{'s' * (len(claims) != 1)}"
+        progress.message(f"sampling {several} takes about {seconds:.2g} s; --timeout limits it, --quick leaves it out")
     lines = [
         line
         for n, cases in sizes.items()
@@ -141,14 +153,14 @@ def judge_looks(
                     jobs,
                     progress,
                 )
-            except KeyboardInterrupt:  # the verdicts so far stay
-                return outcomes | {claim.id: stopped(claim) for claim in still_open}
+            except KeyboardInterrupt as stop:  # the verdicts so far stay
+                return outcomes | {claim.id: stopped(claim, stop) for claim in still_open}
     return outcomes
 
 
-def stopped(claim: Claim) -> Outcome:
-    """The outcome of a claim that Ctrl-C left undecided."""
-    return Outcome(claim, None, UNDECIDED, detail=STOPPED)
+def stopped(claim: Claim, stop: KeyboardInterrupt) -> Outcome:
+    """The outcome of a claim that Ctrl-C or the time limit left undecided."""
+    return Outcome(claim, None, UNDECIDED, detail=TIMED_OUT if isinstance(stop, TimeLimitReached) else STOPPED)
 
 
 def test_look(

@@ -12,11 +12,12 @@ from gradstat.layer_types.statistics import check_digits
 from gradstat.runs.progress import Progress
 from gradstat.text.answer import Answer
 from gradstat.text.tables import Report
+from gradstat.time_limit import time_limit
 from gradstat.verification import reports
 from gradstat.verification.claims import Claim
 from gradstat.verification.files import load
 from gradstat.verification.fixes import Fixes, fixes_of
-from gradstat.verification.sequential import STOPPED
+from gradstat.verification.sequential import STOPPED, TIMED_OUT
 from gradstat.verification.verdicts import Outcome
 from gradstat.verification.verify import verify
 
@@ -63,6 +64,7 @@ def verify_files(
     fail_fast: bool,
     progress: Progress,
     digits: int | None = None,
+    timeout: float | None = None,
 ) -> Verification:
     """Verify all claims of some files whose ids match the pattern; UsageError if no id matches.
 
@@ -73,12 +75,13 @@ def verify_files(
     if not chosen:
         raise UsageError(f"no claim has an id that matches {only!r}")
     outcomes: list[Outcome] = []
-    for batch in by_file(chosen) if fail_fast else [chosen]:
-        alpha = FAMILY_WISE * len(batch) / len(chosen)
-        outcomes += verify(batch, seed, jobs, max_samples, quick, alpha, progress, digits)
-        interrupted = any(outcome.detail == STOPPED for outcome in outcomes)
-        if interrupted or (fail_fast and not all(outcome.as_expected for outcome in outcomes)):
-            break
+    with time_limit(timeout):
+        for batch in by_file(chosen) if fail_fast else [chosen]:
+            alpha = FAMILY_WISE * len(batch) / len(chosen)
+            outcomes += verify(batch, seed, jobs, max_samples, quick, alpha, progress, digits)
+            interrupted = any(outcome.detail in (STOPPED, TIMED_OUT) for outcome in outcomes)
+            if interrupted or (fail_fast and not all(outcome.as_expected for outcome in outcomes)):
+                break
     verification = Verification(outcomes, digits)
     if undecided := sum(outcome.detail == STOPPED for outcome in outcomes):
         error = Interrupted(f"interrupted; {undecided} of {len(chosen)} claims were not decided")

@@ -10,9 +10,19 @@ from gradstat.layer_types.exact.enclosure import DIGITS, Enclosure, to_digits
 from gradstat.layer_types.record import Exact
 from gradstat.layer_types.statistics import enclosure_of, exact_bound, exact_value, unit_error
 from gradstat.runs.progress import SILENT, Progress
+from gradstat.time_limit import TimeLimitReached
 from gradstat.verification.claims import Claim
 from gradstat.verification.matrix_claims import judge_matrix
-from gradstat.verification.sequential import STOPPED, Samples, check_agreement, first_look, judge_looks, measure, sample
+from gradstat.verification.sequential import (
+    STOPPED,
+    TIMED_OUT,
+    Samples,
+    check_agreement,
+    first_look,
+    judge_looks,
+    measure,
+    sample,
+)
 from gradstat.verification.verdicts import REFUTED, UNDECIDED, Measured, Outcome, judge
 
 DEFAULT_MAX = 2**32
@@ -48,11 +58,14 @@ def verify(
     if not quick:
         try:
             samples = sample(small, lambda case: min(first_look(case), max_samples), seed, jobs, progress)
-        except KeyboardInterrupt:  # exact values need no sample
-            quick, reason = True, STOPPED
+        except KeyboardInterrupt as stop:  # exact values need no sample
+            quick, reason = True, TIMED_OUT if isinstance(stop, TimeLimitReached) else STOPPED
     wrong = {} if quick else check_agreement(small, samples, family_wise)
     for claim in numbers:
-        outcome = _judge_exact(claim, referee, {} if claim.case.shape.is_large else samples)
+        try:
+            outcome = _judge_exact(claim, referee, {} if claim.case.shape.is_large else samples)
+        except TimeLimitReached:
+            return [outcomes.get(each.id) or Outcome(each, None, UNDECIDED, detail=TIMED_OUT) for each in claims]
         if claim.id in wrong:
             outcome = Outcome(claim, None, UNDECIDED, detail=str(wrong[claim.id]), contradiction=True)
         if outcome is None and claim.case.shape.is_large:
