@@ -45,5 +45,6 @@ DECODED = Limit(2**28, "bytes of decoded columns")
 
 # Work ----------------------------------------------------------------------------------------------------------------
 CASES = Limit(10_000, "cases of a run", "divide the configuration")
+KERNELS = Limit(1_000, "formulas to compile", "divide the configuration")
 CLAIMS = Limit(10_000, "claims", "verify fewer files at a time")
 SHARDS = Limit(10_000, "shards of a run")

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from gradstat.errors import UsageError
 from gradstat.limits import COLUMNS, DECODED, FREE_CELLS, ROWS
-from gradstat.results.parquet_footer import codecs
+from gradstat.results.parquet_footer import footer_of
 
 CODECS = {0, 1}  # none, and Snappy, which is pyarrow's default; others turn kilobytes into gigabytes
 CELLS_PER_BYTE = 2  # a file of gradstat has one cell in several bytes
@@ -25,25 +25,19 @@ class Oversized(ValueError):
 
 def opened(content: bytes) -> pq.ParquetFile:
     """The file with these bytes, of which only the metadata is read; Oversized for what gradstat does not write."""
-    if not codecs(content) <= CODECS:
-        raise Oversized("gradstat compresses with Snappy only")
-    file = pq.ParquetFile(pa.BufferReader(content))
-    metadata = file.metadata
+    footer = footer_of(content)
     try:
-        ROWS.check(metadata.num_rows)
-        COLUMNS.check(metadata.num_columns)
+        ROWS.check(footer.rows)
+        COLUMNS.check(footer.columns)
+        DECODED.check(footer.decoded)
     except UsageError as error:
         raise Oversized(str(error)) from None
-    cells, most = metadata.num_rows * metadata.num_columns, FREE_CELLS.most + CELLS_PER_BYTE * len(content)
+    cells, most = footer.rows * footer.columns, FREE_CELLS.most + CELLS_PER_BYTE * len(content)
     if cells > most:
         raise Oversized(f"{cells:,} cells in {len(content):,} bytes; at most {most:,} are allowed")
-    rows = decoded = 0
-    for group in range(metadata.num_row_groups):
-        rows += metadata.row_group(group).num_rows
-        for column in range(metadata.num_columns):
-            decoded += max(metadata.row_group(group).column(column).total_uncompressed_size, 0)
-    if rows != metadata.num_rows or decoded > DECODED.most:
-        raise Oversized(f"its columns have {decoded:,} bytes; at most {DECODED.most:,} are allowed")
+    if not footer.codecs <= CODECS:
+        raise Oversized("gradstat compresses with Snappy only")
+    file = pq.ParquetFile(pa.BufferReader(content))
     if nested := [field.name for field in file.schema_arrow if not _is_plain(field.type)]:
         raise Oversized(f"its column {nested[0]!r} has a type that gradstat does not write")
     return file

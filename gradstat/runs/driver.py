@@ -19,6 +19,7 @@ from gradstat.results.result import Result
 from gradstat.results.rows import to_arrow
 from gradstat.runs.checkpoints import FolderCheckpointer, checkpointer_of
 from gradstat.runs.checks import checked
+from gradstat.runs.duration import announce
 from gradstat.runs.nodes import run_key
 from gradstat.runs.progress import Progress
 from gradstat.runs.shards import marked
@@ -53,6 +54,7 @@ def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
     opened = engine_of(job.engine, job.jobs or available_cpus(), job.worker_timeout)
     with opened as (engine, jobs):  # closes the cluster
         estimator = estimator_of(config.estimator)
+        announce(cases, None if config.precise else config.samples, jobs, progress)
         with progress.compiling():
             grouped = groups(cases, estimator.kernel)
         progress.note(f"{len(grouped)} groups of layers share their draws; kernels are ready")

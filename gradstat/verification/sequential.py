@@ -12,6 +12,7 @@ from gradstat.estimation.significance import SOURCE_BOUND, Disagreement, contrad
 from gradstat.estimation.student import critical_t, normal_score
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.statistics import STATISTICS
+from gradstat.runs.duration import PER_NUMBER
 from gradstat.runs.progress import SILENT, Progress
 from gradstat.time_limit import TimeLimitReached
 from gradstat.verification.claims import Claim, key_of
@@ -33,7 +34,6 @@ FUTILITY_MARGIN = 5.0  # give up if even a change of 5 standard errors could not
 STOPPED = "interrupted before it was decided"
 TIMED_OUT = "the time limit was reached before it was decided"
 LONG = 10.0  # seconds of sampling that are announced
-PER_NUMBER = 8e-9  # seconds of one processor, for most layers
 Samples = Mapping[Any, "ResultRow"]  # key of a row → the row
 
 
