@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gradstat.input_files import input_name
 from gradstat.results.store import KEY, content_of, opened_file, parse, table_in
@@ -36,24 +35,15 @@ def read_any(path: Path) -> Answer:
     Raises UnreadableFile for every other file.
     """
     content = content_of(path)
-    metadata = _metadata(content)
+    metadata = opened_file(content, path).schema_arrow.metadata or {} if content.startswith(b"PAR1") else {}
     if KEY in metadata or REPORT_KEY not in metadata:
         return parse(content, path)
-    opened_file(content, path)
     table = table_in(content, path)
     try:
         title = str(json.loads(metadata[REPORT_KEY])["title"])[:LONGEST_TITLE]
     except (ValueError, KeyError, TypeError, RecursionError):
         title = input_name(path)
     return SavedReport(table, title)
-
-
-def _metadata(content: bytes) -> dict[bytes, bytes]:
-    """The metadata of a Parquet file; empty for anything else."""
-    try:
-        return dict(pq.read_metadata(pa.BufferReader(content)).metadata or {})
-    except (OSError, ValueError):
-        return {}
 
 
 def _column(name: str, index: int, cells: list[object]) -> Column:
