@@ -177,19 +177,19 @@ def test_damaged_nodes_are_unreadable(damaged: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "words"),
     [
-        lambda part: replace(part, nodes=part.nodes[1:]),
-        lambda part: replace(part, nodes=(*part.nodes, part.nodes[0])),
+        (lambda part: replace(part, nodes=part.nodes[1:]), "it does not contain all of its draws"),
+        (lambda part: replace(part, nodes=(*part.nodes, part.nodes[0])), "its nodes overlap"),
     ],
 )
-def test_draws_that_are_missing_or_there_twice_are_noticed(change: Any) -> None:
-    with pytest.raises(UsageError, match="do not contain all draws"):
+def test_draws_that_are_missing_or_there_twice_are_noticed(change: Any, words: str) -> None:
+    with pytest.raises(UnreadableFile, match=f"1.parquet: {words}; sample this shard again"):
         joined([shards(2)[0], rewritten(shards(2)[1], change)])
 
 
 def test_places_of_another_configuration() -> None:
-    with pytest.raises(UsageError, match="its nodes do not match its configuration"):
+    with pytest.raises(UnreadableFile, match="its nodes do not match its configuration"):
         joined([rewritten(shard, lambda part: replace(part, case_indices=(7,))) for shard in shards(2)])
 
 

@@ -1,12 +1,13 @@
 """A report as one self-contained page with sortable tables. It loads nothing, and is readable without scripts."""
 
+import html
 import json
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from gradstat import __version__
+from gradstat.errors import printable
 from gradstat.text.tables import NOTHING, Cell, Column, Report, Table, Terminal
 from gradstat.text.uncertain import Uncertain
 
@@ -68,6 +69,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 """
+
+
+def escape(text: str) -> str:
+    """A text of one line in HTML, without control characters."""
+    return html.escape(printable(text))
 
 
 def as_html(report: Report, terminal: Terminal) -> str:
