@@ -31,20 +31,26 @@ RESULT = Limit(2**30, "bytes of a Parquet file")
 PART = Limit(2**30, "bytes of a part that a run keeps")
 
 # TOML ----------------------------------------------------------------------------------------------------------------
-KEY_DEPTH = Limit(32, "parts")
-KEYS = Limit(400_000, "keys, tables and lists")
+KEY_DEPTH = Limit(32, "parts of a dotted key")
+KEYS = Limit(400_000, "keys, tables and lists in a TOML file")
 TABLE_KEYS = Limit(1_000, "keys in a table")
 LIST_ITEMS = Limit(20_000, "items in a list")
 MISTAKES = Limit(1_000, "mistakes that are described")
 
 # Parquet -------------------------------------------------------------------------------------------------------------
-ROWS = Limit(100_000, "rows")
-COLUMNS = Limit(1_000, "columns")
-FREE_CELLS = Limit(2_000_000, "cells, beyond two for each byte of the file")
+ROWS = Limit(100_000, "rows of a Parquet file")
+COLUMNS = Limit(1_000, "columns of a Parquet file")
+FREE_CELLS = Limit(2_000_000, "cells of a Parquet file, and two more for each of its bytes")
 DECODED = Limit(2**28, "bytes of decoded columns")
 
 # Work ----------------------------------------------------------------------------------------------------------------
 CASES = Limit(10_000, "cases of a run", "divide the configuration")
-KERNELS = Limit(1_000, "formulas to compile", "divide the configuration")
-CLAIMS = Limit(10_000, "claims", "verify fewer files at a time")
+KERNELS = Limit(1_000, "formulas to compile in a run", "divide the configuration")
+CLAIMS = Limit(10_000, "claims in a call", "verify fewer files at a time")
 SHARDS = Limit(10_000, "shards of a run")
+
+# That the documentation lists.
+LIMITS = (
+    *(TEXT, RESULT, PART, KEY_DEPTH, KEYS, TABLE_KEYS, LIST_ITEMS),
+    *(ROWS, COLUMNS, FREE_CELLS, DECODED, CASES, KERNELS, CLAIMS, SHARDS),
+)

@@ -73,7 +73,7 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
     """The parsed text of a file; UsageError if it is not TOML, or too deep or too long for a configuration."""
     with within(input_name(path)):
         if _DEEP_KEY.search(text):  # tomllib takes quadratic time and memory
-            raise UsageError(f"a dotted key has more than {KEY_DEPTH.most} {KEY_DEPTH.counts}")
+            raise UsageError(f"a dotted key has more than {KEY_DEPTH.most} parts")
         KEYS.check(text.count("=") + text.count("[") + text.count("{"))
     try:
         document = tomllib.loads(text)

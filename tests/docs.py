@@ -39,6 +39,7 @@ from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.expression.functions import FUNCTIONS
 from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS
+from gradstat.limits import LIMITS
 from gradstat.listings import LISTINGS, defaults, short
 from gradstat.networks.blocks import KINDS
 from gradstat.networks.schemes import SCHEMES
@@ -345,6 +346,11 @@ def listed(name: str) -> Callable[[], str]:
     return lambda: f"{markdown_table(LISTINGS[name][1]())}\n"
 
 
+def limits() -> str:
+    """What gradstat reads and does at most."""
+    return table(("at most", "of"), [(f"{limit.most:,}", limit.counts) for limit in LIMITS])
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "options": options,
@@ -362,6 +368,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "tables": listed("tables"),
     "plots": listed("plots"),
     "columns": columns,
+    "limits": limits,
     "registry": registry,
     "counts": counts,
     "exact-values": exact_values,
