@@ -45,7 +45,7 @@ DECODED = Limit(2**28, "bytes of decoded columns")
 
 # Work ----------------------------------------------------------------------------------------------------------------
 CASES = Limit(10_000, "cases of a run", "divide the configuration")
-KERNELS = Limit(1_000, "formulas to compile in a run", "divide the configuration")
+KERNELS = Limit(1_000, "formulas to compile in a call", "divide the file")
 CLAIMS = Limit(10_000, "claims in a call", "verify fewer files at a time")
 SHARDS = Limit(10_000, "shards of a run")
 

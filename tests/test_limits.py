@@ -83,14 +83,24 @@ def test_more_claims_than_allowed(tmp_path: Path) -> None:
     write_claims(tmp_path / "a.toml", 3)
     assert [claim.line for claim in load([tmp_path / "a.toml"])] == [1, 2, 3]
     content = b"".join(b"x = 1.71  # gradstat: relu forward gain_std\n" for _ in range(CLAIMS.most + 1))
-    with pytest.raises(UsageError, match=r"a.py: 10,001 claims; at most 10,000 are allowed; verify fewer files"):
+    with pytest.raises(
+        UsageError, match=r"a.py: 10,001 claims in a call; at most 10,000 are allowed; verify fewer files"
+    ):
         list(claims_in(Path("a.py"), content))
 
 
 def test_more_claims_in_toml_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gradstat.verification.files.CLAIMS", CLAIMS._replace(most=5))
     write_claims(tmp_path / "a.toml", 6)
-    with pytest.raises(UsageError, match=r"a.toml: 6 claims; at most 5 are allowed"):
+    with pytest.raises(UsageError, match=r"a.toml: 6 claims in a call; at most 5 are allowed"):
+        load([tmp_path / "a.toml"])
+
+
+def test_more_formulas_in_claims_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradstat.verification.files.KERNELS", KERNELS._replace(most=2))
+    tables = [CLAIM.format(f"c{i}").replace('layer="relu"', f'expression="x + {i}"') for i in range(3)]
+    (tmp_path / "a.toml").write_text(f"claim = [{', '.join(tables)}]\n")
+    with pytest.raises(UsageError, match=r"a.toml: 3 formulas to compile in a call; at most 2 are allowed"):
         load([tmp_path / "a.toml"])
 
 
@@ -225,7 +235,7 @@ def test_a_long_run_is_announced() -> None:
 def test_more_kernels_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gradstat.runs.duration.KERNELS", KERNELS._replace(most=2))
     power = {"expression": "abs(x)**a", "sweep": {"a": [1.3, 1.4, 1.6]}}
-    with pytest.raises(UsageError, match=r"3 formulas to compile; at most 2 are allowed; divide the configuration"):
+    with pytest.raises(UsageError, match=r"3 formulas to compile in a call; at most 2 are allowed; divide the file"):
         announce(cases(layers(power)), 1000, 1, Heard())
 
 

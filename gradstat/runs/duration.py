@@ -22,4 +22,4 @@ def announce(cases: Sequence[Case], samples: int | None, jobs: int, progress: Pr
     seconds = numbers * PER_NUMBER / jobs + len(cases) * PER_CASE + kernels * PER_KERNEL
     if seconds > LONG:
         several = f"{len(cases):,} case{'s' * (len(cases) != 1)}"
-        progress.message(f"{several}, {kernels:,} to compile unless cached: about {seconds:.1g} s")
+        progress.message(f"{several}, {kernels:,} to compile unless cached: about {float(f'{seconds:.1g}'):,.0f} s")

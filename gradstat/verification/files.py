@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gradstat.errors import GradstatError, MalformedClaim, UnreadableFile, UsageError, within
 from gradstat.input_files import is_stdin, read_bytes
-from gradstat.limits import CLAIMS, TEXT
+from gradstat.limits import CLAIMS, KERNELS, TEXT
 from gradstat.toml_file import parse_toml
 from gradstat.verification.annotations import claims_in
 from gradstat.verification.claims import HEADER, Claim, read
@@ -18,14 +18,17 @@ BINARY = 8192  # a NUL in this number of first bytes marks a binary file
 def load(paths: Sequence[Path]) -> list[Claim]:
     """All claims of some files and folders, in order; UsageError names file and line of a malformed claim."""
     claims: dict[str, Claim] = {}
+    formulas: set[str | None] = set()
     for path in paths:
         for claim in _claims(path):
             if claim.id in claims:
                 message = f"id {claim.id!r} is already used at {claims[claim.id].place}"
                 raise MalformedClaim(claim.path, claim.line, message)
             claims[claim.id] = claim
+            formulas |= {claim.config.expression} - {None}
             with within(path):
                 CLAIMS.check(len(claims))
+                KERNELS.check(len(formulas))
     if not claims:
         raise UsageError(
             f"{', '.join(map(str, paths))}: contains no claims; expected a file of [[claim]] tables, or code "
