@@ -239,21 +239,6 @@ def test_more_kernels_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
         announce(cases(layers(power)), 1000, 1, Heard())
 
 
-def test_the_pilot_of_verify_takes_no_more_draws_than_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    drawn: list[int] = []
-    original = estimation.sample
-
-    def counted(group: Any, samples: int, *arguments: Any) -> Any:
-        drawn.append(samples)
-        return original(group, samples, *arguments)
-
-    monkeypatch.setattr("gradstat.estimation.run.sample", counted)
-    write_claims(tmp_path / "a.toml", 1)
-    gradstat.verify(tmp_path / "a.toml", max_samples=4096, jobs=1)
-    gradstat.verify(tmp_path / "a.toml", jobs=1)
-    assert drawn == [4096, estimation.PILOT_DRAWS]
-
-
 # Time -------------------------------------------------------------------------------------------------------------
 
 

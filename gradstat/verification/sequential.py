@@ -56,7 +56,9 @@ def sample(
     sizes: dict[int, dict[Any, Case]] = defaultdict(dict)
     for claim in claims:
         sizes[draws(claim.case)].setdefault(next(iter(claim.keys.values()))[:-2], claim.case)
-    numbers = sum((n + pilot_draws(case)) * numbers_per_draw(case) for n, cases in sizes.items() for case in cases.values())
+    numbers = sum(
+        (n + pilot_draws(case)) * numbers_per_draw(case) for n, cases in sizes.items() for case in cases.values()
+    )
     if (seconds := numbers * PER_NUMBER / (jobs or available_cpus())) > LONG:
         several = f"{len(claims)} claim{'s' * (len(claims) != 1)}"
         progress.message(f"sampling {several} takes about {seconds:.2g} s; --timeout limits it, --quick leaves it out")
