@@ -380,6 +380,7 @@ def test_interrupt_while_sampling(folder: Path) -> None:
     (folder / "a.parquet").write_text("old")
     running = process(["run", "relu.toml", "-n", "1e14", "-v", "-o", "a.parquet"], folder)
     assert running.stderr is not None
+    assert "1 case, 1 to compile unless cached: about" in running.stderr.readline()
     assert "kernels are ready" in running.stderr.readline()
     time.sleep(0.3)
     stopped = interrupted(running)
@@ -399,7 +400,11 @@ def test_interrupt_while_compiling(folder: Path) -> None:
             assert running.poll() is None
             time.sleep(0.01)
         time.sleep(delay)
-        assert interrupted(running) == Outcome(130, "", "gradstat: interrupted\n")
+        stopped = interrupted(running)
+        assert (stopped.code, stopped.out) == (130, "")
+        announced, last = stopped.err.splitlines()
+        assert announced.startswith("gradstat: 1 case, 1 to compile unless cached: about")
+        assert last == "gradstat: interrupted"
 
 
 def test_what_ignores_interrupts_goes_on_ignoring_them() -> None:
