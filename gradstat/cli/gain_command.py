@@ -5,7 +5,16 @@ import click
 import gradstat
 from gradstat.cli.callables import imported
 from gradstat.cli.completion import Parameter, Suggested, layer_names
-from gradstat.cli.options import Jobs, Name, assumed, assumption_options, digits_option, output_options, parse_pairs, timeout_option
+from gradstat.cli.options import (
+    Jobs,
+    Name,
+    assumed,
+    assumption_options,
+    digits_option,
+    output_options,
+    parse_pairs,
+    timeout_option,
+)
 from gradstat.cli.output import Output
 from gradstat.errors import UsageError
 from gradstat.text.formats import CODE, TABLES

@@ -13,6 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradstat.errors import quoted
+from gradstat.estimators import ESTIMATORS
+from gradstat.layer_types.record import BACKWARD, FORWARD
 from gradstat.results.schema import (
     COLUMNS,
     ESTIMATES,
@@ -25,9 +28,6 @@ from gradstat.results.schema import (
     TEXTS,
 )
 from gradstat.text.uncertain import EXACT_KINDS, INFINITE, NUMERIC, PROVEN
-from gradstat.errors import quoted
-from gradstat.estimators import ESTIMATORS
-from gradstat.layer_types.record import BACKWARD, FORWARD
 
 _PLAIN = re.compile(r"[\w(\[{].*")
 
