@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gradstat.estimation.blocks import numbers_per_draw, pilot_draws
+from gradstat.estimation.blocks import pilot_draws
 from gradstat.layer_types.case import Case
 from gradstat.limits import KERNELS
 from gradstat.runs.progress import Progress
@@ -18,7 +18,7 @@ def announce(cases: Sequence[Case], samples: int | None, jobs: int, progress: Pr
     """
     kernels = len({case.layer.kernel(case.params) for case in cases})
     KERNELS.check(kernels)
-    numbers = sum((pilot_draws(case) + (samples or 0)) * numbers_per_draw(case) for case in cases)
+    numbers = sum((pilot_draws(case) + (samples or 0)) * case.shape.numbers for case in cases)
     seconds = numbers * PER_NUMBER / jobs + len(cases) * PER_CASE + kernels * PER_KERNEL
     if seconds > LONG:
         several = f"{len(cases):,} case{'s' * (len(cases) != 1)}"

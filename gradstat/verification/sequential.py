@@ -12,7 +12,6 @@ from gradstat.estimation.significance import SOURCE_BOUND, Disagreement, contrad
 from gradstat.estimation.student import critical_t, normal_score
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.statistics import STATISTICS
-from gradstat.runs.duration import PER_NUMBER
 from gradstat.runs.progress import SILENT, Progress
 from gradstat.time_limit import TimeLimitReached
 from gradstat.verification.claims import Claim, key_of
@@ -50,15 +49,15 @@ def sample(
     progress: Progress = SILENT,
 ) -> Samples:
     """Every row of the cases that claims are about. The progress shows one run per number of draws."""
+    from gradstat.estimation.blocks import pilot_draws
     from gradstat.estimation.run import available_cpus, run
+    from gradstat.runs.duration import PER_NUMBER
     from gradstat.runs.status import Status
 
     sizes: dict[int, dict[Any, Case]] = defaultdict(dict)
     for claim in claims:
         sizes[draws(claim.case)].setdefault(next(iter(claim.keys.values()))[:-2], claim.case)
-    numbers = sum(
-        (n + pilot_draws(case)) * numbers_per_draw(case) for n, cases in sizes.items() for case in cases.values()
-    )
+    numbers = sum((n + pilot_draws(case)) * case.shape.numbers for n, cases in sizes.items() for case in cases.values())
     if (seconds := numbers * PER_NUMBER / (jobs or available_cpus())) > LONG:
         several = f"{len(claims)} claim{'s' * (len(claims) != 1)}"
         progress.message(f"sampling {several} takes about {seconds:.2g} s; --timeout limits it, --quick leaves it out")
