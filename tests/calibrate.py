@@ -1,44 +1,99 @@
 """`make calibrate`: do 95 % intervals cover, and is there a false alarm? Over every shipped layer and awkward ones.
 
-Every case is sampled at 2·10³, 2·10⁴ and 2·10⁵ draws by 2,000 seeds and compared with its exact values: how often an
-estimate has an error bar, how often its 95 % interval (Student's t) holds the exact value, how long the interval is
-against the one that would just do, and how many of the seeds' runs raise an alarm. The counts go to
-results/calibration.parquet, the page to docs/calibration.md with its picture. Another number of seeds: an argument.
+Four questions, each asked of many seeds:
+
+* coverage: every case is sampled and compared with its exact values. How often has an estimate an error bar, how often
+  does its 95 % interval (Student's t) hold the exact value, and how long is it against the one that would just do?
+* run: how many runs of all shipped layers report a disagreement?
+* diff: how many pairs of runs with different seeds are too far apart?
+* verify: how often is a true claim refuted whose layer has heavy tails and no exact value?
+
+All seeds of a process share one pilot, one set of kernels and one call of the referee, which cost more than a small
+run. The rules of `run` and `diff` are asked only if a raw difference exceeds 4 standard errors: no score is larger than
+the raw one, and no bound is below 4.8.
+
+The counts go to results/calibration.parquet and results/calibration.json, after each step; the page to
+docs/calibration.md with its picture. Arguments: `shipped` (ten minutes on two processors; the default), `full` (the
+sizes that the project promises), `page` (makes the page again), then the number of processes.
 """
 
+import functools
+import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
-from scipy.stats import binom
 
 from gradstat.assumptions import Input
+from gradstat.estimation.blocks import Block
 from gradstat.estimation.engines import threads
-from gradstat.estimation.groups import Group, groups
+from gradstat.estimation.estimates import estimates
+from gradstat.estimation.groups import groups
+from gradstat.estimation.merge_tree import Accumulators
 from gradstat.estimation.run import ResultRow, centres, result_row, sample
-from gradstat.estimation.significance import disagreements
+from gradstat.estimation.significance import FAMILY_WISE, beyond, disagreements, z_bound
+from gradstat.estimation.tasks import Done, Task
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.record import Exact
+from gradstat.layer_types.record import Exact, Row
 from gradstat.layer_types.registry import LAYERS, find
 from gradstat.layer_types.statistics import exact_bases
 from gradstat.numerics.draws import PILOT
+from gradstat.results import diff
+from gradstat.verification.claims import Claim, claim_of, key_of
+from gradstat.verification.sequential import first_look, judge_looks
+from tests import calibration_page
+from tests.calibration_page import COVERAGE, STATISTICS
 
 ROOT = Path(__file__).parents[1]
-TABLE, PAGE, PICTURE = ROOT / "results/calibration.parquet", ROOT / "docs/calibration.md", ROOT / "docs/calibration.png"
-SIZES, SEEDS = (2_000, 20_000, 200_000), 2_000
-STATISTICS = ("mean", "std", "second_moment", "abs_mean", "mad")
-COVERAGE = 0.95
-CHANCE = 1e-4  # with which a count of covering intervals falls below its bound
+TABLE, COUNTS = ROOT / "results/calibration.parquet", ROOT / "results/calibration.json"
 CHUNK = 50  # seeds at once
 ROUNDING = 1e-12  # of a row's scale, which no standard error covers
+RAW = 4.0  # standard errors that no bound is below
+CLAIM = {  # at the edge of its interval, which a sample that sees no large value leaves
+    "id": "layer-norm",
+    "source": "a true claim",
+    "layer": "layer_norm",
+    "params": {"n": 4, "eps": 1e-6},
+    "direction": "backward",
+    "statistic": "std",
+    "scale": 0.9876438420667385,
+    "value": "1.40",
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Seeds by the number of draws, pairs of runs by the number of draws, and claims."""
+
+    coverage: dict[int, int]
+    run: dict[int, int]
+    diff: dict[int, int]
+    verify: int
+
+
+SIZES = {
+    "shipped": Sizes(
+        {2_000: 2_000, 20_000: 2_000, 200_000: 500},
+        {1_000: 5_000, 10_000: 2_000},
+        {2: 500, 10: 500, 1_000: 500},
+        1_000,
+    ),
+    "full": Sizes(
+        {2_000: 2_000, 20_000: 2_000, 200_000: 2_000},
+        {1_000: 20_000, 10_000: 20_000},
+        {2: 5_000, 10: 5_000, 1_000: 5_000},
+        20_000,
+    ),
+    "tiny": Sizes({2_000: 4}, {1_000: 4}, {10: 2}, 1),
+}
 
 AWKWARD = {
     "exp std 1.5": Case(find("exp"), {}, Input(std=1.5)),
@@ -57,9 +112,19 @@ AWKWARD = {
 }
 
 
+@functools.cache
 def all_cases() -> dict[str, Case]:
     """Every shipped layer with its defaults, then the awkward ones."""
     return {name: Case(layer) for name, layer in LAYERS.items()} | AWKWARD
+
+
+def one_by_one(task: Task, blocks: Iterable[Block], jobs: int, done: Done) -> None:
+    """An engine without threads, which small runs would spend their time to start."""
+    for block in blocks:
+        done(block.node, task.block(block), block.draws)
+
+
+Sampled = tuple[Case, Row, Accumulators, Exact | None]
 
 
 class Sampler:
@@ -69,16 +134,18 @@ class Sampler:
         self.groups = groups(cases)
         for group in self.groups:
             group.centres[:] = centres(sample(group, group.pilot_draws, 10**6, PILOT, 1, threads).total())
-        self.exact = {id(group): [case.exact(row) for case, row in group.rows] for group in self.groups}
+        self.moments = {id(group): [case.moments(row) for case, row in group.rows] for group in self.groups}
 
     def run(self, draws: int, seed: int) -> list[ResultRow]:
         """All rows of all cases."""
-        return [line for group in self.groups for line in self._rows(group, draws, seed)]
+        return [result_row(*sampled) for sampled in self.sample(draws, seed)]
 
-    def _rows(self, group: Group, draws: int, seed: int) -> list[ResultRow]:
-        accumulators = sample(group, draws, seed, 0, 1, threads).total()
-        exact = self.exact[id(group)]
-        return [result_row(*row, own, e) for row, own, e in zip(group.rows, accumulators, exact, strict=True)]
+    def sample(self, draws: int, seed: int) -> Iterator[Sampled]:
+        """The arguments of `result_row` for all rows of all cases."""
+        for group in self.groups:
+            accumulators = sample(group, draws, seed, 0, 1, one_by_one).total()
+            for (case, row), own, exact in zip(group.rows, accumulators, self.moments[id(group)], strict=True):
+                yield case, row, own, exact
 
 
 def known(exact: Exact | None) -> dict[str, float]:
@@ -87,33 +154,106 @@ def known(exact: Exact | None) -> dict[str, float]:
     return {name: value for name in STATISTICS if (value := bases.get(name)) is not None}
 
 
-_samplers: list[Sampler] = []  # of this process
+_samplers: dict[str, Sampler] = {}  # of this process
+SHIPPED = set(LAYERS)
 
 
-def chunk(draws: int, first: int, seeds: int) -> tuple[list[dict[str, Any]], int]:
-    """The numbers of every (row, statistic) over some seeds, and how many of the shipped layers' runs had an alarm."""
-    if not _samplers:
-        _samplers.append(Sampler(list(all_cases().values())))
+def sampler(name: str, cases: Callable[[], Sequence[Case]]) -> Sampler:
+    """The sampler of this process, made when it is first needed."""
+    if name not in _samplers:
+        _samplers[name] = Sampler(cases())
+    return _samplers[name]
+
+
+def everything() -> Sampler:
+    """The sampler of every case."""
+    return sampler("all", lambda: list(all_cases().values()))
+
+
+def shipped(draws: int, seed: int) -> list[Sampled]:
+    """A run of all shipped layers."""
+    return [sampled for sampled in everything().sample(draws, seed) if label(sampled[0]) in SHIPPED]
+
+
+def is_suspicious(sampled: Sampled) -> bool:
+    """True if mean or std are more than 4 raw standard errors from the exact value."""
+    e, exact = estimates(sampled[2]), sampled[3]
+    if exact is None or not exact.is_finite:
+        return False
+    return is_far(e.mean - exact.mean, e.mean_se) or is_far(e.std - math.sqrt(exact.var), e.std_se)
+
+
+def is_far(difference: float, error: float) -> bool:
+    """True if the rules of `run` and `diff` have to be asked."""
+    return not abs(difference) <= RAW * error
+
+
+def differ(first: Sampled, second: Sampled) -> bool:
+    """True if mean or std of two rows are more than 4 raw standard errors apart, or have no error."""
+    a, b = estimates(first[2]), estimates(second[2])
+    means = is_far(a.mean - b.mean, math.hypot(a.mean_se, b.mean_se))
+    return means or is_far(a.std - b.std, math.hypot(a.std_se, b.std_se))
+
+
+def coverage(draws: int, seeds: range, own: Sampler | None = None) -> list[dict[str, Any]]:
+    """The numbers of every (row, statistic) over some seeds, of every case or of those of a sampler."""
     found: dict[tuple[str, str, str], list[tuple[float, float, float]]] = {}
     scales: dict[tuple[str, str, str], float] = {}
-    alarms = 0
-    shipped = set(LAYERS)
-    for seed in range(first, first + seeds):
-        lines = _samplers[0].run(draws, seed)
-        alarms += bool(disagreements([line for line in lines if label(line.case) in shipped]))
-        for line in lines:
+    for seed in seeds:
+        for line in (own or everything()).run(draws, seed):
             e = asdict(line.estimates)
             for name, value in known(line.exact).items():
                 key = (label(line.case), f"{line.row.direction} {line.row.cell}", name)
                 scales[key] = abs(value) + e["std"]
                 found.setdefault(key, []).append((e[name] - value, e[f"{name}_se"], e[f"{name}_df"]))
-    return [counted(draws, key, scales[key], np.array(numbers).T) for key, numbers in found.items()], alarms
+    return [counted(draws, key, scales[key], np.array(numbers).T) for key, numbers in found.items()]
+
+
+def run_alarms(draws: int, seeds: range) -> int:
+    """How many runs of all shipped layers report a disagreement."""
+    runs = (shipped(draws, seed) for seed in seeds)
+    return sum(bool(disagreements([result_row(*s) for s in run])) for run in runs if any(map(is_suspicious, run)))
+
+
+def diff_alarms(draws: int, seeds: range) -> int:
+    """How many pairs of such runs are too far apart."""
+    alarms = 0
+    for seed in seeds:
+        runs = [shipped(draws, 2 * seed + i) for i in (0, 1)]
+        if not any(map(differ, *runs)):
+            continue
+        pair = [[asdict(result_row(*sampled).estimates) for sampled in run] for run in runs]
+        scores = [diff.score(a, b, name) for a, b in zip(*pair, strict=True) for name in diff.TESTED]
+        bound = z_bound(sum(z is not None for z in scores))
+        alarms += any(z is not None and beyond(z, bound) for z in scores)
+    return alarms
+
+
+def refutations(draws: int, seeds: Sequence[int]) -> int:
+    """How often the claim is refuted by its first look."""
+    claim = true_claim()
+    own = sampler("claim", lambda: [claim.case])
+    wrong = 0
+    for seed in seeds:
+        samples = {key_of(line.case, line.row): line for line in own.run(draws, seed)}
+        (outcome,) = judge_looks([claim], samples, seed, 1, draws, FAMILY_WISE).values()
+        wrong += outcome.verdict not in ("confirmed", "undecided")
+    return wrong
+
+
+def true_claim() -> Claim:
+    """σ[dx] of layer_norm with n = 4 and eps = 1e-6, scaled to the edge of what rounds to 1.40."""
+    return claim_of(CLAIM, Path("claims.toml"), 1)
 
 
 def label(case: Case) -> str:
-    """The name under which a case is counted: the layer's, or that of an awkward case."""
-    same = [name for name, own in AWKWARD.items() if (own.layer, own.given, own.x) == (case.layer, case.given, case.x)]
-    return same[0] if same else case.layer.name
+    """The name under which a case of `everything` is counted: the layer's, or that of an awkward case."""
+    return _names()[id(case)]
+
+
+@functools.cache
+def _names() -> dict[int, str]:
+    return {id(case): name for name, case in all_cases().items()}
 
 
 def counted(draws: int, key: tuple[str, str, str], scale: float, numbers: Any) -> dict[str, Any]:
@@ -140,130 +280,55 @@ def counted(draws: int, key: tuple[str, str, str], scale: float, numbers: Any) -
     }
 
 
-def measure(seeds: int) -> tuple[pd.DataFrame, dict[int, tuple[int, int]]]:
-    """All counts, and (alarms, runs) of all shipped layers at each number of draws."""
-    rows: list[dict[str, Any]] = []
-    alarms = {}
-    with ProcessPoolExecutor(2) as pool:
-        for draws in SIZES:
-            jobs = [pool.submit(chunk, draws, first, min(CHUNK, seeds - first)) for first in range(0, seeds, CHUNK)]
-            done = [job.result() for job in jobs]
-            rows += [row for part, _ in done for row in part]
-            alarms[draws] = (sum(count for _, count in done), seeds)
-            print(f"{draws:,} draws: {alarms[draws][0]} alarms in {seeds:,} runs", flush=True)
-    keys = ["case", "row", "statistic", "draws"]
-    return pd.DataFrame(rows).groupby(keys, sort=False, as_index=False).sum(), alarms
+class Measurement:
+    """The counts so far, written after each step."""
+
+    def __init__(self, processes: int) -> None:
+        self.pool = ProcessPoolExecutor(processes)
+        self.table: list[dict[str, Any]] = []
+        self.alarms: list[dict[str, Any]] = []
+        self.start = time.perf_counter()
+
+    def chunks(self, task: Callable[[int, range], Any], draws: int, seeds: int) -> list[Any]:
+        """The results of a task for all seeds, chunk by chunk."""
+        ranges = [range(first, min(first + CHUNK, seeds)) for first in range(0, seeds, CHUNK)]
+        return [job.result() for job in [self.pool.submit(task, draws, part) for part in ranges]]
+
+    def count(self, command: str, task: Callable[[int, range], int], draws: int, seeds: int) -> None:
+        """Count the false alarms of a command."""
+        alarms = sum(self.chunks(task, draws, seeds))
+        self.alarms.append({"command": command, "draws": draws, "runs": seeds, "alarms": alarms})
+        self.save(f"{command} at {draws:,} draws: {alarms} alarms in {seeds:,}")
+
+    def cover(self, draws: int, seeds: int) -> None:
+        """Count the intervals that hold the exact value."""
+        self.table += [row for part in self.chunks(coverage, draws, seeds) for row in part]
+        self.save(f"coverage at {draws:,} draws: {seeds:,} seeds")
+
+    def save(self, step: str) -> None:
+        """Write all counts."""
+        seconds = time.perf_counter() - self.start
+        print(f"{step}, after {seconds:.0f} s", flush=True)
+        TABLE.parent.mkdir(exist_ok=True)
+        keys = ["case", "row", "statistic", "draws"]
+        if self.table:
+            pd.DataFrame(self.table).groupby(keys, sort=False, as_index=False).sum().to_parquet(TABLE, index=False)
+        COUNTS.write_text(json.dumps({"seconds": round(seconds), "alarms": self.alarms}))
 
 
-def judged(table: pd.DataFrame) -> pd.DataFrame:
-    """Coverage among the error bars that are shown, its lowest acceptable value, and the lengths in use."""
-    table = table.copy()
-    table["coverage"] = table["covered"] / table["shown"].where(table["shown"] > 0)
-    table["lowest"] = binom.ppf(CHANCE, table["shown"], COVERAGE) / table["shown"].where(table["shown"] > 0)
-    just = 1.959964 * np.sqrt(table["squared_error"] / table["seeds"])
-    table["length_ratio"] = table["length"] / table["shown"].where(table["shown"] > 0) / just
-    table["misses_of_all"] = (table["shown"] - table["covered"]) / table["seeds"]
-    return table
-
-
-def lines_of(table: pd.DataFrame) -> Iterator[str]:
-    """The rows of a Markdown table of these counts."""
-    yield "| case | row | statistic | draws | error bars | coverage | misses of all seeds | length |"
-    yield "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |"
-    for r in table.to_dict("records"):
-        shown = f"{r['shown']:,} of {r['seeds']:,}"
-        coverage = "–" if math.isnan(r["coverage"]) else f"{100 * r['coverage']:.1f} %"
-        length = "–" if math.isnan(r["length_ratio"]) else f"{r['length_ratio']:.2f}"
-        yield (
-            f"| {r['case']} | {r['row']} | {r['statistic']} | {r['draws']:,} | {shown} | {coverage} | "
-            f"{100 * r['misses_of_all']:.1f} % | {length} |"
-        )
-
-
-def draw(table: pd.DataFrame) -> None:
-    """Coverage of every statistic that has an error bar in all seeds, with the binomial band."""
-    from gradstat.plots.style import BLUE, GREEN, ORANGE, VERMILLION, figure
-
-    picture = figure(9.0, 4.2 * len(SIZES) / 2.0)
-    panels = picture.subplots(len(SIZES), 1, sharex=True)
-    colors = dict(zip(STATISTICS, (BLUE, VERMILLION, ORANGE, GREEN, "black"), strict=True))
-    for panel, draws in zip(panels, SIZES, strict=True):
-        part = table[(table["draws"] == draws) & (table["shown"] == table["seeds"])]
-        order = {case: i for i, case in enumerate(dict.fromkeys(table["case"]))}
-        for name, color in colors.items():
-            own = part[part["statistic"] == name]
-            panel.plot([order[case] for case in own["case"]], 100 * own["coverage"], ".", color=color, label=name, ms=4)
-        seeds = int(table["seeds"].max())
-        low, high = (100 * binom.ppf(p, seeds, COVERAGE) / seeds for p in (CHANCE, 1.0 - CHANCE))
-        panel.axhspan(low, high, color="0.9", zorder=0)
-        panel.set_ylim(89.0, 100.4)
-        panel.set_ylabel("coverage, %")
-        panel.set_title(f"{draws:,} draws")
-    panels[-1].set_xlabel("layers, in the order of the table of layers, then the awkward cases")
-    picture.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
-    picture.savefig(PICTURE)
-
-
-def page(table: pd.DataFrame, alarms: dict[int, tuple[int, int]], seeds: int, seconds: float) -> str:
-    """The page: what holds, what does not, and where there is no error bar."""
-    shown = table[table["shown"] > 0]
-    always = shown[shown["shown"] == shown["seeds"]]
-    low = shown[shown["coverage"] < shown["lowest"]]
-    hidden = table[table["shown"] < table["seeds"]].sort_values(["draws", "case"])
-    wide = always[always["length_ratio"] > 1.25].sort_values("length_ratio", ascending=False)
-    counts = "\n".join(f"* {n:,} draws: {count} of {runs:,} runs" for n, (count, runs) in alarms.items())
-    parts = [
-        f"""# Calibration
-
-Written by `make calibrate` ({seeds:,} seeds, {seconds:.0f} s). Every shipped layer with its defaults and
-{len(AWKWARD)} awkward cases are sampled at {", ".join(f"{n:,}" for n in SIZES)} draws and compared with their exact
-values. An interval is the estimate ± t·(standard error), with t of Student's distribution for the degrees of freedom
-that the row carries. Its length is given against that of the interval ± 1.96·(root mean square error), which would
-just do for a normal estimate.
-
-![Coverage of 95 % intervals, layer by layer, with the band in which 99.98 % of right counts lie](calibration.png)
-
-## False alarms of a run of all shipped layers
-
-{counts}
-
-## Coverage
-
-{len(always):,} of {len(table):,} pairs of a row's statistic and a number of draws have an error bar in every seed.
-Their coverage is {100 * always["coverage"].min():.1f} % to {100 * always["coverage"].max():.1f} %, with a median of
-{100 * always["coverage"].median():.1f} %. Below the binomial bound (10⁻⁴ each) among the error bars shown:
-""",
-        "\n".join(lines_of(low)) if len(low) else "none.",
-        """
-## Intervals that are longer than needed
-
-By a quarter or more: an error bar of few draws or of heavy tails knows little of itself, and says so.
-""",
-        "\n".join(lines_of(wide)) if len(wide) else "none.",
-        """
-## No error bar
-
-Statistics without an error bar in some seeds: heavy tails and rare events, of which too few draws make up the
-estimate. A sample that happens to see no large value may show an error bar where others do not, so that coverage
-among the shown ones is below 95 %; what counts for the reader is the share of misses among all seeds.
-""",
-        "\n".join(lines_of(hidden)) if len(hidden) else "none.",
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def main() -> None:
-    """Measure, write the table, the page and the picture."""
-    start = time.perf_counter()
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
-    counts, alarms = measure(seeds)
-    table = judged(counts)
-    for path in (TABLE, PAGE):
-        path.parent.mkdir(exist_ok=True)
-    table.to_parquet(TABLE, index=False)
-    draw(table)
-    PAGE.write_text(page(table, alarms, seeds, time.perf_counter() - start), encoding="utf-8")
+def main(size: str = "shipped", processes: str = "2") -> None:
+    """Measure, then write the page and the picture."""
+    if size != "page":
+        sizes, all_counts = SIZES[size], Measurement(int(processes))
+        for draws, seeds in sizes.run.items():
+            all_counts.count("run", run_alarms, draws, seeds)
+        all_counts.count("verify", refutations, first_look(true_claim().case), sizes.verify)
+        for draws, pairs in sizes.diff.items():
+            all_counts.count("diff", diff_alarms, draws, pairs)
+        for draws, seeds in sizes.coverage.items():
+            all_counts.cover(draws, seeds)
+    calibration_page.write(pd.read_parquet(TABLE), json.loads(COUNTS.read_text()), list(AWKWARD))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

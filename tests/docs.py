@@ -50,6 +50,7 @@ from gradstat.text.tables import NOTHING, shown
 from gradstat.toml_file import toml
 from gradstat.verification.claims import ClaimConfig
 from gradstat.verification.report_text import by_source, printed, quantity, right
+from tests import power
 from tests.docs_exact import not_proven
 from tests.docs_words import COLUMNS, PLAIN_FUNCTIONS
 
@@ -379,6 +380,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "kinds": kinds,
     "schemes": schemes,
     "bench": lambda: tables_of("bench.md")[0],
+    "power": power.table,
     "growth": lambda: tables_of("bench.md")[-1],
 }
 

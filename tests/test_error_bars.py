@@ -14,8 +14,14 @@ from gradstat.estimation.error_bars import (
     FEWEST_EVENTS,
     HEAVY_TAILS,
     INFINITE_FOURTH_MOMENT,
+    INFINITE_MEAN,
+    INFINITE_VARIANCE,
+    NAMES,
+    RAREST,
     TOO_FEW_DRAWS,
     TOO_FEW_EVENTS,
+    TOO_SMALL,
+    UNSEEN_TAILS,
     with_error_bars,
 )
 from gradstat.estimation.estimates import Estimates, estimates
@@ -25,6 +31,7 @@ from gradstat.estimation.significance import score, z_bound
 from gradstat.estimation.student import critical_t, exceeded, normal_score
 from gradstat.layer_types import registration
 from gradstat.layer_types.case import Case
+from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
 from gradstat.layer_types.record import Exact
 from gradstat.layer_types.registry import LAYERS, find
 from gradstat.numerics import elementary as el
@@ -65,6 +72,13 @@ def test_mad_without_the_atom_is_caught() -> None:
     accumulators = kernels.block(values, centre)[0].copy()
     accumulators[24] = 0.0  # ties
     assert estimates(accumulators).mad < 0.6 * np.abs(values - values.mean()).mean()
+
+
+def test_the_centre_of_values_of_one_sign_is_their_mean() -> None:
+    """exp of σ = 4: the pilot's mean is 4.7 standard errors, and about the centre 0 the MAD would be 0."""
+    (y, _) = run([Case(find("exp"), {}, Input(std=4.0))], 10**5, SEED)
+    assert y.exact is not None
+    assert y.estimates.mad == pytest.approx(y.exact.mad, rel=0.5)
 
 
 @pytest.mark.parametrize("estimator", ["mc", "rqmc"])
@@ -169,6 +183,69 @@ def test_tails_that_may_have_no_fourth_moment() -> None:
     assert math.isfinite(e.mean_se)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "reason"),
+    [
+        ({"mean": Enclosure.infinite(1, "diverges")}, INFINITE_MEAN),
+        ({"mean": enclosure(0), "var": Enclosure.infinite(1, "diverges")}, INFINITE_VARIANCE),
+    ],
+)
+def test_moments_that_do_not_exist(bounds: dict[str, Enclosure], reason: str) -> None:
+    values = np.random.default_rng(2).standard_normal(10_000)
+    e, found = bars(values, Exact(math.nan, math.inf, enclosures=bounds))
+    assert found == reason
+    assert {getattr(e, f"{name}_se") for name in NAMES} == {math.inf}
+
+
+def test_moments_too_large_for_a_float_leave_it_to_the_sample() -> None:
+    values = np.random.default_rng(2).standard_normal(10_000)
+    huge = Exact(0.0, math.inf, enclosures={"mean": enclosure(0), "var": enclosure(10**400)})
+    assert bars(values, huge)[1] == ""
+
+
+def test_values_whose_fourth_power_is_no_float() -> None:
+    """residual with τ = 1e308: dx of the skip branch is 1e-308, and its sampled error 0."""
+    values = 1e-80 * np.random.default_rng(2).standard_normal(10_000)
+    e, reason = bars(values, Exact(0.0, 1e-160))
+    assert reason == TOO_SMALL
+    assert math.isinf(e.mean_se)
+    assert bars(1e-70 * values / 1e-80, Exact(0.0, 1e-140))[1] == ""
+
+
+@pytest.mark.parametrize("std", [3.0, 4.0])
+def test_tails_that_no_draw_has(std: float) -> None:
+    """σ of exp loses 0.2 % and 13 % beyond the largest normal draw, 8.57: no number of draws gives it an error bar."""
+    for row in run([Case(find("exp"), {}, Input(std=std))], 2**18, SEED):
+        assert row.no_error_bar == UNSEEN_TAILS
+        assert math.isinf(row.estimates.std_se)
+        assert row.z_std is None
+        assert row.exact is not None
+        assert FEWEST_EVENTS * (row.exact.kurtosis or 0.0) > 1.0 / RAREST
+    (milder, _) = run([Case(find("exp"), {}, Input(std=2.0))], 2**18, SEED)
+    assert milder.no_error_bar == HEAVY_TAILS
+
+
+def test_the_largest_normal_draw_is_as_rare_as_the_rule_says() -> None:
+    """The sample's bias is at most √(n·P) standard errors by Cauchy and Schwarz, P = P(|x| > 8.57): 0.03 at 10¹⁴."""
+    assert 2.0 * stats.norm.sf(8.57) == pytest.approx(RAREST, rel=0.1)
+
+
+def test_the_mean_of_dx_has_an_error_bar_from_thirty_draws() -> None:
+    """It is symmetric about 0, so that its t-statistic has thin tails, whatever the kurtosis of dx is."""
+    for draws, shown in ((29, False), (31, True)):
+        (y, dx) = run([Case(find("relu"))], draws, SEED)
+        assert math.isfinite(dx.estimates.mean_se) == shown
+        assert math.isinf(dx.estimates.std_se)
+        assert math.isinf(y.estimates.std_se)
+
+
+def test_squares_of_a_lucky_sample_have_no_error_bar() -> None:
+    """Below 30 batches there is no tail index: 15 degrees of freedom are few then."""
+    e = replace(bars(np.random.default_rng(1).standard_normal(4000))[0], std_df=15.0, second_moment_df=15.0)
+    assert math.isinf(with_error_bars(e, None)[0].std_se)
+    assert math.isfinite(with_error_bars(replace(e, tail_index=0.1, tail_index_se=0.02), None)[0].std_se)
+
+
 def test_few_events_expected() -> None:
     """Events of probability p: n·p of them make up the variance, and 30 are asked for."""
     for draws, shown in ((29_000, False), (31_000, True)):
@@ -199,7 +276,8 @@ def test_rare_events_are_no_heavy_tail() -> None:
 def test_few_draws_and_heavy_tails() -> None:
     assert bars(np.random.default_rng(1).standard_normal(12))[1] == TOO_FEW_DRAWS
     assert bars(np.append(np.random.default_rng(1).standard_normal(999), 500.0))[1] == HEAVY_TAILS
-    assert bars(np.random.default_rng(1).standard_normal(1000))[1] == ""
+    assert bars(np.random.default_rng(1).standard_normal(1000))[1] == TOO_FEW_DRAWS  # to know that there is no tail
+    assert bars(np.random.default_rng(1).standard_normal(4000))[1] == ""
 
 
 def test_nothing_seen_is_said() -> None:
@@ -239,6 +317,10 @@ def steep(x: Any) -> Any:
     return el.where(x > 0.0, x, 0.0), el.where(x > 0.0, 1.01, 0.0)
 
 
+def slightly_steep(x: Any) -> Any:
+    return el.where(x > 0.0, x, 0.0), el.where(x > 0.0, 1.0001, 0.0)
+
+
 def kinked(x: Any) -> Any:
     return el.where(x > 0.3, x, 0.1 * x), el.where(x > 0.3, 1.0, 0.1)
 
@@ -256,6 +338,8 @@ def table(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_registered_slope_is_compared_with_the_value() -> None:
     with pytest.raises(UsageError, match=r"steep: dy/dx is 1\.01 at x = 0\.\d+, but the slope of y is 1"):
         registration.activation(steep)
+    with pytest.raises(UsageError, match=r"slightly_steep: dy/dx is 1\.0001 at x"):
+        registration.activation(slightly_steep)
     with pytest.raises(UsageError, match="other_backward=True"):
         registration.activation(straight_through)
     registration.activation(straight_through, other_backward=True)

@@ -46,8 +46,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a result and a verification."""
     folder = tmp_path_factory.mktemp("plots")
     layers = [{"name": "relu"}, {"name": "max_pool2d", **STRIDED}]
-    config = RunConfig.model_validate({"seed": SEED, "samples": 4096, "layer": layers})
-    lines = runs.run(cases(config), 4096, SEED, jobs=1)
+    config = RunConfig.model_validate({"seed": SEED, "samples": 16384, "layer": layers})
+    lines = runs.run(cases(config), 16384, SEED, jobs=1)
     write(Result(to_arrow(lines, SEED, "mc"), provenance(config, 1, 0.1)), folder / "result.parquet")
     columns: dict[str, list[Any]] = {"id": ["a-1", "b<2>", "c", "d"], "source_z": [0.5, -300.0, None, 3.9]}
     columns |= {"verdict": ["confirmed", "refuted", "undecided", "imprecise"]}
@@ -81,7 +81,7 @@ LABELS = {
         "draws n",
         "slope −½",
         "slope −1",
-        "standard error of rqmc",
+        "68 % interval of rqmc",
         "error of σ[dx]",
     ],
     "forest": ["relu E[y]", "relu σ[dx]", "z = (estimate − exact) / standard error", "family-wise bound"],

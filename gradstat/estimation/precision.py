@@ -1,20 +1,28 @@
 """Precision targets, and the number of draws that reaches a target, estimated by a pilot run.
 
 The pilot has a separate stream and chooses n once. The run then makes n draws: stopping when the error looks small
-would stop too early when chance makes it look small.
+would stop too early when chance makes it look small. Errors are half the length of 68 % intervals (Student's t), so an
+error that rests on few degrees of freedom counts as larger. A pilot without an error bar asks the exact moments.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gradstat.config import RunConfig
+from gradstat.estimation.error_bars import RAREST, draws_for_error_bar
 from gradstat.estimation.estimates import Estimates
+from gradstat.estimation.student import sigma
+from gradstat.layer_types.statistics import unit_error
+
+if TYPE_CHECKING:
+    from gradstat.estimation.run import ResultRow
 
 # Factor of n, for the error of the pilot's errors: 0.5 % for relu. With heavy tails (exp: 50 %) a run may miss its
 # target, and reports it.
 INFLATION = 1.2
+MOST = 1e18  # draws; more are not told apart
 
 
 @dataclass(frozen=True)
@@ -45,15 +53,19 @@ class Distance(NamedTuple):
 
 
 def distances(e: Estimates, target: Target) -> Iterator[Distance]:
-    """Each standard error of a row with each target.
+    """Each error of a row with each target: its standard errors, times Student's t for a 68 % interval.
 
-    relative: se(std)/std, and se(mean)/rms with rms² = mean² + var, because a mean may be 0. A row that is 0 in
-    every draw has no error. absolute: the standard errors themselves.
+    relative: the error of std over std, and that of the mean over rms, rms² = mean² + var, because a mean may be 0. A
+    row that is 0 in every draw has no error. absolute: the errors themselves.
     """
-    scales = {"mean": (e.mean_se, math.hypot(e.mean, e.std)), "std": (e.std_se, e.std)}
+    scales = {
+        "mean": (e.mean_se * sigma(e.mean_df), math.hypot(e.mean, e.std)),
+        "std": (e.std_se * sigma(e.std_df), e.std),
+    }
     for name, (error, scale) in scales.items():
         if target.relative is not None:
-            yield Distance(name, error / scale if error else 0.0, target.relative)
+            relative = error if error == 0.0 or math.isinf(error) else error / scale
+            yield Distance(name, relative, target.relative)
         if target.absolute is not None:
             yield Distance(name, error, target.absolute)
 
@@ -63,17 +75,47 @@ def relative_error(rows: Sequence[Estimates]) -> float:
     return max(d.error for e in rows for d in distances(e, Target(1.0, None, 0)))
 
 
-def needed(pilot: Sequence[Estimates], target: Target) -> int:
-    """Draws that bring every row of a case to its target: pilot's draws × (worst error/target)² × 1.2."""
-    ratio = worst(pilot, target).ratio
+def needed(e: Estimates, target: Target) -> float:
+    """Draws that bring a row to its target: its draws × (worst error/target)² × 1.2; ∞ if it has no error bar."""
+    ratio = worst([e], target).ratio
     if not math.isfinite(ratio):
-        return pilot[0].n  # no number of draws makes it finite; the run reports it
-    return max(math.ceil(min(INFLATION * pilot[0].n * ratio * ratio, 1e18)), 2)
+        return math.inf
+    return max(math.ceil(min(INFLATION * e.n * ratio * ratio, MOST)), 2)
 
 
-def allowed(pilot: Sequence[Estimates], target: Target, block_draws: int) -> int:
-    """The draws needed, rounded up to whole blocks and capped at max_samples."""
-    return min(-(-needed(pilot, target) // block_draws) * block_draws, target.max_samples)
+def draws_needed(rows: "Sequence[ResultRow]", target: Target) -> float:
+    """Draws that bring every row of a case to its target; ∞ if no number of draws is known to do so."""
+    return max(_draws(row, target) for row in rows)
+
+
+def _draws(row: "ResultRow", target: Target) -> float:
+    draws = needed(row.estimates, target)
+    return draws if math.isfinite(draws) else _by_moments(row, target)
+
+
+def _by_moments(row: "ResultRow", target: Target) -> float:
+    """The draws of a row without an error bar, from its exact moments; ∞ where they do not say."""
+    e, exact = row.estimates, row.exact
+    if exact is None or not row.independent or len(row.row.slots) > 1 or exact.var == 0.0:
+        return math.inf
+    bars = draws_for_error_bar(e, exact, row.symmetric)
+    units = {name: unit_error(name, exact) for name in ("mean", "std")}
+    scales = {"mean": math.hypot(exact.mean, math.sqrt(exact.var)), "std": math.sqrt(exact.var)}
+    if max(bars.values()) * RAREST > 1.0:
+        return math.inf
+    draws = [0.0]
+    for name, unit in units.items():
+        if unit is None or name not in bars:
+            return math.inf
+        draws.append(bars[name])
+        wanted = [target.absolute, None if target.relative is None else target.relative * scales[name]]
+        draws += [INFLATION * (unit / error) ** 2 for error in wanted if error is not None]
+    return math.ceil(min(max(draws), MOST))
+
+
+def allowed(draws: float, target: Target, block_draws: int) -> int:
+    """A number of draws, rounded up to whole blocks and capped at max_samples."""
+    return min(-(-math.ceil(min(draws, MOST)) // block_draws) * block_draws, target.max_samples)
 
 
 def seen(pilot: Sequence[Estimates], target: Target) -> bool:

@@ -1,5 +1,6 @@
 """A run: pilot, plan, segments, statistics, and the comparison with exact values."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,12 +15,12 @@ from gradstat.estimation.estimates import Estimates, estimates
 from gradstat.estimation.estimators import MC, Estimator
 from gradstat.estimation.groups import Group, groups
 from gradstat.estimation.merge_tree import Accumulators, MergeTree, Node
-from gradstat.estimation.precision import Target, allowed, seen
+from gradstat.estimation.precision import Target, allowed, draws_needed, seen
 from gradstat.estimation.segments import Segment, SegmentSnapshot, moments, segments, snapshot
 from gradstat.estimation.significance import score
 from gradstat.estimation.tasks import Finished
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.record import Exact, Row
+from gradstat.layer_types.record import BACKWARD, Exact, Row
 from gradstat.numerics.draws import PILOT
 
 PILOT_GROWTH = 4
@@ -37,6 +38,11 @@ class ResultRow:
     exact: Exact | None
     no_error_bar: str = ""  # why statistics have an infinite standard error
     independent: bool = True  # draws: then exact moments give standard errors too
+
+    @property
+    def symmetric(self) -> bool:
+        """True if the law of a draw is symmetric about 0."""
+        return is_symmetric(self.case, self.row)
 
     @property
     def z_mean(self) -> float | None:
@@ -150,12 +156,16 @@ def _aimed(
     draws: dict[int, int] = {}
     n = group.pilot_draws
     while True:
-        rows = [(case, estimator.estimates(row, own)) for (case, row), own in zip(group.rows, found, strict=True)]
+        rows = [
+            result_row(case, row, own, case.moments(row), estimator)
+            for (case, row), own in zip(group.rows, found, strict=True)
+        ]
         for case in group.cases:
-            own = [estimated for owner, estimated in rows if owner is case]
+            own = [row for row in rows if row.case is case]
             if estimator.nested:
-                draws[id(case)] = allowed(own, target, group.block_draws)
-            elif n >= target.max_samples or seen(own, target):
+                wanted = draws_needed(own, target)
+                draws[id(case)] = allowed(wanted if math.isfinite(wanted) else n, target, group.block_draws)
+            elif n >= target.max_samples or seen([row.estimates for row in own], target):
                 draws.setdefault(id(case), min(n, target.max_samples))
         if len(draws) == len(group.cases):
             return draws
@@ -201,7 +211,7 @@ def result_rows(
     """The rows of every case that has draws."""
     found = moments(cases, snapshots, estimator)
     return [
-        result_row(case, row, accumulators, case.exact(row), estimator)
+        result_row(case, row, accumulators, case.moments(row), estimator)
         for case, rows in zip(cases, found, strict=True)
         if rows is not None
         for row, accumulators in zip(case.shape.rows, rows, strict=True)
@@ -217,11 +227,17 @@ def repeated(rows: Sequence[ResultRow], cases: Sequence[Case], indices: Sequence
 
 
 def result_row(
-    case: Case, row: Row, accumulators: Accumulators, exact: Exact | None, estimator: Estimator = MC
+    case: Case, row: Row, accumulators: Accumulators, moments: Exact | None, estimator: Estimator = MC
 ) -> ResultRow:
-    """A row of the result, with error bars where they mean something."""
-    shown, reason = with_error_bars(estimator.estimates(row, accumulators), exact)
+    """A row of the result, with error bars where they mean something. `moments` may be infinite or undefined."""
+    shown, reason = with_error_bars(estimator.estimates(row, accumulators), moments, is_symmetric(case, row))
+    exact = moments if moments is not None and moments.is_finite else None
     return ResultRow(case, row, shown, accumulators, exact, reason, estimator.nested)
+
+
+def is_symmetric(case: Case, row: Row) -> bool:
+    """True if a draw of the row has a law that is symmetric about 0: dx is a multiple of dy, and dy has one."""
+    return row.direction == BACKWARD and case.dy.law.lowest == -case.dy.law.highest
 
 
 def sample(
@@ -237,10 +253,11 @@ def sample(
 def centres(pilot: Accumulators) -> Accumulators:
     """The centre of each row: the mean of the pilot run, or 0 if the mean is within five standard errors of 0.
 
-    0 matters for rows with an atom at 0 (dropout), for which E|v − c| has a kink at c = 0.
+    0 matters for rows with an atom at 0 (dropout), for which E|v − c| has a kink at c = 0. Values of one sign have
+    another mean than 0, however uncertain it is.
     """
     found = [estimates(row) for row in pilot]
-    return np.array([0.0 if abs(e.mean) <= 5.0 * e.mean_se else e.mean for e in found])
+    return np.array([0.0 if e.min < 0.0 < e.max and abs(e.mean) <= 5.0 * e.mean_se else e.mean for e in found])
 
 
 def available_cpus() -> int:

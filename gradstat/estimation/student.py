@@ -40,6 +40,15 @@ def critical_t(critical_z: float, degrees: float) -> float:
     return critical_z if degrees >= ENOUGH else exceeded(NormalDist().cdf(-critical_z), degrees)
 
 
+def sigma(degrees: float) -> float:
+    """The t that |T| exceeds as rarely as a normal number exceeds 1: 1 + 1/2ν + 1/4ν² + 1/16ν³; 1.4 % short at ν = 1.
+
+    Fisher's expansion, which costs nothing: progress lines ask for it many times a second.
+    """
+    inverse = 1.0 / degrees
+    return 1.0 + inverse * (0.5 + inverse * (0.25 + inverse * 0.0625))
+
+
 def upper_tail(t: float, degrees: float) -> float:
     """P(T > t) for t ≥ 0: half the regularized incomplete beta function I(ν/(ν + t²); ν/2, ½)."""
     square = t * t

@@ -94,12 +94,19 @@ def product_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact |
         return None
     mean, second = products(k, x)
     spread = power(inputs.distance(x, ZERO), k) if k == 1 or not x.correlation else None
+    kurtosis = None if x.correlation or second.is_zero else power(_fourth_moment(x), k) / second.squared()
     if row.direction == BACKWARD:
         own = None if spread is None else upstream.abs_mean(dy) * spread
-        return Exact.proven(ZERO, second, own, own)
+        return Exact.proven(ZERO, second, own, own, None if kurtosis is None else upstream.kurtosis(dy) * kurtosis)
     if x.mean == 0.0 and not x.correlation:
-        return Exact.proven(ZERO, second, spread, spread)
+        return Exact.proven(ZERO, second, spread, spread, kurtosis)
     return Exact.proven(mean, second - mean.squared(), spread)
+
+
+def _fourth_moment(x: Input) -> Enclosure:
+    """E[x⁴] = μ⁴ + 6μ²σ² + κσ⁴."""
+    mean, var = inputs.mean(x).squared(), inputs.variance(x)
+    return mean.squared() + 6 * mean * var + decimal(x.law.kurtosis) * var.squared()
 
 
 def products(k: int, x: Input) -> tuple[Enclosure, Enclosure]:

@@ -49,10 +49,18 @@ class Case:
 
     def moments(self, row: Row) -> Exact | None:
         """The same with infinite and undefined moments, which say why they are; None where nothing is known."""
-        try:
-            return self.layer.referee(self.params, row, self.x, self.dy)
-        except ArithmeticError:  # a std of 1e200 or 1e-200 has no square
-            return None
+        key = row, wanted_digits()
+        if key not in self._moments:
+            try:
+                self._moments[key] = self.layer.referee(self.params, row, self.x, self.dy)
+            except ArithmeticError:  # a std of 1e200 or 1e-200 has no square
+                self._moments[key] = None
+        return self._moments[key]
+
+    @cached_property
+    def _moments(self) -> dict[tuple[Row, int], Exact | None]:
+        """The moments that were asked for, by row and digits: a pilot and its run ask for the same."""
+        return {}
 
     def certain_moments(self, row: Row, names: Iterable[str]) -> Exact | None:
         """The moments of a row, to more digits if the float64 nearest to one of these statistics is unclear."""

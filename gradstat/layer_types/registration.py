@@ -14,7 +14,7 @@ from gradstat.layer_types.record import ANYTHING, REAL, Domain
 from gradstat.layer_types.registry import LAYERS, names
 
 QUANTILES, STEP = 1000, 2.0**-17  # of x, where value and slope are compared, and the step of the differences
-SLOPE_ERROR = 1e-3  # relative; the differences are good to 10⁻⁸
+SLOPE_ERROR = 1e-5  # of 1 + |y| + |dy/dx|; the differences are good to 10⁻⁸
 FEWEST_WRONG = 3  # quantiles: a kink may lie near one
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _own: set[str] = set()
@@ -137,7 +137,7 @@ def _check_slope(name: str, function: Formula) -> None:
     with np.errstate(all="ignore"):
         slope = function(x)[1] * np.ones_like(x)
         wide, narrow = ((function(x + h)[0] - function(x - h)[0]) / (2.0 * h) for h in (2.0 * STEP, STEP))
-        scale = 1.0 + np.abs(narrow)
+        scale = 1.0 + np.abs(function(x)[0]) + np.abs(narrow)
         wrong = (np.abs(wide - narrow) <= 0.1 * SLOPE_ERROR * scale) & (np.abs(narrow - slope) > SLOPE_ERROR * scale)
     if np.count_nonzero(wrong) >= FEWEST_WRONG:
         at = int(np.flatnonzero(wrong)[np.argmin(np.abs(x[wrong] - 0.5))])

@@ -1,15 +1,19 @@
-"""Measured |estimate − exact| and the standard errors of each estimator against the number of draws, from real runs."""
+"""Measured |estimate − exact| and the errors of each estimator against the number of draws, from real runs.
+
+An error is half the length of a 68 % interval: a standard error, times Student's t for its degrees of freedom.
+"""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle, product
 from typing import Any
 
 from gradstat.errors import UsageError
 from gradstat.estimation.estimators import ESTIMATORS, Estimator
 from gradstat.estimation.run import run
+from gradstat.estimation.student import sigma
 from gradstat.layer_types.case import Case
-from gradstat.layer_types.record import ALL, FORWARD, Row, no_referee
+from gradstat.layer_types.record import ALL, FORWARD, Row
 from gradstat.layer_types.statistics import ExactNumber, exact_number
 from gradstat.plots.kinds import Request
 from gradstat.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, figure
@@ -28,16 +32,16 @@ SLOPES = {
 
 @dataclass(frozen=True)
 class Point:
-    """One run: estimator, draws, |estimate − exact|, standard error."""
+    """One run: estimator, draws, |estimate − exact|, half the 68 % interval (∞ without an error bar)."""
 
     estimator: Estimator
     n: int
+    distance: float
     error: float
-    se: float
 
 
 def draw(request: Request) -> Any:
-    """One panel per layer and direction; dots are runs of the first estimator, other marks standard errors of each."""
+    """One panel per layer and direction; dots are runs of the first estimator, other marks the errors of each."""
     if request.samples < 4 * FEWEST:
         expected = f"expected at least {4 * FEWEST}, since a slope needs runs of several lengths"
         raise UsageError(f"-n {request.samples} is not allowed; {expected}")
@@ -57,26 +61,25 @@ def draw(request: Request) -> Any:
 
 def _measure(request: Request) -> dict[str, list[Point]]:
     """The runs of each panel: eight seeds of every estimator at every power of two up to the requested draws."""
-    blind = [replace(case, layer=replace(case.layer, referee=no_referee)) for case in request.cases]
     exact = {
-        (id(twin), row.direction): (title, value)
-        for twin, case in zip(blind, request.cases, strict=True)
+        (id(case), row.direction): (title, value)
+        for case in request.cases
         for row in case.shape.rows
         for title, value in [_exact(case, row, request.statistic)]
         if row.cell == ALL and value is not None
-    }  # computed once: each run would integrate again
+    }
     panels: dict[str, list[Point]] = {}
     n = FEWEST
     while n <= request.samples and exact:
         for seed, estimator in product(range(SEEDS), ESTIMATORS.values()):
-            for line in run(blind, n, (request.seed + seed) % 2**64, request.jobs, estimator=estimator):
+            for line in run(request.cases, n, (request.seed + seed) % 2**64, request.jobs, estimator=estimator):
                 title, value = exact.get((id(line.case), line.row.direction), ("", None))
                 if line.row.cell == ALL and value is not None:
-                    error = abs(getattr(line.estimates, request.statistic) - value)
-                    point = Point(estimator, n, error, getattr(line.estimates, f"{request.statistic}_se"))
+                    found, se, df = (getattr(line.estimates, request.statistic + end) for end in ("", "_se", "_df"))
+                    point = Point(estimator, n, abs(found - value), se * sigma(df))
                     panels.setdefault(title, []).append(point)
         n *= 2
-    panels = {title: points for title, points in panels.items() if any(point.se > 0.0 for point in points)}
+    panels = {title: points for title, points in panels.items() if any(0.0 < p.error < math.inf for p in points)}
     if not panels:
         names = ", ".join(case.label for case in request.cases)
         numbers = [exact_number_of(case, row, request.statistic) for case in request.cases for row in case.shape.rows]
@@ -102,27 +105,29 @@ def exact_number_of(case: Case, row: Row, statistic: str) -> ExactNumber | None:
     return None if exact is None else exact_number(statistic, exact)
 
 
-def _standard_errors(points: list[Point], estimator: Estimator, draws: list[int]) -> list[float]:
-    """The root mean square of the standard errors over the seeds, at each number of draws."""
-    squares = [[point.se**2 for point in points if (point.estimator, point.n) == (estimator, n)] for n in draws]
-    return [math.sqrt(sum(seeds) / len(seeds)) for seeds in squares]
+def _errors(points: list[Point], estimator: Estimator, draws: list[int]) -> list[float]:
+    """The root mean square of the errors over the seeds, at each number of draws; NaN if a seed has no error bar."""
+    squares = [[point.error**2 for point in points if (point.estimator, point.n) == (estimator, n)] for n in draws]
+    means = [sum(seeds) / len(seeds) for seeds in squares]
+    return [math.sqrt(mean) if math.isfinite(mean) else math.nan for mean in means]
 
 
 def _panel(panel: Any, title: str, points: list[Point]) -> None:
     draws = sorted({point.n for point in points})
     first, *_ = ESTIMATORS.values()
-    errors = {name: _standard_errors(points, estimator, draws) for name, estimator in ESTIMATORS.items()}
+    errors = {name: _errors(points, estimator, draws) for name, estimator in ESTIMATORS.items()}
     for estimator in ESTIMATORS.values():
         power, dashes, text = SLOPES[estimator.nested]
         slope = [errors[estimator.name][-1] * (draws[-1] / n) ** power for n in draws]
         panel.plot(draws, slope, color=GREY, linestyle=(0, dashes), linewidth=1.4, label=text)
     for (name, heights), (marker, size, color) in zip(errors.items(), cycle(MARKS), strict=False):
-        panel.plot(draws, heights, marker, color=color, markersize=size, label=f"standard error of {name}", zorder=4)
+        panel.plot(draws, heights, marker, color=color, markersize=size, label=f"68 % interval of {name}", zorder=4)
     points = [point for point in points if point.estimator is first]
-    floor = min(LOWEST * errors[first.name][-1], *(heights[-1] / 2.0 for heights in errors.values()))
+    ends = {name: heights[-1] for name, heights in errors.items() if math.isfinite(heights[-1])}
+    floor = min([LOWEST * max(ends.values(), default=1.0), *(end / 2.0 for end in ends.values())])
     for marker, low, text in (("o", False, f"|estimate − exact| of {SEEDS} seeds"), ("v", True, "… below the axis")):
-        dots = [point for point in points if (point.error < floor) == low]
-        heights = [max(point.error, 1.2 * floor) for point in dots]
+        dots = [point for point in points if (point.distance < floor) == low]
+        heights = [max(point.distance, 1.2 * floor) for point in dots]
         size = 5.0 if low else 3.5
         look = {"color": BLUE, "alpha": 0.55, "markersize": size, "markeredgewidth": 0, "linestyle": ""}
         panel.plot([point.n for point in dots], heights, marker, label=text, **look)

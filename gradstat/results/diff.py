@@ -152,17 +152,23 @@ def _by_key(result: Result) -> dict[Key, Row]:
 
 
 def _scores(a: Row, b: Row) -> Iterator[Difference]:
-    """z = difference / √(sum of both variances). Conservative if the results share draws.
-
-    The degrees of freedom are the smaller of the two, which is conservative as well (Mickey and Brown, 1966).
-    """
     for name in TESTED:
-        error = math.hypot(a[f"{name}_se"], b[f"{name}_se"])
-        if math.isinf(error):
-            continue
-        degrees = min(row[f"{name}_df"] for row in (a, b))
-        z = z_score(a[name], b[name], error, b["std"], degrees) if error else _constants(a, b, name)
-        yield Difference(_name(a), name, a[name], b[name], z)
+        z = score(a, b, name)
+        if z is not None:
+            yield Difference(_name(a), name, a[name], b[name], z)
+
+
+def score(a: Row, b: Row, name: str) -> float | None:
+    """Difference / √(sum of both variances) as a normal score; None if one of them has no error bar.
+
+    It is conservative if the results share draws. The degrees of freedom are the smaller of the two, which is
+    conservative as well (Mickey and Brown, 1966).
+    """
+    error = math.hypot(a[f"{name}_se"], b[f"{name}_se"])
+    if math.isinf(error):
+        return None
+    degrees = min(row[f"{name}_df"] for row in (a, b))
+    return z_score(a[name], b[name], error, b["std"], degrees) if error else _constants(a, b, name)
 
 
 def _constants(a: Row, b: Row, name: str) -> float:

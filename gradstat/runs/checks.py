@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gradstat.estimation.precision import Target, needed, worst
+from gradstat.estimation.error_bars import NO_NUMBER, PERHAPS_INFINITE
+from gradstat.estimation.precision import Distance, Target, draws_needed, worst
 from gradstat.estimation.run import ResultRow
 from gradstat.estimation.significance import disagreements
 from gradstat.results.result import Result
@@ -35,23 +36,30 @@ def shortfalls(rows: Sequence[ResultRow], target: Target) -> tuple[str, ...]:
 
 
 def _shortfall(rows: Sequence[ResultRow], target: Target) -> str:
-    estimates = [row.estimates for row in rows]
-    distance = worst(estimates, target)
+    row, distance = max(((row, worst([row.estimates], target)) for row in rows), key=lambda pair: pair[1].ratio)
     if distance.ratio <= 1.0:
         return ""
-    draws, more = estimates[0].n, needed(estimates, target)
-    if math.isinf(distance.error):
-        reasons = ", ".join(dict.fromkeys(row.no_error_bar for row in rows if row.no_error_bar))
-        return (
-            f"{rows[0].case.label} {distance.statistic}: no error bar after {draws:,} draws ({reasons}); "
-            "give a number of draws instead of a target: -n"
-        )
+    draws, more = row.estimates.n, draws_needed(rows, target)
+    found = f"{row.case.label} {row.row.direction} {distance.statistic}: {_error(row, distance, target)}"
+    if math.isinf(more):
+        return f"{found}; {_hopeless(row)}; give a number of draws instead of a target, with -n"
     how = f"--max-samples {more:.2g}" if draws >= target.max_samples else f"-n {more:.2g}"
-    kind = "relative error" if distance.target == target.relative else "error"
-    return (
-        f"{rows[0].case.label} {distance.statistic}: {kind} {distance.error:.2g}, target {distance.target:g}, "
-        f"after {draws:,} draws; about {more:.1e} are needed: {how}"
-    )
+    return f"{found}, target {distance.target:g}, after {draws:,} draws; about {more:.1e} are needed: {how}"
+
+
+def _error(row: ResultRow, distance: Distance, target: Target) -> str:
+    if math.isinf(distance.error):
+        return f"no error bar ({row.no_error_bar})"
+    return f"{'relative error' if distance.target == target.relative else 'error'} {distance.error:.2g}"
+
+
+def _hopeless(row: ResultRow) -> str:
+    """What is known of a row for which no number of draws is known."""
+    if row.no_error_bar in NO_NUMBER:
+        return "no number of draws reaches the target"
+    if row.no_error_bar.startswith(PERHAPS_INFINITE):
+        return "probably no number of draws reaches the target"
+    return f"{row.estimates.n:,} draws are too few, and how many would do is not known"
 
 
 def _is_finite(row: ResultRow) -> bool:

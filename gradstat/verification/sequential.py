@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gradstat.estimation.error_bars import is_infinite
+from gradstat.estimation.error_bars import NO_NUMBER, is_infinite
 from gradstat.estimation.multiple_testing import AGREEMENT, CONFIRMING, REFUTING, HolmDecision, holm, level
 from gradstat.estimation.significance import SOURCE_BOUND, Disagreement, contradictions
 from gradstat.estimation.student import critical_t, normal_score
@@ -90,7 +90,7 @@ def measure(claim: Claim, samples: Samples) -> Measured:
     bases = {term: getattr(row.estimates, STATISTICS[term.statistic].base) for term, row in rows.items()}
     value, slopes = claim.combination.at({term: STATISTICS[term.statistic].f(base) for term, base in bases.items()})
     error = sum(
-        abs(slope * STATISTICS[term.statistic].slope(bases[term])) * base_error(term, rows[term].estimates)
+        abs(slope * STATISTICS[term.statistic].slope(bases[term])) * base_error(term, rows[term])
         for term, slope in slopes.items()
     )
     degrees = min(
@@ -103,13 +103,13 @@ def measure(claim: Claim, samples: Samples) -> Measured:
     return Measured(claim.scale * value, math.inf, error, n, unit, exact=False, degrees=degrees, no_error_bar=reason)
 
 
-def base_error(term: Term, e: Any) -> float:
+def base_error(term: Term, row: "ResultRow") -> float:
     """Standard error of the base quantity of a statistic."""
-    base = STATISTICS[term.statistic].base
+    base, e = STATISTICS[term.statistic].base, row.estimates
     error: float = getattr(e, f"{base}_se", math.nan)
     if base == "zero_fraction":
         return HOEFFDING / math.sqrt(e.n)  # holds for every fraction of every set of slots
-    if error == 0.0 or (math.isinf(error) and is_infinite(e)):
+    if error == 0.0 or (math.isinf(error) and (row.no_error_bar in NO_NUMBER or is_infinite(e))):
         return math.nan  # all draws are equal, or more draws do not give it an error
     return error
 
