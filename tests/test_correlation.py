@@ -15,6 +15,7 @@ from gradstat.errors import UsageError
 from gradstat.estimation.groups import EQUALLY
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact.distributions import abs_mean_of_upstream
+from gradstat.layer_types.record import Shape
 from gradstat.layer_types.registry import find
 from tests import kernels
 
@@ -120,19 +121,12 @@ def test_without_a_map_all_pairs_are_correlated_equally(slots: int, rho: float) 
     assert all(has_marginal(own, stats.norm) for own in (x[0], x[-1]))
 
 
-@pytest.mark.parametrize(
-    ("name", "given", "rho", "reason"),
-    [
-        ("linear", {}, 0.5, "its inputs are independent; expected 0"),
-        ("add", {"k": 3}, -0.5, "3 inputs cannot all have it in pairs; expected more than -1/2"),
-    ],
-)
-def test_a_correlation_that_a_layer_cannot_have_is_refused(
-    name: str, given: dict[str, Any], rho: float, reason: str
-) -> None:
+def test_a_correlation_that_inputs_cannot_have_is_refused() -> None:
     with pytest.raises(UsageError) as error:
-        Case(find(name), given, Input(correlation=rho)).check()
-    assert str(error.value) == f"{name}: input correlation = {rho:g} is not allowed: {reason}"
+        Case(find("add"), {"k": 3}, Input(correlation=-0.5)).check()
+    reason = "3 inputs cannot all have it in pairs; expected more than -1/2"
+    assert str(error.value) == f"add: input correlation = -0.5 is not allowed: {reason}"
+    assert Shape(n_in=3).correlation_error(0.5) == "its inputs are independent; expected 0"
 
 
 def test_a_layer_of_one_input_or_with_a_map_takes_every_correlation() -> None:

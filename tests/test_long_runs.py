@@ -154,7 +154,7 @@ def test_interrupted(launcher: Launcher, folder: Path) -> None:
         (lambda text: text.replace("AAA", "AAB", 1), "cut off or damaged"),
         (lambda text: seal("[1, 2]"), "not a part of a run"),
         (lambda text: seal(unseal(text).replace('"run": "', '"run": "0')), "a part of another run"),
-        (lambda text: seal(unseal(text).replace('"centres": [0.', '"centres": [9.')), "has other centres"),
+        (lambda text: seal(unseal(text).replace('"centres": [0.', '"centres": [9.')), "have other centres"),
     ],
 )
 def test_damaged_and_foreign_parts(

@@ -28,7 +28,6 @@ from gradstat.networks.outcome import COLUMNS
 from gradstat.networks.schemes import SCHEMES
 from gradstat.networks.tasks import Experiment, Task, execute
 from gradstat.runs import folder
-from gradstat.text import files
 from tests.commands import Command
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -373,19 +372,19 @@ def test_a_full_disk_keeps_what_is_finished(propagate: Run, tmp_path: Path, monk
     assert propagate(SMALL, "-q", "-o", "whole.csv")[0] == Exit.DONE
     for path in parts(tmp_path)[5:]:
         path.unlink()
-    write = files.whole
+    write = os.fsync
 
-    def full(path: Path) -> Any:
-        if path.suffix == folder.SUFFIX and len(parts(tmp_path)) == 8:
+    def full(handle: int) -> None:
+        if len(parts(tmp_path)) == 8:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(path)
+        write(handle)
 
-    monkeypatch.setattr(folder, "whole", full)
+    monkeypatch.setattr(os, "fsync", full)
     code, err = propagate(SMALL, "-q", "-j", "1")
     assert code == Exit.USAGE
     assert ".part: cannot be written: No space left on device; finished networks are saved; free disk space or" in err
     assert len(parts(tmp_path)) == 8
-    monkeypatch.setattr(folder, "whole", write)
+    monkeypatch.setattr(os, "fsync", write)
     code, err = propagate(SMALL, "-o", "continued.csv")
     assert (code, "8 of 16 are saved" in err) == (Exit.DONE, True)
     assert (tmp_path / "continued.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()

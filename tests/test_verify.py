@@ -46,7 +46,7 @@ SHIPPED = Path(__file__).parent.parent / "configs" / "claims"
 CLAIMS = load([SHIPPED])
 SEED = 20160328
 # The errors of one draw of 256 dependent values, and of a linear layer, are known to sampling only.
-ASK_SAMPLING = {"nfnets-log-softmax-n256", "hello-agents-qk-64", "hello-agents-qk-1024"}
+ASK_SAMPLING = {"nfnets-log-softmax-n256"}
 
 RELU = """[[claim]]
 id = "relu-mean"

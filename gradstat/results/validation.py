@@ -99,7 +99,7 @@ def first_problem(table: pa.Table) -> str:
         if not pc.all(pc.is_finite(table[name]), min_count=0).as_py():
             return f"its column {name} has values that are not finite"
     for name in NEVER_NEGATIVE:
-        if pc.any(pc.less(table[name], 0), min_count=0).as_py():
+        if (pc.min(table[name]).as_py() or 0.0) < 0.0:
             return f"its column {name} has a negative number"
     return ""
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,7 @@ from gradstat.layer_types.statistics import enclosure_of, exact_bound, exact_val
 from gradstat.runs.progress import SILENT, Progress
 from gradstat.time_limit import TimeLimitReached
 from gradstat.verification.claims import Claim
+from gradstat.verification.combinations import Term
 from gradstat.verification.matrix_claims import judge_matrix
 from gradstat.verification.sequential import (
     STOPPED,
@@ -32,7 +34,6 @@ SOURCE_UNKNOWN = "the error of the source's own draws is known to sampling only;
 
 SPARE_DIGITS = 4  # that an exact value has beyond those of a printed one
 ROUNDING = Fraction(1, 10**55)  # relative: the error of a claim's scale
-Referee = Callable[[Claim, str], Exact | None]
 
 
 def verify(
@@ -80,49 +81,72 @@ def verify(
     return [outcomes[claim.id] for claim in claims]
 
 
+@dataclass(frozen=True)
+class Quantity:
+    """A statistic of an exact row: the float nearest to it, how far that may be off, and its bounds if they are known.
+
+    unit_error: the standard deviation of the estimate from one draw; None where it is not known.
+    """
+
+    value: float
+    bound: float
+    enclosure: Enclosure | None
+    unit_error: float | None
+
+    @classmethod
+    def of(cls, name: str, exact: Exact) -> "Quantity | None":
+        """None for a statistic without an exact value."""
+        value = exact_value(name, exact)
+        if value is None:
+            return None
+        bound = exact_bound(name, exact) if math.isfinite(value) else math.inf
+        return cls(value, bound, enclosure_of(name, exact), unit_error(name, exact))
+
+
+Referee = Callable[[Claim, Term], Quantity | None]
+
+
 def _judge_exact(claim: Claim, referee: Referee, samples: Samples) -> Outcome | None:
     """The outcome by the exact values; None if one is unknown. The σ of one draw comes from them or from the sample.
 
     The absolute errors of several terms are added, since terms of one layer depend on each other.
     """
-    values, bounds, units = {}, {}, {}
+    found: dict[Term, Quantity] = {}
     for term in claim.combination.terms:
-        exact = referee(claim, term.direction)
-        value = None if exact is None else exact_value(term.statistic, exact)
-        if exact is None or value is None:
+        quantity = referee(claim, term)
+        if quantity is None:
             return None
-        enclosure = enclosure_of(term.statistic, exact)
-        if enclosure is not None and not enclosure.is_finite:
-            size = "infinite" if enclosure.sign else "undefined"
-            detail = f"the {term.statistic} is {size}: {enclosure.reason}"
-            own = enclosure.text(DIGITS) if claim.config.statistic == term.statistic else None
+        proven = quantity.enclosure
+        if proven is not None and not proven.is_finite:
+            size = "infinite" if proven.sign else "undefined"
+            detail = f"the {term.statistic} is {size}: {proven.reason}"
+            own = proven.text(DIGITS) if claim.config.statistic == term.statistic else None
             return Outcome(claim, None, REFUTED, should_print=own, detail=detail)
-        values[term], bounds[term] = value, exact_bound(term.statistic, exact)
-        units[term] = unit_error(term.statistic, exact) if len(claim.rows[term.direction].slots) == 1 else None
-    value, slopes = claim.combination.at(values)
+        found[term] = quantity
+    value, slopes = claim.combination.at({term: quantity.value for term, quantity in found.items()})
     unit: float | None = 0.0
     for term, slope in slopes.items():
-        part = units[term]
+        part = found[term].unit_error if len(claim.rows[term.direction].slots) == 1 else None
         unit = None if part is None or unit is None else unit + abs(claim.scale * slope) * part
     if unit is None and samples:
         unit = measure(claim, samples).unit_error
-    if len(values) == 1 and exact is not None and value == values[term] and slopes[term] == 1.0:
-        measured = _measured(claim, term.statistic, exact, value, unit)
+    if len(found) == 1 and value == found[term].value and slopes[term] == 1.0:
+        measured = _measured(claim, found[term], unit)
     else:
-        bound = sum(abs(slope) * bounds[term] for term, slope in slopes.items())
+        bound = sum(abs(slope) * found[term].bound for term, slope in slopes.items())
         measured = Measured(claim.scale * value, abs(claim.scale) * bound, unit_error=unit)
     outcome = judge(claim, measured)
     unclear = outcome.verdict == UNDECIDED and unit is None and claim.config.obtained.samples is not None
     return judge(claim, outcome.measured, SOURCE_UNKNOWN) if unclear and outcome.measured else outcome
 
 
-def _measured(claim: Claim, name: str, exact: Exact, value: float, unit: float | None) -> Measured:
+def _measured(claim: Claim, quantity: Quantity, unit: float | None) -> Measured:
     """An exact value times the scale of the claim, with its proven bounds if there are any."""
-    proven = enclosure_of(name, exact)
-    if proven is None:
-        return Measured(claim.scale * value, abs(claim.scale) * exact_bound(name, exact), unit_error=unit)
-    scale = claim.exact_scale
-    scaled = proven * Enclosure(scale * (1 - ROUNDING), scale * (1 + ROUNDING)) if scale != 1 else proven
+    proven, scale = quantity.enclosure, claim.exact_scale
+    if proven is None or scale == 1:
+        around = abs(claim.scale) * quantity.bound
+        return Measured(claim.scale * quantity.value, around, unit_error=unit, enclosure=proven)
+    scaled = proven * Enclosure(scale * (1 - ROUNDING), scale * (1 + ROUNDING))
     nearest = float(scaled)
     bound = math.inf
     if math.isfinite(nearest):
@@ -131,15 +155,19 @@ def _measured(claim: Claim, name: str, exact: Exact, value: float, unit: float |
 
 
 def _referee(least: int) -> Referee:
-    """The exact values of a claim's row, to `least` digits or more, computed once for all claims about it."""
-    known: dict[Any, Exact | None] = {}
+    """The exact quantities of claims, to `least` digits or more, each computed once for all claims about it."""
+    rows: dict[Any, Exact | None] = {}
+    known: dict[Any, Quantity | None] = {}
 
-    def referee(claim: Claim, direction: str) -> Exact | None:
+    def referee(claim: Claim, term: Term) -> Quantity | None:
         digits = max(DIGITS, least, claim.printed.digits + SPARE_DIGITS)
-        key = (claim.keys[direction], digits)
-        if key not in known:
-            with to_digits(digits):
-                known[key] = claim.case.moments(claim.rows[direction])
-        return known[key]
+        row = (claim.keys[term.direction], digits)
+        if (row, term.statistic) not in known:
+            if row not in rows:
+                with to_digits(digits):
+                    rows[row] = claim.case.moments(claim.rows[term.direction])
+            exact = rows[row]
+            known[row, term.statistic] = None if exact is None else Quantity.of(term.statistic, exact)
+        return known[row, term.statistic]
 
     return referee
