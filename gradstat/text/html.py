@@ -149,6 +149,8 @@ def _key(cell: Cell) -> float | str | None:
     value = cell.value if isinstance(cell, Uncertain) else cell
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
+    if isinstance(value, int):  # may be too large for a float
+        return value
     return value if math.isfinite(value) else "" if math.isnan(value) else "Infinity" if value > 0.0 else "-Infinity"
 
 
