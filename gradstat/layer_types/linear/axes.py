@@ -6,8 +6,9 @@ from functools import cache
 from typing import Any
 
 from gradstat.errors import UsageError
+from gradstat.layer_types.exact.closed_forms import total
 from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
-from gradstat.layer_types.linear.moments import power, total
+from gradstat.layer_types.linear.moments import power
 from gradstat.layer_types.windows import geometry
 from gradstat.layer_types.windows.geometry import PADDING, Axis
 

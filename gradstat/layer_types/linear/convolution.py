@@ -26,11 +26,11 @@ from typing import Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
+from gradstat.layer_types.exact.closed_forms import ZERO
 from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
 from gradstat.layer_types.linear.axes import Sums, bounded, sums_of, transposed_bounded
 from gradstat.layer_types.linear.edges import NORMALIZE, Connections, weights_kernel
 from gradstat.layer_types.linear.moments import (
-    ZERO,
     Terms,
     Weights,
     fixed_map,

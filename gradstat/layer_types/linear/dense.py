@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from gradstat.assumptions import Input, Upstream
+from gradstat.layer_types.exact.closed_forms import ZERO
 from gradstat.layer_types.exact.enclosure import enclosure
 from gradstat.layer_types.linear.edges import NORMALIZE, Connections, weights_kernel
 from gradstat.layer_types.linear.moments import (
-    ZERO,
     Terms,
     Weights,
     fixed_map,

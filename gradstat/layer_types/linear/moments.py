@@ -3,21 +3,15 @@
 They follow from counts and sums over the terms of a slot, so that a matrix of any size costs no more than a small one.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
-from typing import TYPE_CHECKING
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact import inputs, upstream
-from gradstat.layer_types.exact.enclosure import BITS, PI, Enclosure, decimal, enclosure
+from gradstat.layer_types.exact.closed_forms import ZERO, distance, mean_length, total
+from gradstat.layer_types.exact.enclosure import PI, Enclosure, decimal, enclosure
 from gradstat.layer_types.record import FORWARD, Exact, Row
-
-if TYPE_CHECKING:
-    from flint import arb
-
-ZERO = enclosure(0)
 
 
 @dataclass(frozen=True)
@@ -211,32 +205,9 @@ def pooled(
     )
     size = mad = None
     if normal:
-        size = average([normal_size(own, var_) for own, var_ in zip(means, variances, strict=True)])
-        mad = average([normal_size(shift, own) for own, shift in pairs])
+        size = average([distance(own, var_, ZERO) for own, var_ in zip(means, variances, strict=True)])
+        mad = average([distance(shift, own, ZERO) for own, shift in pairs])
     return Exact.proven(mean, var, size, mad, fourth / var.squared(), third / (var * var.root()))
-
-
-def normal_size(mean: Enclosure, var: Enclosure) -> Enclosure:
-    """E|v| of a normal v: σ√(2/π)·e^(−μ²/2σ²) + μ·erf(μ/(σ√2))."""
-    if mean.is_zero:
-        return (var * 2 / PI).root()
-    if var.is_zero:
-        return abs(mean)
-    from flint import arb, ctx
-
-    with ctx.workprec(BITS):
-        m, v = _ball(mean), _ball(var)
-        square = m * m / (2 * v)
-        return _enclosed((2 * v / arb.pi()).sqrt() * (-square).exp() + m * (m / (2 * v).sqrt()).erf())
-
-
-@cache
-def mean_length(n: int) -> Enclosure:
-    """E‖u‖ of n independent standard normals: √2·Γ((n + 1)/2)/Γ(n/2)."""
-    from flint import arb, ctx
-
-    with ctx.workprec(BITS):
-        return _enclosed(arb(2).sqrt() * (arb(n + 1) / 2).gamma() / (arb(n) / 2).gamma())
 
 
 def geometric(n: int, r: Enclosure) -> Enclosure:
@@ -255,21 +226,3 @@ def power(value: Enclosure, exponent: int) -> Enclosure:
 
 def _mean(parts: Parts, values: Sequence[Enclosure], slots: int) -> Enclosure:
     return total(number * value for (number, _), value in zip(parts, values, strict=True)) / slots
-
-
-def total(values: Iterable[Enclosure]) -> Enclosure:
-    """The sum of enclosures."""
-    return sum(values, ZERO)
-
-
-def _ball(value: Enclosure) -> "arb":
-    from flint import arb, fmpq
-
-    low, high = (arb(fmpq(end.numerator, end.denominator)) for end in value.bounds)
-    return low.union(high)
-
-
-def _enclosed(ball: "arb") -> Enclosure:
-    from gradstat.layer_types.exact.constants import to_fraction
-
-    return Enclosure(to_fraction(ball.lower()), to_fraction(ball.upper()))
