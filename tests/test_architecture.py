@@ -14,7 +14,7 @@ import gradstat
 PACKAGE = Path(gradstat.__file__).parent
 FLOORS = (
     *("bottom", "numerics", "text", "layer_types", "estimation", "results", "runs"),
-    *("constants", "verification", "plots", "networks", "face", "cli", "roof"),
+    *("constants", "solving", "verification", "plots", "networks", "face", "cli", "roof"),
 )
 BOTTOM = {
     "gradstat.errors",
@@ -26,10 +26,11 @@ BOTTOM = {
     "gradstat.assumptions",
     "gradstat.shipped",
     "gradstat.arithmetic",
+    "gradstat.arithmetic_values",
     "gradstat.distributions",
     "gradstat.estimators",
 }
-STRANGERS = {"constants", "verification", "plots"}  # none of them imports another
+STRANGERS = {"constants", "solving", "verification", "plots"}  # none of them imports another
 FACE = {"gradstat", "gradstat.listings", "gradstat.sources"}
 ROOF = {"gradstat.__main__"}
 COAT = ("gradstat", "gradstat.errors", "gradstat.toml_file", "gradstat.cli", "gradstat.text")  # what commands import

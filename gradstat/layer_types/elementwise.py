@@ -1,7 +1,7 @@
 """Elementwise layers: a scalar formula x ↦ (y, dy/dx) → a record with exact values."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact import upstream
@@ -18,6 +18,9 @@ from gradstat.layer_types.record import (
     one_of,
     parameters_of,
 )
+
+if TYPE_CHECKING:
+    from gradstat.layer_types.exact.moments import Moments
 
 Formula = Callable[..., Any]
 Kinks = tuple[float, ...] | Callable[..., tuple[float, ...]]
@@ -129,9 +132,12 @@ def exact(
     from gradstat.layer_types.exact.moments import moments  # loads flint
 
     known = moments(function, constants, kinks, x)
-    if known is None:
-        return None
-    if row.direction == FORWARD:
+    return None if known is None else of_moments(known, row.direction, dy)
+
+
+def of_moments(known: "Moments", direction: str, dy: Upstream) -> Exact | None:
+    """The moments of y, or those of dx = dy·f′(x)."""
+    if direction == FORWARD:
         if known.mean is None or known.var is None:
             return None
         return Exact.proven(known.mean, known.var, known.abs_mean, known.mad, known.kurtosis, known.skewness)

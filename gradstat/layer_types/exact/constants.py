@@ -15,6 +15,8 @@ from typing import Any
 
 from flint import arb, fmpq
 
+from gradstat.layer_types.exact.enclosure import Enclosure
+
 LARGEST_DENOMINATOR = 1000
 SHORT = 15  # significant digits: a decimal number of so many is what was written
 Exactly = fmpq | Callable[[], arb]  # a rational number, or what computes the number at the precision of the moment
@@ -87,13 +89,16 @@ def exactly(value: float) -> Exactly:
 
 
 def number(value: Any) -> Exactly:
-    """The same for whatever a formula may hold: an int, a float, NumPy's numbers, a fraction."""
+    """The same for whatever a formula may hold: an int, a float, NumPy's numbers, a fraction, an enclosure."""
     if isinstance(value, fmpq):
         return value
     if isinstance(value, int):
         return fmpq(int(value))
     if isinstance(value, Fraction):
         return fmpq(value.numerator, value.denominator)
+    if isinstance(value, Enclosure):
+        ends = [fmpq(end.numerator, end.denominator) for end in value.bounds]
+        return lambda: arb(ends[0]).union(arb(ends[1]))
     return exactly(float(value))
 
 
@@ -119,3 +124,10 @@ def to_fraction(number: arb) -> Fraction:
     """An exact ball as a fraction."""
     mantissa, exponent = number.man_exp()
     return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+
+
+def of_ball(number: arb) -> Enclosure:
+    """A ball as an enclosure; undefined where it is not finite."""
+    if not number.is_finite():
+        return Enclosure.undefined("it could not be bounded")
+    return Enclosure(to_fraction(number.lower()), to_fraction(number.upper()))

@@ -1,7 +1,7 @@
 """The formula of a layer and the density of x as one function that every number type can run."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from types import FunctionType
@@ -11,9 +11,11 @@ from flint import arb, fmpq
 
 from gradstat.assumptions import Input
 from gradstat.layer_types.exact.constants import rational
+from gradstat.layer_types.exact.enclosure import Enclosure
 from gradstat.layer_types.exact.traced import Traced
 
 Formula = Callable[..., Any]
+Constant = float | Fraction | Enclosure  # an enclosure stands for every number within its bounds
 Triple = tuple[Traced, Traced, Traced]  # p(x), y, dy/dx
 
 
@@ -22,9 +24,9 @@ class Integrand:
     """x ↦ (p(x), y, dy/dx)."""
 
     formula: Formula
-    constants: tuple[float | Fraction, ...]
+    constants: tuple[Constant, ...]
     x: Input
-    kinks: tuple[float, ...] = ()
+    kinks: tuple[float | Fraction, ...] = ()
     level: arb | None = None  # subtracted from y
 
     def on(self, like: Traced) -> Callable[[Traced], Triple]:
@@ -58,8 +60,24 @@ class Integrand:
         return tuple(sorted(place for place in places if place is not None))
 
 
+@dataclass(frozen=True)
+class Standardized:
+    """(z, m, s, *constants) ↦ rule(z, s, y, dy/dx, …), where (y, dy/dx, …) = formula(m + s·z, *constants).
+
+    So m and s may be any number, or an enclosure, while z has mean 0 and std 1.
+    """
+
+    formula: Formula
+    rule: Callable[..., tuple[Any, Any]]
+
+    def __call__(self, z: Any, mean: Any, std: Any, *constants: Any) -> tuple[Any, Any]:
+        return self.rule(z, std, *self.formula(mean + std * z, *constants))
+
+
 def exact_constants(function: Formula, like: Traced) -> Formula:
     """The function with the floats of its module as exact numbers, and so its `parts` (`registration.pair`)."""
+    if isinstance(function, Standardized):
+        return replace(function, formula=exact_constants(function.formula, like))
     if not isinstance(function, FunctionType):
         return function
     parts = getattr(function, "parts", ())

@@ -14,7 +14,7 @@ from gradstat.layer_types.exact.cancellation import cancelled
 from gradstat.layer_types.exact.constants import ball
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.engine import DISTANCE, NAMES, Engine, Integral, powers, reach_of
-from gradstat.layer_types.exact.integrand import Formula, Integrand
+from gradstat.layer_types.exact.integrand import Constant, Formula, Integrand
 from gradstat.layer_types.exact.panels import Panels
 from gradstat.layer_types.exact.pieces import Piece
 from gradstat.layer_types.exact.precision import LOCK, short_end
@@ -50,7 +50,7 @@ class Moments:
 
 
 def moments(
-    formula: Formula, constants: tuple[float | Fraction, ...], kinks: tuple[float, ...], x: Input, digits: int = 0
+    formula: Formula, constants: tuple[Constant, ...], kinks: tuple[float | Fraction, ...], x: Input, digits: int = 0
 ) -> Moments | None:
     """All moments of y and dy/dx for (y, dy/dx) = formula(x, *constants), to the wanted digits as far as they exist.
 
@@ -61,7 +61,7 @@ def moments(
 
 @lru_cache(maxsize=512)
 def _known(
-    formula: Formula, constants: tuple[float | Fraction, ...], kinks: tuple[float, ...], x: Input, digits: int
+    formula: Formula, constants: tuple[Constant, ...], kinks: tuple[float | Fraction, ...], x: Input, digits: int
 ) -> Moments | None:
     if not SCALES[0] <= x.std <= SCALES[1]:
         return None

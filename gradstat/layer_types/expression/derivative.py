@@ -41,19 +41,18 @@ def _program(text: str, names: tuple[str, ...], settled: tuple[tuple[str, float]
     return Program(parsed.tape, parsed.value, slope, parsed.exponents)
 
 
-def derivative(tape: Tape, value: int) -> int:
-    """Add the steps of d(value)/dx."""
+def derivative(tape: Tape, value: int, parameter: str = "") -> int:
+    """Add the steps of d(value)/dx, or of the derivative by a parameter."""
     algebra = Algebra(tape)
     slopes: dict[int, int] = {}
     for index in tape.reached(value):
         step = tape.steps[index]
         tape.text = step.text
         inner = [slopes[i] for i in step.arguments if i in slopes]
-        if step.operation in (NUMBER, PARAMETER):
-            slopes[index] = algebra.number(0.0)
-        elif step.operation == X:
-            slopes[index] = algebra.number(1.0)
-        elif index in tape.slopes:
+        if step.operation in (X, NUMBER, PARAMETER):
+            variable = (PARAMETER, parameter) if parameter else (X, "")
+            slopes[index] = algebra.number(1.0 if (step.operation, step.payload) == variable else 0.0)
+        elif index in tape.slopes and not parameter:  # by x only: its function may have parameters of its own
             u, slope = tape.slopes[index]
             slopes[index] = algebra.times(slope, slopes[u])
         elif step.operation in CHAIN:

@@ -12,17 +12,20 @@ from gradstat.layer_types.expression.derivative import Program
 from gradstat.layer_types.expression.tape import NUMBER, OPERATIONS, PARAMETER, X
 
 
-def function_of(program: Program, names: Sequence[str]) -> Callable[..., Any]:
-    """The function of a program; its arguments after x are the parameters in the order of `names`."""
-    return made("f", source(program, names))
+def function_of(program: Program, names: Sequence[str], more: Sequence[int] = ()) -> Callable[..., Any]:
+    """The function of a program; its arguments after x are the parameters in the order of `names`.
+
+    It returns the values of further steps, `more`, after y and dy/dx.
+    """
+    return made("f", source(program, names, more))
 
 
-def source(program: Program, names: Sequence[str]) -> str:
+def source(program: Program, names: Sequence[str], more: Sequence[int] = ()) -> str:
     """The body of the function: arguments and lines."""
     steps = program.tape.steps
     words: dict[int, str] = {}
     lines = []
-    for index in program.tape.reached(program.value, program.slope):
+    for index in program.tape.reached(program.value, program.slope, *more):
         step = steps[index]
         if step.operation == X:
             words[index] = "x"
@@ -35,7 +38,8 @@ def source(program: Program, names: Sequence[str]) -> str:
             written = OPERATIONS[step.operation].source.format(*(words[i] for i in step.arguments))
             lines.append(f"    v{index} = {written}\n")
     arguments = ", ".join(["x", *(f"p{i}" for i in range(len(names)))])
-    return f"({arguments}):\n{''.join(lines)}    return {words[program.value]}, {words[program.slope]}\n"
+    results = ", ".join(words[index] for index in (program.value, program.slope, *more))
+    return f"({arguments}):\n{''.join(lines)}    return {results}\n"
 
 
 def made(prefix: str, body: str) -> Callable[..., Any]:
