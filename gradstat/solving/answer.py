@@ -10,7 +10,9 @@ from gradstat.text.tables import Column, Report, Table
 
 UNIQUE = "proven, and the only one nearby"
 EXISTS = "proven; that it is the only one nearby is not"
+EXTREMUM = "proven; that it is the largest or smallest of all is not"
 NOT_PROVEN = "not proven"
+REACHED = "value reached"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Solutions(Answer):
     @property
     def texts(self) -> list[dict[str, str]]:
         """The same with all certain digits, at most those that were asked for."""
-        return [{name: value.text(self.digits) for name, value in one.values.items()} for one in self.found]
+        return [{name: value.text(self.digits) for name, value in _rows(one).items()} for one in self.found]
 
     @property
     def code(self) -> int:
@@ -66,8 +68,13 @@ class Solutions(Answer):
             Column("high", people=False),
         ]
         rows = [
-            (number, name, text, one.proof, *(float(end) for end in one.values[name].bounds))
+            (number, name, text, one.proof, *(float(end) for end in _rows(one)[name].bounds))
             for number, (one, texts) in enumerate(zip(self.found, self.texts, strict=True), 1)
             for name, text in texts.items()
         ]
         return Report([Table(columns, rows, self.title, self.name, self.notes)])
+
+
+def _rows(one: Solution) -> dict[str, Enclosure]:
+    """The unknowns, and what is reached there."""
+    return {**one.values, **({REACHED: one.reached} if one.reached is not None else {})}

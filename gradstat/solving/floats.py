@@ -8,7 +8,7 @@ import numpy as np
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact import upstream
-from gradstat.layer_types.record import BACKWARD, FORWARD, Exact
+from gradstat.layer_types.record import FORWARD, Exact
 from gradstat.layer_types.statistics import exact_value
 from gradstat.numerics import elementary as el
 
@@ -26,15 +26,16 @@ def statistics(
     z, weights = _nodes(x, kinks)
     with np.errstate(all="ignore"):
         y, slope = (np.broadcast_to(part, z.shape) for part in formula(x.mean + x.std * z, *constants))
-        rows = {FORWARD: _forward(y, weights), BACKWARD: _backward(slope, weights, dy)}
-        more = {
-            "slope_mean": float(weights @ slope),
-            "chi": float(weights @ (x.std * z * y * slope)) / float(weights @ (y * y) or math.nan),
-        }
+    rows: dict[str, Exact] = {}
 
     def value(direction: str, name: str) -> float:
-        if name in more:
-            return more[name]
+        with np.errstate(all="ignore"):
+            if name == "slope_mean":
+                return float(weights @ slope)
+            if name == "chi":
+                return float((weights @ (x.std * z * y * slope)) / (weights @ (y * y)))
+            if direction not in rows:
+                rows[direction] = _forward(y, weights) if direction == FORWARD else _backward(slope, weights, dy)
         try:
             found = exact_value(name, rows[direction])
         except (ArithmeticError, ValueError):

@@ -190,3 +190,8 @@ def number(text: str) -> Fraction:
         return Fraction(text.strip())
     except (ValueError, ZeroDivisionError):
         raise UsageError(f"{quoted(text)} is not a number; expected e.g. 0.5, 1e-3 or 1/3") from None
+
+
+def short(value: Fraction) -> str:
+    """A number in messages."""
+    return f"{float(value):g}"

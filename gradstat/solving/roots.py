@@ -15,8 +15,10 @@ HALVINGS = 200
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 TOUCHES = 1e-9  # of the size of F on the grid: a smallest |F| below may be a double root
 NOISE = 1e-13  # of the size of F: floats below are 0 within rounding
+DIPS = 0.1  # of a smallest |F| on the grid, by which a parabola must go lower to be looked at
 FLAT = 5  # points in a row where F is 0 within rounding
 MOST_STEPS = 40
+SMALL = 1e-6  # of the ends between which F changes its sign: a root below is near 0
 COARSE = 17  # digits, for the change of F nearby
 GUARD = 4  # digits beyond those asked for
 JUMPS = 0.1  # of the change of F nearby: a jump keeps it however close one looks
@@ -63,7 +65,7 @@ def scan(function: Floats, places: Sequence[float]) -> Scan:
     for (a, at_a), (b, at_b), (c, at_c) in zip(rest, rest[1:], rest[2:], strict=False):
         if at_b == 0.0:
             result.crossings.append((a, c)) if at_a * at_c < 0.0 else result.touches.append(b)
-        elif at_a * at_b > 0.0 and at_b * at_c > 0.0 and abs(at_b) <= min(abs(at_a), abs(at_c)):
+        elif at_a * at_b > 0.0 and at_b * at_c > 0.0 and _dips(abs(at_a), abs(at_b), abs(at_c)):
             _look_closer(function, a, c, math.copysign(1.0, at_b), size, result)
     for x, value in (rest[:1] + rest[-1:]) if rest else []:
         if value == 0.0:
@@ -82,6 +84,11 @@ def _find_flat(known: Sequence[tuple[float, float]], noise: float, result: Scan)
             if index - start >= FLAT:
                 result.flat.append((known[start][0], known[index - 1][0]))
             start = None
+
+
+def _dips(a: float, b: float, c: float) -> bool:
+    """True if the middle one of three values is the smallest, and a parabola through them goes notably lower."""
+    return b <= min(a, c) and b < max(a, c) and (c - a) ** 2 / (8.0 * (a - 2.0 * b + c)) >= DIPS * b
 
 
 def _look_closer(function: Floats, a: float, c: float, sign: float, size: float, result: Scan) -> None:
@@ -114,6 +121,7 @@ def smallest(function: Floats, low: float, high: float) -> tuple[float, float]:
 def bisected(function: Floats, low: float, high: float) -> float:
     """A float next to a sign change between two points; secants, and every third step a half."""
     at_low, at_high = function(low), function(high)
+    size = SMALL * max(abs(low), abs(high))
     for step in range(HALVINGS):
         middle = 0.5 * (low + high)
         if not low < middle < high:
@@ -128,7 +136,7 @@ def bisected(function: Floats, low: float, high: float) -> float:
             low, at_low = middle, value
         else:
             high, at_high = middle, value
-        if high - low <= 2e-15 * max(abs(low), abs(high)):
+        if high - low <= 2e-15 * max(abs(low), abs(high), size):
             break
     return low if abs(at_low) < abs(at_high) else high
 
@@ -142,10 +150,10 @@ class Refined:
     reason: str = ""
 
 
-def refined(function: Enclosed, near: float, digits: int) -> Refined:
-    """A sign change near a float, to so many digits."""
+def refined(function: Enclosed, near: float, scale: float, digits: int) -> Refined:
+    """A sign change near a float, to so many digits, or relative to the scale of the bracket if it is near 0."""
     place = Fraction(near)
-    size = abs(place) or Fraction(1, 10**6)
+    size = max(abs(place), Fraction(SMALL * scale))
     wide = [function(place + side * FAR * size, COARSE) for side in (-1, 1)]
     tight = [function(place + side * NEAR * size, COARSE) for side in (-1, 1)]
     if not all(value.is_finite for value in (*wide, *tight)):

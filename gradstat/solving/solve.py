@@ -9,29 +9,32 @@ from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact.enclosure import MOST_DIGITS, Enclosure, enclosure
 from gradstat.solving import roots, systems
 from gradstat.solving.answer import EXISTS, NOT_PROVEN, UNIQUE, Solution, Solutions
-from gradstat.solving.problem import Problem, Unknown, bracket_of, check_names, equation
+from gradstat.solving.extrema import extremum
+from gradstat.solving.problem import Problem, Unknown, bracket_of, check_names, equation, short, side
 from gradstat.solving.subject import MEAN, STD, Subject
 
 DIGITS = 10
 Wanted = Mapping[str, Fraction | tuple[Fraction, Fraction] | None]  # a start, a bracket, or neither
 
 
-def problem_of(case: Case, wanted: Wanted, such_that: Sequence[str]) -> Problem:
+def problem_of(case: Case, wanted: Wanted, such_that: Sequence[str], target: str = "") -> Problem:
     """The checked problem; UsageError for a layer, a name or an equation that cannot be used."""
     if not case.layer.elementwise:
         raise UsageError(
             f"{case.layer.name}: solve knows elementwise layers and formulas of x only", "gradstat list layers"
         )
     equations = tuple(map(equation, such_that))
-    check_names([side for pair in equations for side in pair], case, tuple(wanted))
+    goal = side(target) if target else None
+    check_names([one for pair in equations for one in pair] + ([goal] if goal else []), case, tuple(wanted))
     parameters = {p.name for p in case.layer.parameters if not isinstance(case.params[p.name], str)}
     subject = Subject(case, tuple(name for name in wanted if name in (*parameters, STD, MEAN)))
     unknowns = tuple(_unknown(name, value, case) for name, value in wanted.items())
-    if len(unknowns) != len(equations):
-        raise UsageError(
-            f"{_count(len(unknowns), 'unknown')} and {_count(len(equations), 'equation')}: as many of each are needed"
-        )
-    return Problem(subject, unknowns, equations)
+    counts = f"{_count(len(unknowns), 'unknown')} and {_count(len(equations), 'equation')}"
+    if goal and (len(unknowns) != 1 or equations):
+        raise UsageError(f"{counts}: a largest or smallest value is looked for in one unknown, without equations")
+    if not unknowns or (not goal and len(unknowns) != len(equations)):
+        raise UsageError(f"{counts}: as many of each are needed", "--for NAME --such-that 'forward.rms = 1'")
+    return Problem(subject, unknowns, equations, goal)
 
 
 def _count(number: int, what: str) -> str:
@@ -42,9 +45,9 @@ def _unknown(name: str, value: Fraction | tuple[Fraction, Fraction] | None, case
     if isinstance(value, tuple):
         low, high = value
         if not low < high:
-            raise UsageError(f"--for {name}={_short(low)}..{_short(high)}: the lower end must be below the upper one")
+            raise UsageError(f"--for {name}={short(low)}..{short(high)}: the lower end must be below the upper one")
         if name == STD and low <= 0:
-            raise UsageError(f"--for {name}={_short(low)}..{_short(high)}: a std is above 0")
+            raise UsageError(f"--for {name}={short(low)}..{short(high)}: a std is above 0")
         return Unknown(name, low, high, (low + high) / 2, True)
     low, high = bracket_of(name, case)
     if value is None:
@@ -54,13 +57,27 @@ def _unknown(name: str, value: Fraction | tuple[Fraction, Fraction] | None, case
     return Unknown(name, min(low, value - 10), max(high, value + 10), value)
 
 
-def solve(case: Case, wanted: Wanted, such_that: Sequence[str], digits: int = DIGITS) -> Solutions:
-    """All solutions of one equation in a bracket, or the solution of several equations near a start."""
+def solve(
+    case: Case,
+    wanted: Wanted,
+    such_that: Sequence[str],
+    maximize: str = "",
+    minimize: str = "",
+    digits: int = DIGITS,
+) -> Solutions:
+    """All solutions of one equation in a bracket, the one of several near a start, or a largest or smallest value."""
     if not 1 <= digits <= MOST_DIGITS:
         raise UsageError(f"digits = {digits} is not allowed; expected a whole number from 1 to {MOST_DIGITS}")
-    problem = problem_of(case, wanted, such_that)
-    found, notes, certain = _one(problem, digits) if len(problem.unknowns) == 1 else _several(problem, digits)
-    title = f"{case.label}, such that {', '.join(text.strip() for text in such_that)}"
+    if maximize and minimize:
+        raise UsageError("--maximize and --minimize are two questions; give one of the two")
+    target = maximize or minimize
+    problem = problem_of(case, wanted, such_that, target)
+    if target:
+        found, notes, certain = extremum(problem, 1 if maximize else -1, digits)
+        title = f"{case.label}, {'largest' if maximize else 'smallest'} {target.strip()}"
+    else:
+        found, notes, certain = _one(problem, digits) if len(problem.unknowns) == 1 else _several(problem, digits)
+        title = f"{case.label}, such that {', '.join(text.strip() for text in such_that)}"
     return Solutions(title, case.layer.name, found, notes, digits, certain)
 
 
@@ -79,14 +96,14 @@ def _one(problem: Problem, digits: int) -> tuple[list[Solution], list[str], bool
 
     places = roots.grid(float(unknown.low), float(unknown.high))
     scan = roots.scan(floats, places)
-    searched = f"searched {unknown.name} from {_short(unknown.low)} to {_short(unknown.high)}"
+    searched = f"searched {unknown.name} from {short(unknown.low)} to {short(unknown.high)}"
     notes: list[str] = [f"{searched}: every change of sign between {len(places)} points is a solution or is named here"]
     if scan.undefined == len(places):
         return [], [f"{searched}: the two sides have no value at any point"], False
     solutions, certain = [], True
     for low, high in scan.crossings:
         near = roots.bisected(floats, low, high)
-        root = roots.refined(enclosed, near, digits)
+        root = roots.refined(enclosed, near, max(abs(low), abs(high)), digits)
         if root.bounds is not None:
             solutions.append(_proof(problem, root.bounds, digits))
         elif root.jump is not None:
@@ -134,7 +151,7 @@ def _proof(problem: Problem, bounds: Enclosure, digits: int) -> Solution:
 def _is_only_one(problem: Problem, bounds: Enclosure, digits: int) -> bool:
     """True if the derivative by the unknown has one sign on an interval around the bounds."""
     name = problem.unknowns[0].name
-    around = systems.SOONEST * abs(bounds.middle) + bounds.radius
+    around = systems.NEARBY * abs(bounds.middle) + bounds.radius
     box = Enclosure(bounds.middle - around, bounds.middle + around)
     duals = problem.duals({name: box}, systems.DERIVATIVE_DIGITS) if problem.is_differentiable else None
     if duals is None:
@@ -157,7 +174,7 @@ def _several(problem: Problem, digits: int) -> tuple[list[Solution], list[str], 
         return problem.enclosed(dict(zip(names, point, strict=True)), wanted)
 
     start = tuple(float(unknown.start) for unknown in problem.unknowns)
-    begun = "began at " + ", ".join(f"{u.name} = {_short(u.start)}" for u in problem.unknowns)
+    begun = "began at " + ", ".join(f"{u.name} = {short(u.start)}" for u in problem.unknowns)
     point, residual = systems.newton(floats, start)
     reached = ", ".join(f"{name} = {x:.6g}" for name, x in zip(names, point, strict=True))
     if not residual <= systems.CLOSE:
@@ -183,7 +200,7 @@ def _several(problem: Problem, digits: int) -> tuple[list[Solution], list[str], 
 def _by_krawczyk(
     problem: Problem, place: Sequence[Fraction], backwards: systems.Matrix, digits: int
 ) -> list[Enclosure] | None:
-    """The bounds of a solution that is the only one in a box of relative size 10⁻⁹."""
+    """The bounds of a solution that is the only one in a box of relative size 10⁻¹²."""
     names = problem.names
     if not problem.is_differentiable:
         return None
@@ -199,9 +216,6 @@ def _by_krawczyk(
             radius,
         )
 
-    wide = test(systems.SOONEST)
+    wide = test(systems.NEARBY)
     return None if wide is None else test(Fraction(1, 10 ** (digits + 2)))
 
-
-def _short(value: Fraction) -> str:
-    return f"{float(value):g}"

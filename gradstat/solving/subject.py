@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gradstat.arithmetic import COMPARISONS
 from gradstat.arithmetic_values import Dual
@@ -17,12 +19,15 @@ from gradstat.layer_types.elementwise import of_moments
 from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
 from gradstat.layer_types.expression.derivative import Program, derivative, program
 from gradstat.layer_types.expression.emit import function_of
-from gradstat.layer_types.expression.tape import PARAMETER, Tape
+from gradstat.layer_types.expression.tape import PARAMETER, Tape, X
 from gradstat.layer_types.expression.trace import Tracer
 from gradstat.layer_types.record import FORWARD
 from gradstat.layer_types.statistics import enclosure_of
 from gradstat.solving import floats
 from gradstat.solving.numbers import ENCLOSURES
+
+if TYPE_CHECKING:
+    from gradstat.layer_types.exact.moments import Moments
 
 STD, MEAN = "input.std", "input.mean"
 CONTINUOUS = ("abs", "min", "max")  # branches without a jump
@@ -115,15 +120,16 @@ class Subject:
             self._formulas[name] = function_of(steps, self.names, more)
         return self._formulas[name]
 
-    def branches(self, name: str) -> set[str]:
-        """The operations that choose by the sign of something that depends on this parameter."""
+    def branches(self, name: str, with_x: bool = False) -> set[str]:
+        """The operations that choose by the sign of something that depends on this parameter (and on x)."""
         tape, result = self.program.tape, set()
         for index in tape.reached(self.program.value, self.program.slope):
-            step = tape.steps[index]
-            if step.operation in BRANCHES and any(
-                (tape.steps[i].operation, tape.steps[i].payload) == (PARAMETER, name) for i in tape.reached(index)
-            ):
-                result.add(step.operation)
+            if tape.steps[index].operation in BRANCHES:
+                inside = [tape.steps[i] for i in tape.reached(index)]
+                if any((step.operation, step.payload) == (PARAMETER, name) for step in inside) and (
+                    not with_x or any(step.operation == X for step in inside)
+                ):
+                    result.add(tape.steps[index].operation)
         return result
 
     def is_continuous(self, name: str) -> bool:
@@ -139,7 +145,9 @@ class Subject:
     @cached_property
     def _kinks_move(self) -> bool:
         """True if the kinks depend on the unknowns, or are computed faster than compared."""
-        return EXPRESSION not in self.case.params or any(map(self.branches, set(self.unknowns) & set(self.names)))
+        return EXPRESSION not in self.case.params or any(
+            self.branches(name, with_x=True) for name in self.unknowns if name in self.names
+        )
 
     @cached_property
     def _kinks(self) -> tuple[float, ...]:
@@ -160,7 +168,7 @@ class Subject:
             return None
         if not (x.std > 0.0 and math.isfinite(x.std) and math.isfinite(x.mean)):
             return None
-        constants = [float(params[name]) for name in self.names]
+        constants = [np.float64(params[name]) for name in self.names]  # 1/0 is no error
         return floats.statistics(self.formula, constants, self.kinks(own), x, self.case.dy)
 
     def proven(self, direction: str, name: str, values: Values, digits: int) -> Enclosure:
@@ -169,7 +177,7 @@ class Subject:
             return self.base(name, "", values, digits)
         if name == "chi":
             return self.base("radial", "", values, digits) / self.base("second_moment", "", values, digits)
-        known = self._moments(self.formula, _plain, values, digits)
+        known = self._moments(values, digits)
         exact = None if known is None else of_moments(known, direction, self.case.dy)
         return (None if exact is None else enclosure_of(name, exact)) or _UNKNOWN
 
@@ -204,19 +212,25 @@ class Subject:
         return values.get(MEAN, Fraction(repr(x.mean))), values.get(STD, Fraction(repr(x.std)))
 
     def _mean(self, formula: Callable[..., Any], rule: Rule, values: Values, digits: int) -> Enclosure:
-        known = self._moments(formula, rule, values, digits)
-        return (None if known is None else known.mean) or _UNKNOWN
+        from gradstat.layer_types.exact.means import mean_of  # loads flint
 
-    def _moments(self, formula: Callable[..., Any], rule: Rule, values: Values, digits: int) -> Any:
-        from gradstat.layer_types.exact.integrand import Standardized
+        return mean_of(*self._standardized(formula, rule, values), digits) or _UNKNOWN
+
+    def _moments(self, values: Values, digits: int) -> "Moments | None":
         from gradstat.layer_types.exact.moments import moments  # loads flint
+
+        return moments(*self._standardized(self.formula, _plain, values), digits)
+
+    def _standardized(self, formula: Callable[..., Any], rule: Rule, values: Values) -> tuple[Any, Any, Any, Input]:
+        """The formula of a standardized z, its constants, its kinks, and the distribution of z."""
+        from gradstat.layer_types.exact.integrand import Standardized  # loads flint
 
         mean, std = self._standard(values)
         constants = (mean, std, *(values.get(name, self.case.params[name]) for name in self.names))
         centre, scale = _middle(mean), _middle(std)
         own = {name: float(_middle(values[name])) for name in self.names if name in values}
         kinks = tuple((Fraction(repr(k)) - centre) / scale for k in (0.0, *self.kinks(own)))
-        return moments(Standardized(formula, rule), constants, kinks, Input(self.case.x.distribution), digits)
+        return Standardized(formula, rule), constants, kinks, Input(self.case.x.distribution)
 
 
 def _middle(value: Value) -> Fraction:

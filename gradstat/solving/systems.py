@@ -15,8 +15,8 @@ STEP = 1e-6  # of finite differences, relative
 HALVES = 30  # of a damped step
 CLOSE = 1e-8  # of the residuals, from where on enclosures take over
 GUARD = 4
-SOONEST = Fraction(1, 10**9)  # relative: the box on which a solution is shown to be the only one
-DERIVATIVE_DIGITS = 8  # of derivatives on a box
+NEARBY = Fraction(1, 10**12)  # relative: the box on which a solution is shown to be the only one
+DERIVATIVE_DIGITS = 6  # of derivatives on a box
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Point = tuple[float, ...]
@@ -102,7 +102,7 @@ def krawczyk(
     place: Sequence[Fraction],
     backwards: Matrix,
     digits: int,
-    radius: Fraction = SOONEST,
+    radius: Fraction = NEARBY,
 ) -> list[Enclosure] | None:
     """Bounds of the only solution in a box around a point, by Krawczyk's test; None where the test fails.
 
