@@ -2,8 +2,6 @@
 
 Everything public is in `__all__`. `import gradstat` is cheap: each function imports what it needs when it is called.
 Every error that gradstat raises is a `gradstat.errors.GradstatError` with a message of one line.
-
-Solving for parameters is not offered yet.
 """
 
 import os
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from gradstat.runs.doctor import Diagnosis
     from gradstat.runs.progress import Progress as Progress
     from gradstat.runs.status import Status as Status
+    from gradstat.solving.answer import Solutions as Solutions
     from gradstat.text.answer import Answer
     from gradstat.verification.verification import Verification as Verification
 
@@ -46,6 +45,7 @@ _LAZY = {
     "Networks": "gradstat.networks.summary",
     "Progress": "gradstat.runs.progress",
     "Result": "gradstat.results.result",
+    "Solutions": "gradstat.solving.answer",
     "Status": "gradstat.runs.status",
     "Verification": "gradstat.verification.verification",
     "activation": "gradstat.layer_types.registration",
@@ -59,6 +59,7 @@ __all__ = [
     "Networks",
     "Progress",
     "Result",
+    "Solutions",
     "Status",
     "Verification",
     "activation",
@@ -77,6 +78,7 @@ __all__ = [
     "run",
     "schema",
     "show",
+    "solve",
     "tables",
     "verify",
 ]
@@ -145,6 +147,51 @@ def gain(
             f"{case.label}: no answer within {timeout:g} s", "allow more, or ask for fewer statistics"
         ) from None
     return answer
+
+
+def solve(
+    layer_or_formula: "str | Case",
+    unknowns: str | Sequence[str] | Mapping[str, Any],
+    such_that: str | Sequence[str] = (),
+    *,
+    maximize: str = "",
+    minimize: str = "",
+    digits: int = 10,
+    input: Assumption | None = None,
+    upstream: Assumption | None = None,
+    **parameters: Any,
+) -> "Solutions":
+    """The values of unknowns for which statistics of an elementwise layer take wanted values, with certain digits.
+
+    Arguments:
+        layer_or_formula: as for `gain`; names of a formula without a value in `parameters` are unknowns.
+        unknowns: parameters, "input.std", "input.mean", names of the formula, or names that only the equations use;
+            "NAME", "NAME=START", "NAME=LOW..HIGH", or a mapping from names to None, a start, or (low, high).
+        such_that: as many equations, e.g. "forward.rms = 1": arithmetic over forward.STATISTIC, backward.STATISTIC,
+            the unknowns and numbers.
+        maximize: instead of equations, arithmetic of one unknown whose largest value is looked for.
+        minimize: the same for the smallest value.
+        digits: certain digits, at most 100.
+        input: as for `gain`.
+        upstream: as for `gain`.
+        parameters: as for `gain`.
+
+    Returns: `Solutions`: of one equation all in the bracket, of several the one near the starts. `solutions` are
+        dictionaries of floats, `texts` of all digits, `notes` what was searched; `is_certain`, and `code`.
+
+    Raises: `errors.UsageError` for a layer that is not elementwise, and for names and equations that are not known.
+
+    >>> gradstat.solve("relu", "input.std", "forward.rms = 1").texts
+    [{'input.std': '1.414213562'}]
+    """
+    from gradstat.solving.request import placeholders, wanted_of
+    from gradstat.solving.solve import solve
+    from gradstat.sources import case_of
+
+    wanted = wanted_of(unknowns)
+    given = {**parameters, **placeholders(layer_or_formula, wanted, parameters)}
+    equations = [such_that] if isinstance(such_that, str) else such_that
+    return solve(case_of(layer_or_formula, input, upstream, given), wanted, equations, maximize, minimize, digits)
 
 
 def layer(

@@ -29,6 +29,7 @@ WRITERS = (["echo"], ["start"])  # functions that write to stdout without `emit`
 COMMANDS = {
     "run": "Sample the layers of a configuration and print the statistics of signal and gradient.",
     "gain": "Print the mean, std and gains of one layer, exact if known.",
+    "solve": "Find parameters for which statistics of one layer take wanted values.",
     "verify": "Check whether published constants are correct to their last printed digit.",
     "show": "Print a result file, or convert it to another format.",
     "tables": "Compute tables of constants, as Markdown, LaTeX, Python or C.",

@@ -33,7 +33,11 @@ def extremum(problem: Problem, sign: int, digits: int) -> tuple[list[Solution], 
     scale = max(abs(places[best - 1]), abs(places[best + 1]))
     bounds = _by_derivative(problem, place, scale, sign, digits) or _by_values(problem, place, scale, sign, digits)
     if bounds is None:
-        return [], [f"{searched}: the {word} value is near {unknown.name} = {place:.7g}; this could not be proven"], False
+        return (
+            [],
+            [f"{searched}: the {word} value is near {unknown.name} = {place:.7g}; this could not be proven"],
+            False,
+        )
     reached = _reached(problem, bounds, sign, digits)
     notes = [f"{searched}: a value within the bounds is {'at least' if sign > 0 else 'at most'} those on both sides"]
     return [Solution({unknown.name: bounds}, EXTREMUM, reached)], notes, True
@@ -48,7 +52,8 @@ def _by_derivative(problem: Problem, place: float, scale: float, sign: int, digi
 
     def slope(x: Fraction, wanted: int) -> Enclosure:
         dual = problem.value(target, {name: x}, wanted, slopes=True)
-        return dual.slopes.get(name, Enclosure.undefined("it does not depend on the unknown"))
+        known: Enclosure | None = dual.slopes.get(name)
+        return known or Enclosure.undefined("it does not depend on the unknown")
 
     try:
         bounds = roots.refined(slope, place, scale, digits).bounds
@@ -70,9 +75,7 @@ def _by_values(problem: Problem, place: float, scale: float, sign: int, digits: 
     for certain in range(min(digits, FLOAT_DIGITS), 0, -1):
         width = size / Fraction(10) ** certain
         points = (middle - width, middle, middle + width)
-        low, centre, high = (
-            problem.value(target, {name: x}, 2 * certain + roots.GUARD).value * sign for x in points
-        )
+        low, centre, high = (problem.value(target, {name: x}, 2 * certain + roots.GUARD).value * sign for x in points)
         if all(v.is_finite for v in (low, centre, high)) and centre.bounds[0] > max(low.bounds[1], high.bounds[1]):
             return Enclosure(points[0], points[2])
     return None

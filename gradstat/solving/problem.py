@@ -82,9 +82,7 @@ class Problem:
     def duals(self, point: Values, digits: int) -> list[Dual] | None:
         """The same with derivatives, for enclosures of the unknowns; None where a derivative is not known."""
         try:
-            return [
-                self.value(a, point, digits, True) - self.value(b, point, digits, True) for a, b in self.equations
-            ]
+            return [self.value(a, point, digits, True) - self.value(b, point, digits, True) for a, b in self.equations]
         except NotImplementedError:
             return None
 
@@ -178,7 +176,7 @@ def check_names(sides: Sequence[Side], case: Case, unknowns: Sequence[str]) -> N
 
 
 def bracket_of(name: str, case: Case) -> tuple[Fraction, Fraction]:
-    """Where an unknown is looked for unless a bracket is given: 0.001 to 1000 if it must be positive, else −10 to 10."""
+    """Where an unknown is looked for without a bracket: 0.001 to 1000 if it must be positive, else −10 to 10."""
     domain = next((p.domain for p in case.layer.parameters if p.name == name), None)
     is_positive = name == STD or (domain is not None and not domain.contains(0.0) and not domain.contains(-1.0))
     return POSITIVE if is_positive else WIDE

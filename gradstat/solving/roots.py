@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,9 +58,8 @@ def scan(function: Floats, places: Sequence[float]) -> Scan:
     noise = NOISE * max(size, 1.0)
     result.smallest = min(((x, abs(value)) for x, value in known), key=lambda pair: pair[1])
     _find_flat(known, noise, result)
-    inside = lambda x: any(low <= x <= high for low, high in result.flat)  # noqa: E731
-    rest = [(x, value) for x, value in known if not inside(x)]
-    for (a, at_a), (b, at_b) in zip(rest, rest[1:], strict=False):
+    rest = [(x, value) for x, value in known if not any(low <= x <= high for low, high in result.flat)]
+    for (a, at_a), (b, at_b) in pairwise(rest):
         if at_a * at_b < 0.0:
             result.crossings.append((a, b))
     for (a, at_a), (b, at_b), (c, at_c) in zip(rest, rest[1:], rest[2:], strict=False):
@@ -143,7 +143,7 @@ def bisected(function: Floats, low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class Refined:
-    """Bounds of a root at which F has two signs; `jump` if F does not become small there; neither if nothing is known."""
+    """Bounds of a root at which F has two signs, `jump` where F does not become small, or why there is neither."""
 
     bounds: Enclosure | None
     jump: tuple[Enclosure, Enclosure] | None = None

@@ -1,20 +1,22 @@
 """`gradstat.solve`: from a request to all solutions in a bracket, or to the one near a start."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
+from gradstat.assumptions import Input
 from gradstat.errors import UsageError
-from gradstat.layer_types.case import Case
+from gradstat.layer_types.case import Case, assumptions_label, label_of
 from gradstat.layer_types.exact.enclosure import MOST_DIGITS, Enclosure, enclosure
 from gradstat.solving import roots, systems
 from gradstat.solving.answer import EXISTS, NOT_PROVEN, UNIQUE, Solution, Solutions
 from gradstat.solving.extrema import extremum
 from gradstat.solving.problem import Problem, Unknown, bracket_of, check_names, equation, short, side
+from gradstat.solving.request import Wanted
 from gradstat.solving.subject import MEAN, STD, Subject
 
 DIGITS = 10
-Wanted = Mapping[str, Fraction | tuple[Fraction, Fraction] | None]  # a start, a bracket, or neither
 
 
 def problem_of(case: Case, wanted: Wanted, such_that: Sequence[str], target: str = "") -> Problem:
@@ -74,11 +76,24 @@ def solve(
     problem = problem_of(case, wanted, such_that, target)
     if target:
         found, notes, certain = extremum(problem, 1 if maximize else -1, digits)
-        title = f"{case.label}, {'largest' if maximize else 'smallest'} {target.strip()}"
+        title = f"{_label(problem)}, {'largest' if maximize else 'smallest'} {target.strip()}"
     else:
         found, notes, certain = _one(problem, digits) if len(problem.unknowns) == 1 else _several(problem, digits)
-        title = f"{case.label}, such that {', '.join(text.strip() for text in such_that)}"
+        title = f"{_label(problem)}, such that {', '.join(text.strip() for text in such_that)}"
     return Solutions(title, case.layer.name, found, notes, digits, certain)
+
+
+def _label(problem: Problem) -> str:
+    """The layer and the assumptions, without the unknowns."""
+    case = problem.subject.case
+    params = {name: value for name, value in case.params.items() if name not in problem.names}
+    usual = Input()
+    x = replace(
+        case.x,
+        mean=usual.mean if MEAN in problem.names else case.x.mean,
+        std=usual.std if STD in problem.names else case.x.std,
+    )
+    return label_of(case.layer.name, params, case.layer.parameters) + assumptions_label(x.label(), case.dy.label())
 
 
 # One unknown
@@ -109,7 +124,7 @@ def _one(problem: Problem, digits: int) -> tuple[list[Solution], list[str], bool
         elif root.jump is not None:
             before, after = (f"{float(value):.4g}" for value in root.jump)
             notes.append(
-                f"no solution at {unknown.name} = {near:.10g}: left less right side jumps there, from {before} to {after}"
+                f"no solution at {unknown.name} = {near:.10g}: left less right side jumps from {before} to {after}"
             )
         else:
             notes.append(f"{unknown.name} = {near:.10g} may be a solution: {root.reason}")
@@ -118,8 +133,8 @@ def _one(problem: Problem, digits: int) -> tuple[list[Solution], list[str], bool
         value = enclosed(Fraction(place), digits)
         shown = f"{float(value):.2g}" if value.is_finite else "unknown"
         notes.append(
-            f"{unknown.name} = {place:.7g} may be a double solution: left less right side is {shown} there and does not "
-            "change its sign"
+            f"{unknown.name} = {place:.7g} may be a double solution: left less right side is {shown} there and "
+            "does not change its sign"
         )
         certain = False
     for low, high in scan.flat:
@@ -129,10 +144,10 @@ def _one(problem: Problem, digits: int) -> tuple[list[Solution], list[str], bool
         )
         certain = False
     if not solutions and certain:
-        place, value = scan.smallest
+        place, least = scan.smallest
         notes = [
             f"no solution: {searched} at {len(places)} points; the two sides come closest at {unknown.name} = "
-            f"{place:.4g}, where they differ by {value:.4g}",
+            f"{place:.4g}, where they differ by {least:.4g}",
             *notes[1:],
         ]
     return solutions, notes, certain
@@ -183,7 +198,11 @@ def _several(problem: Problem, digits: int) -> tuple[list[Solution], list[str], 
     matrix = systems.jacobian(floats, point)
     backwards = systems.inverse(matrix)
     if backwards is None:
-        return [], [f"no isolated solution: {begun}, and at {reached} the equations do not determine all unknowns"], False
+        return (
+            [],
+            [f"no isolated solution: {begun}, and at {reached} the equations do not determine all unknowns"],
+            False,
+        )
     place = systems.refined(enclosed, point, backwards, digits)
     notes = [f"{begun}; there may be other solutions elsewhere"]
     bounds = _by_krawczyk(problem, place, backwards, digits)
@@ -192,7 +211,9 @@ def _several(problem: Problem, digits: int) -> tuple[list[Solution], list[str], 
     residuals = enclosed(place, digits)
     around = [abs(x) / Fraction(10) ** digits for x in place]
     values = {n: Enclosure(x - r, x + r) for n, x, r in zip(names, place, around, strict=True)}
-    shown = ", ".join(f"{float(value.radius + abs(value.middle)):.2g}" if value.is_finite else "unknown" for value in residuals)
+    shown = ", ".join(
+        f"{float(value.radius + abs(value.middle)):.2g}" if value.is_finite else "unknown" for value in residuals
+    )
     notes.append(f"not proven: the two sides of the equations differ by at most {shown} there")
     return [Solution(values, NOT_PROVEN, residuals=tuple(residuals))], notes, False
 
@@ -218,4 +239,3 @@ def _by_krawczyk(
 
     wide = test(systems.NEARBY)
     return None if wide is None else test(Fraction(1, 10 ** (digits + 2)))
-

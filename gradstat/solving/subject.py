@@ -44,10 +44,11 @@ Rule = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Base:
-    """E[h(x)]: h of y, s = dy/dx and c = x − E[x], and its derivative by a parameter, of which a and b are y's and s's."""
+    """E[h(x)]: h of y, s = dy/dx and c = x − E[x]; its derivative by a parameter p also of a = dy/dp and b = ds/dp."""
 
     value: Callable[[Any, Any, Any], Any]
     slope: Callable[[Any, Any, Any, Any, Any], Any]
+    by_centre: Callable[[Any, Any], Any] = lambda y, s: 0.0  # dh/dc
 
 
 BASES = {
@@ -55,7 +56,7 @@ BASES = {
     "second_moment": Base(lambda y, s, c: y * y, lambda y, s, c, a, b: 2.0 * y * a),
     "slope_mean": Base(lambda y, s, c: s, lambda y, s, c, a, b: b),
     "slope_second": Base(lambda y, s, c: s * s, lambda y, s, c, a, b: 2.0 * s * b),
-    "radial": Base(lambda y, s, c: c * y * s, lambda y, s, c, a, b: c * (a * s + y * b)),
+    "radial": Base(lambda y, s, c: c * y * s, lambda y, s, c, a, b: c * (a * s + y * b), lambda y, s: y * s),
 }
 
 
@@ -65,7 +66,7 @@ def _rules(base: Base) -> dict[str, Rule]:
         "": lambda z, std, y, s: (base.value(y, s, std * z), 0.0),
         PARAMETER: lambda z, std, y, s, a, b: (base.slope(y, s, std * z, a, b), 0.0),
         STD: lambda z, std, y, s: (base.value(y, s, std * z) * (z * z - 1.0), 0.0),
-        MEAN: lambda z, std, y, s: (base.value(y, s, std * z) * z, 0.0),
+        MEAN: lambda z, std, y, s: (base.value(y, s, std * z) * z - std * base.by_centre(y, s), 0.0),
     }
 
 
@@ -177,6 +178,11 @@ class Subject:
             return self.base(name, "", values, digits)
         if name == "chi":
             return self.base("radial", "", values, digits) / self.base("second_moment", "", values, digits)
+        if name in RAW:
+            square = self.base("second_moment" if direction == FORWARD else "slope_second", "", values, digits)
+            return enclosure(DUALS[name](Dual(ZERO, {}), Dual(square, {})).value)
+        if name == "mean":
+            return self.base(name, "", values, digits) if direction == FORWARD else ZERO
         known = self._moments(values, digits)
         exact = None if known is None else of_moments(known, direction, self.case.dy)
         return (None if exact is None else enclosure_of(name, exact)) or _UNKNOWN
@@ -196,7 +202,7 @@ class Subject:
             return None
         if direction == FORWARD:
             return DUALS[name](of("mean"), of("second_moment"))
-        return DUALS[name](Dual(enclosure(0), {}), of("slope_second"))
+        return DUALS[name](Dual(ZERO, {}), of("slope_second"))
 
     def base(self, base: str, by: str, values: Values, digits: int) -> Enclosure:
         """E[h(x)], or its derivative by an unknown."""
@@ -241,7 +247,8 @@ def _std(m: Dual, q: Dual) -> Dual:
     return (q - m * m).sqrt(ENCLOSURES)
 
 
-ONE = Dual(enclosure(1), {})
+ZERO, ONE = enclosure(0), Dual(enclosure(1), {})
+RAW = ("second_moment", "rms", "gain_rms", "gain_second_moment")  # functions of E[v²] alone
 DUALS: dict[str, Callable[[Dual, Dual], Dual]] = {
     "mean": lambda m, q: m,
     "second_moment": lambda m, q: q,

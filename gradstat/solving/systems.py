@@ -83,7 +83,9 @@ def refined(function: Enclosed, start: Point, backwards: Matrix, digits: int) ->
         values = function(place, digits + GUARD)
         if not all(value.is_finite for value in values):
             break
-        steps = [sum((a * value.middle for a, value in zip(row, values, strict=True)), Fraction(0)) for row in backwards]
+        steps = [
+            sum((a * value.middle for a, value in zip(row, values, strict=True)), Fraction(0)) for row in backwards
+        ]
         place = [_rounded(x - step, unit) for x, step, unit in zip(place, steps, units, strict=True)]
         if all(abs(step) <= unit for step, unit in zip(steps, units, strict=True)):
             break
@@ -132,4 +134,3 @@ def krawczyk(
             return None
         result.append(centre)
     return result
-

@@ -8,7 +8,7 @@ from flint import arb, ctx
 
 from gradstat.assumptions import Input
 from gradstat.layer_types.exact.enclosure import Enclosure
-from gradstat.layer_types.exact.engine import Engine, Integral, reach_of
+from gradstat.layer_types.exact.engine import Engine, reach_of
 from gradstat.layer_types.exact.integrand import Constant, Formula, Integrand
 from gradstat.layer_types.exact.moments import GUARDS, LOCK, MARGIN, MOST_WORK, REACH_BITS, enclosed
 from gradstat.layer_types.exact.panels import Quantities
@@ -36,16 +36,15 @@ def mean_of(
 
 def _mean(integrand: Integrand, wanted: int) -> Enclosure | None:
     far, before = 1.0 + abs(integrand.x.mean) / integrand.x.std, arb("inf")
-    result: tuple[Integral, arb] | None = None
+    result = None
     for attempt, guard in enumerate(GUARDS):
         bits = wanted + MARGIN + 12 * attempt
         with ctx.workprec(bits + guard + int(math.log2(far))):
             engine = Engine(integrand, MEAN, bits, reach_of(integrand.x, bits + REACH_BITS * attempt), MOST_WORK)
             integral, _ = engine.run()
-            size = engine.panels.scale[0].max(abs(integral.value).upper())
-            radius = integral.value.rad()
-            result = integral, size
+            size, radius = engine.panels.scale[0].max(abs(integral.value).upper()), integral.value.rad()
+            result = enclosed(integral, size)
             if not integral.is_finite or radius <= arb(2) ** -wanted * size or radius * 2 > before:
                 break
             before = radius
-    return None if result is None else enclosed(*result)
+    return result
