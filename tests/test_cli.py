@@ -101,7 +101,7 @@ def test_shell_completion(words: str, expected: list[str], gradstat: Command, mo
 
 MISTAKES = [
     ("rnu", 2, "unknown command 'rnu'; did you mean 'run'?"),
-    ("z", 2, "unknown command 'z'; known: run, gain, verify, show, tables, diff, merge, plot, propagate, list"),
+    ("z", 2, "unknown command 'z'; known: run, gain, solve, verify, show, tables, diff, merge, plot, propagate, list"),
     ("-q", 2, "No such option '-q'; see gradstat --help"),
     ("run", 2, "Missing argument 'CONFIG'; see gradstat run --help"),
     ("run relu.toml --sede 3", 2, "No such option '--sede'"),

@@ -92,6 +92,7 @@ QUESTIONS = {
     "diff": "diff {0}/a.parquet {0}/b.parquet",
     "merge": "merge {0}/1.parquet {0}/2.parquet -o -",
     "plot": "plot forest {0}/a.parquet -o -",
+    "solve": "solve relu --for input.std=1..2 --such-that forward.rms=1",
     "propagate": "propagate {0}/network.toml",
     "list": "list layers",
     "doctor": "doctor",

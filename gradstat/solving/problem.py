@@ -58,7 +58,10 @@ class Problem:
 
     def is_continuous(self, name: str) -> bool:
         """True if both sides of all equations are continuous in an unknown wherever they are finite."""
-        return name not in self.subject.unknowns or self.subject.is_continuous(name)
+        sides = [one for pair in self.equations for one in pair] + ([self.target] if self.target else [])
+        used = {token.text for one in sides for token in names(one.source, "statistics")}
+        with_slope = any(text.startswith(BACKWARD) or text.partition(".")[2] in EXTRA for text in used)
+        return name not in self.subject.unknowns or self.subject.is_continuous(name, with_slope)
 
     @property
     def is_differentiable(self) -> bool:

@@ -121,10 +121,14 @@ class Subject:
             self._formulas[name] = function_of(steps, self.names, more)
         return self._formulas[name]
 
-    def branches(self, name: str, with_x: bool = False) -> set[str]:
-        """The operations that choose by the sign of something that depends on this parameter (and on x)."""
+    def branches(self, name: str, with_x: bool = False, with_slope: bool = True) -> set[str]:
+        """The operations that choose by the sign of something that depends on this parameter (and on x).
+
+        Those of y, and of dy/dx unless `with_slope` is False.
+        """
         tape, result = self.program.tape, set()
-        for index in tape.reached(self.program.value, self.program.slope):
+        roots = (self.program.value, self.program.slope) if with_slope else (self.program.value,)
+        for index in tape.reached(*roots):
             if tape.steps[index].operation in BRANCHES:
                 inside = [tape.steps[i] for i in tape.reached(index)]
                 if any((step.operation, step.payload) == (PARAMETER, name) for step in inside) and (
@@ -133,9 +137,9 @@ class Subject:
                     result.add(tape.steps[index].operation)
         return result
 
-    def is_continuous(self, name: str) -> bool:
-        """True if every statistic is continuous in this unknown wherever it is finite."""
-        return name in (STD, MEAN) or self.branches(name) <= set(CONTINUOUS)
+    def is_continuous(self, name: str, with_slope: bool) -> bool:
+        """True if every statistic of y, and of dy/dx, is continuous in this unknown wherever it is finite."""
+        return name in (STD, MEAN) or self.branches(name, with_slope=with_slope) <= set(CONTINUOUS)
 
     def is_differentiable(self, name: str) -> bool:
         """True if integrals may be differentiated by this unknown."""
@@ -207,7 +211,7 @@ class Subject:
     def base(self, base: str, by: str, values: Values, digits: int) -> Enclosure:
         """E[h(x)], or its derivative by an unknown."""
         if by in (STD, MEAN):
-            scale = self._standard(values)[1]
+            scale: Value = self._standard(values)[1]
             return self._mean(self.formula, RULES[base][by], values, digits) / scale
         if by:
             return self._mean(self.by_parameter(by), RULES[base][PARAMETER], values, digits)
