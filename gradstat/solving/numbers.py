@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from gradstat.arithmetic_values import Functions
-from gradstat.layer_types.exact.enclosure import BITS, PI, Enclosure, enclosure
+from gradstat.layer_types.exact.enclosure import PI, Enclosure, enclosure
 
 LARGEST_EXPONENT = 1000  # of whole powers
 
@@ -51,14 +51,16 @@ def logarithm(value: Enclosure) -> Enclosure:
 
 
 def _by_balls(function: str, value: Enclosure) -> Enclosure:
-    from flint import arb, ctx  # takes long to load
+    from flint import arb  # takes long to load
 
-    from gradstat.layer_types.exact.constants import ball, of_ball
+    from gradstat.layer_types.exact.precision import evaluated
 
     if not value.is_finite:
         return value
-    with ctx.workprec(BITS):
-        return of_ball(getattr(arb, function)(ball(value)))
+    try:
+        return evaluated(getattr(arb, function), value)
+    except ArithmeticError as error:
+        return Enclosure.undefined(str(error))
 
 
 ENCLOSURES = Functions(of_text, root, power, logarithm)

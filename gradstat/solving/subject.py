@@ -18,6 +18,7 @@ from gradstat.layer_types.case import EXPRESSION, Case
 from gradstat.layer_types.elementwise import of_moments
 from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
 from gradstat.layer_types.expression.derivative import Program, derivative, program
+from gradstat.layer_types.expression.domain import kinks
 from gradstat.layer_types.expression.emit import function_of
 from gradstat.layer_types.expression.tape import PARAMETER, Tape, X
 from gradstat.layer_types.expression.trace import Tracer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from gradstat.layer_types.exact.moments import Moments
 
 STD, MEAN = "input.std", "input.mean"
+BISECTIONS = 25  # for kinks that move: good to about 10⁻⁹, enough for floats and as hints
 CONTINUOUS = ("abs", "min", "max")  # branches without a jump
 BRANCHES = (*CONTINUOUS, "sign", "floor", *COMPARISONS)
 EXTRA = {
@@ -161,6 +163,8 @@ class Subject:
     def kinks(self, values: Mapping[str, float]) -> tuple[float, ...]:
         """Where the formula has kinks; those of an expression once only if they do not depend on the unknowns."""
         params = self.case.params | {n: float(values[n]) for n in self.names if n in values}
+        if self._kinks_move and EXPRESSION in params:
+            return kinks(self.program, {name: float(params[name]) for name in self.names}, Input(), BISECTIONS)
         return self.case.layer.kinks(params) if self._kinks_move else self._kinks
 
     def floats(self, values: Mapping[str, float]) -> Callable[[str, str], float] | None:

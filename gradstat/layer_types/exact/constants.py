@@ -124,10 +124,3 @@ def to_fraction(number: arb) -> Fraction:
     """An exact ball as a fraction."""
     mantissa, exponent = number.man_exp()
     return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
-
-
-def of_ball(number: arb) -> Enclosure:
-    """A ball as an enclosure; undefined where it is not finite."""
-    if not number.is_finite():
-        return Enclosure.undefined("it could not be bounded")
-    return Enclosure(to_fraction(number.lower()), to_fraction(number.upper()))

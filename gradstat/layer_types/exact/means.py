@@ -10,8 +10,9 @@ from gradstat.assumptions import Input
 from gradstat.layer_types.exact.enclosure import Enclosure
 from gradstat.layer_types.exact.engine import Engine, reach_of
 from gradstat.layer_types.exact.integrand import Constant, Formula, Integrand
-from gradstat.layer_types.exact.moments import GUARDS, LOCK, MARGIN, MOST_WORK, REACH_BITS, enclosed
+from gradstat.layer_types.exact.moments import GUARDS, MARGIN, MOST_WORK, REACH_BITS, enclosed
 from gradstat.layer_types.exact.panels import Quantities
+from gradstat.layer_types.exact.precision import LOCK
 from gradstat.layer_types.exact.traced import Undefined
 
 # p·y and p; no absolute values, and so no squares for bounds of them

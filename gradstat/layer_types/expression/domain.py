@@ -37,7 +37,9 @@ def check_finite(program: Program, parameters: Mapping[str, float], x: Input) ->
                 raise UsageError(f"{limit}; {quoted(step.text)} jumps more often")
 
 
-def kinks(program: Program, parameters: Mapping[str, float], x: Input) -> tuple[float, ...]:
+def kinks(
+    program: Program, parameters: Mapping[str, float], x: Input, bisections: int = BISECTIONS
+) -> tuple[float, ...]:
     """The x at which a comparison, |u|, sign, min or max changes sides, or floor jumps, by bisection."""
     tape = program.tape
     live = [tape.steps[index] for index in tape.reached(program.value, program.slope)]
@@ -58,7 +60,7 @@ def kinks(program: Program, parameters: Mapping[str, float], x: Input) -> tuple[
     row, column = np.nonzero(found[:, 1:] != found[:, :-1])
     low, high, side = points[column], points[column + 1], found[row, column]
     each = np.arange(len(row))
-    for _ in range(BISECTIONS):
+    for _ in range(bisections):
         middle = 0.5 * (low + high)
         same = sides(middle)[row, each] == side
         low, high = np.where(same, middle, low), np.where(same, high, middle)
