@@ -185,6 +185,12 @@ def test_an_extremum_without_a_derivative_has_the_digits_that_three_values_prove
     assert values[2] > max(values[:2])
 
 
+def test_a_value_that_is_the_same_everywhere_has_no_extremum() -> None:
+    answer = gradstat.solve("gelu", "input.std", maximize="forward.slope_mean")  # E[Φ(x) + x·φ(x)] = ½
+    assert (answer.texts, answer.code) == ([], 3)
+    assert answer.notes[0].endswith("the value is the same everywhere, within rounding")
+
+
 def test_an_extremum_at_an_end_is_none() -> None:
     answer = gradstat.solve("relu", "input.std=1..2", maximize="forward.rms")
     assert (answer.texts, answer.code) == ([], 1)

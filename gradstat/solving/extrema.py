@@ -25,8 +25,9 @@ def extremum(problem: Problem, sign: int, digits: int) -> tuple[list[Solution], 
     best = min(range(len(places)), key=values.__getitem__)
     if not math.isfinite(values[best]):
         return [], [f"{searched}: there is no value at any point"], False
-    if max(value for value in values if math.isfinite(value)) == values[best]:
-        return [], [f"{searched}: the value is the same everywhere"], True
+    worst = max(value for value in values if math.isfinite(value))
+    if worst - values[best] <= roots.NOISE * max(abs(worst), abs(values[best])):
+        return [], [f"{searched}: the value is the same everywhere, within rounding"], False
     if best in (0, len(places) - 1):
         return [], [f"{searched}: the {word} value is at an end, {unknown.name} = {places[best]:g}"], True
     place, _ = roots.smallest(below, places[best - 1], places[best + 1])
