@@ -6,10 +6,11 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from gradstat.distributions import DISTRIBUTIONS
-from gradstat.estimation.mc_kernel import draw_signal
+from gradstat.assumptions import Input, Upstream
+from gradstat.estimation import program
+from gradstat.estimation.mc_kernel import run_block
 from gradstat.estimation.merge_tree import Accumulators
-from gradstat.numerics import columns, draws, moments, normals, sums
+from gradstat.numerics import columns, moments, normals, sums
 from gradstat.numerics import simd as vectors
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import compiled
@@ -29,22 +30,12 @@ def _accumulate(values: Any, slots: Any, centre: Any, partial: Any, totals: Any)
         sums.accumulate(batch, slots, lanes, centre, partial[0], totals[0])
 
 
-_INTS, _FLOATS, _BITS = types.int64[::1], types.float64[::1], types.uint64[:, ::1]
-
-
-@compiled(types.void(_SEED, _INT, _INT, _INTS, _FLOATS, _INTS, _BITS, _TABLE, _TABLE))
-def _signal(seed: Any, batch: Any, stream: Any, kinds: Any, scale: Any, sizes: Any, bits: Any, x: Any, dy: Any) -> None:
-    draw_signal(seed, batch, stream, kinds, scale, sizes, bits, np.empty(LANES), x, dy, np.empty((1, LANES)))
+_FLOATS = types.float64[::1]
 
 
 @compiled(types.void(_SEED, _INT, _INT, _INT, types.uint64[:, ::1]))
 def _words(seed: Any, batch: Any, slot: Any, stream: Any, out: Any) -> None:
     normals.words(seed, batch, slot, stream, out)
-
-
-@compiled(types.void(_SEED, _INT, _INT, types.uint64[:, ::1], _TABLE))
-def _uniforms(seed: Any, batch: Any, stream: Any, bits: Any, out: Any) -> None:
-    draws.fill_uniforms(seed, batch, stream, bits, out)
 
 
 @compiled(types.void(types.uint64[:, ::1], types.float64[::1], types.float64[::1], types.float64[::1]))
@@ -141,22 +132,27 @@ def signal(
 
     `correlations` are those of x between neighbours on its map, of these sizes, and of dy between outputs.
     """
-    bits = np.empty((2, LANES), np.uint64)
-    kinds, sizes = np.array([DISTRIBUTIONS[x].code, DISTRIBUTIONS[dy].code]), np.array(grid, np.int64)
-    parts = []
-    for batch in batches:
-        lanes_x, lanes_dy = np.empty((n_in, LANES)), np.empty((n_out, LANES))
-        _signal(seed, batch, stream, kinds, np.array((*scale, *correlations)), sizes, bits, lanes_x, lanes_dy)
-        parts.append((lanes_x, lanes_dy))
-    return tuple(np.concatenate(part, axis=1) for part in zip(*parts, strict=True))  # type: ignore[return-value]
+    own = program.Program(n_in, n_out)
+    own.mark()
+    program.add_signal(own, Input(x, *scale, correlations[0]), Upstream(dy, correlations[1]), grid)
+    return _sampled(own, seed, batches, stream, own.x), _sampled(own, seed, batches, stream, own.dy)
 
 
 def uniforms(seed: int, batches: range, stream: int, slots: int = 1) -> Any:
     """Uniforms [slot, draw] of these batches, as noise is sampled."""
-    bits, parts = np.empty((2, LANES), np.uint64), []
+    own = program.Program(1, 1, slots)
+    own.mark()
+    program.add_uniforms(own, stream, own.noise)
+    return _sampled(own, seed, batches, 0, own.noise)
+
+
+def _sampled(own: program.Program, seed: int, batches: range, stream: int, rows: list[int]) -> Any:
+    """These rows of a program after each batch, [row, draw]."""
+    parts = []
     for batch in batches:
-        parts.append(np.empty((slots, LANES)))
-        _uniforms(seed, batch, stream, bits, parts[-1])
+        numbers = own.room()
+        run_block(own.table, own.marks, numbers, own.state(seed, stream), batch, LANES)
+        parts.append(own.rows(numbers, rows))
     return np.concatenate(parts, axis=1)
 
 

@@ -31,10 +31,20 @@ from gradstat.estimation.blocks import Block
 from gradstat.estimation.engines import Engine, threads
 from gradstat.estimation.estimates import estimates
 from gradstat.estimation.estimators import ESTIMATORS, MC, RQMC
-from gradstat.estimation.groups import Group, groups
+from gradstat.estimation.groups import Group
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.precision import Target, needed, worst
-from gradstat.estimation.run import Checkpointer, ResultRow, centres, execute, plan, result_rows, run, sample
+from gradstat.estimation.run import (
+    Checkpointer,
+    ResultRow,
+    centres,
+    execute,
+    plan,
+    prepared_groups,
+    result_rows,
+    run,
+    sample,
+)
 from gradstat.estimation.segments import Segment
 from gradstat.estimation.student import normal_score, upper_tail
 from gradstat.estimation.tasks import Done, Finished, Task
@@ -329,7 +339,7 @@ def shard(index: int, of: int, samples: int = 2**22) -> Result:
     """The file of one shard."""
     config = RunConfig.model_validate({"estimator": "rqmc", "samples": samples, "layer": [{"name": "relu"}]})
     cases = [CASES["relu"]]
-    planned = plan(cases, groups(cases, RQMC.kernel), samples, config.seed, 1, threads, RQMC)
+    planned = plan(cases, prepared_groups(cases, RQMC), samples, config.seed, 1, threads, RQMC)
     parts = execute([segment.shard(index, of) for segment in planned], config.seed, 1, threads)
     own = Result(to_arrow(result_rows(cases, parts, RQMC), config.seed, "rqmc"), provenance(config, 1, 0.0))
     return marked(own, run_key(cases, config.seed, "rqmc"), (index, of), parts)
@@ -359,7 +369,7 @@ class Half(Checkpointer):
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes() -> None:
     cases, samples = [CASES["relu"]], 2**24
-    planned = plan(cases, groups(cases, RQMC.kernel), samples, SEED, 1, threads, RQMC)
+    planned = plan(cases, prepared_groups(cases, RQMC), samples, SEED, 1, threads, RQMC)
     (segment,) = planned
     assert segment.blocks.blocks_per_unit == 2
     left = replace(segment, blocks=replace(segment.blocks, last=13))  # six randomizations and a half

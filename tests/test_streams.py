@@ -186,7 +186,7 @@ def test_what_is_too_large_to_sample_says_that_its_exact_value_needs_no_draw(giv
 def test_rqmc_single_values_and_rare_statistics_refuse_streams() -> None:
     case = LARGE[0]
     with pytest.raises(UsageError, match="with the estimator mc only; found rqmc"):
-        groups([case], RQMC.kernel)
+        groups([case], RQMC.nested)
     with pytest.raises(UsageError, match="6208 weights of a draw; at most 4096"):
         values(case, case.shape.rows[0], 10, 1)
     huge = Case(find("linear"), {"in_features": 4096, "out_features": 4096})

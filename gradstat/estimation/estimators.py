@@ -10,13 +10,11 @@ from gradstat.estimation import rqmc
 from gradstat.estimation.blocks import Blocks
 from gradstat.estimation.estimates import Estimates, estimates
 from gradstat.estimation.groups import Group
-from gradstat.estimation.mc_kernel import run_block
 from gradstat.estimation.merge_tree import Accumulators, MergeTree
 from gradstat.estimation.rqmc_kernel import run_points
-from gradstat.estimation.tasks import Task
+from gradstat.estimation.tasks import Task, prepare
 from gradstat.estimators import EstimatorRecord
 from gradstat.layer_types.record import Row
-from gradstat.numerics.jit import Kernel
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Estimator(EstimatorRecord):
     """The functions that divide draws into blocks, sample blocks, and compute estimates from a merge tree."""
 
     blocks: Callable[[Group, int], Blocks]  # group, requested draws → all blocks
-    kernel: Kernel  # samples a block
+    prepare: Callable[[Group], object]  # compiles what samples a block, in the caller's thread
     task: Callable[[Group, int, int, Blocks], Task]  # group, seed, stream, blocks
     total: Callable[[MergeTree], Accumulators]
     estimates: Callable[[Row, Any], Estimates]  # row, its accumulators → estimates
@@ -33,7 +31,7 @@ class Estimator(EstimatorRecord):
 MC = Estimator(
     **vars(estimators.MC),
     blocks=lambda group, samples: group.blocks(samples),
-    kernel=run_block,
+    prepare=prepare,
     task=lambda group, seed, stream, blocks: Task(group, seed, stream),
     total=lambda tree: tree.total(),
     estimates=lambda row, accumulators: estimates(accumulators),
@@ -41,7 +39,7 @@ MC = Estimator(
 RQMC = Estimator(
     **vars(estimators.RQMC),
     blocks=rqmc.blocks,
-    kernel=run_points,
+    prepare=lambda group: run_points.prepare(),
     task=rqmc.task,
     total=rqmc.total,
     estimates=rqmc.row_estimates,

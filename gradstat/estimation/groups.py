@@ -8,17 +8,14 @@ import numpy as np
 from gradstat.errors import UsageError
 from gradstat.estimation.blocks import Blocks, block_draws, pilot_draws
 from gradstat.estimation.callbacks import callback_of
-from gradstat.estimation.mc_kernel import run_block
-from gradstat.estimation.stream_kernel import KINDS, run_streamed
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.record import FORWARD, MOST_KEPT, Row
 from gradstat.numerics.columns import WIDTH
 from gradstat.numerics.draws import LANES
-from gradstat.numerics.jit import Kernel
-from gradstat.numerics.moments import finish_rows, merge
 from gradstat.numerics.sums import COLUMNS, SUMS, TOTALS
 
 EQUALLY = (0,)
+KINDS = {"normal": 0, "uniform": 1, "flat": 2}  # of the weights of a stream
 MOST_WEIGHTS = 2**26  # of a stream: minutes for the 1024 draws of a batch
 SECONDS_PER_WEIGHT = 2e-9  # of a stream, each time that it is drawn
 MOST_VALUES = 2**15  # inputs, outputs and norms of a draw: 1024 lanes take 0.5 GB on every thread
@@ -130,19 +127,14 @@ def check_room(case: Case, independent: bool) -> None:
         )
 
 
-def groups(cases: Sequence[Case], kernel: Kernel = run_block) -> list[Group]:
+def groups(cases: Sequence[Case], independent: bool = True) -> list[Group]:
     """Groups of cases with equal slots, assumptions and sizes of block and pilot, in order of first appearance.
 
-    Compiles the kernels that sampling needs, in the caller's thread.
+    Compiles their layers, in the caller's thread. `independent`: their draws will be independent.
     """
     for case in cases:
-        check_room(case, kernel is run_block)
-        if case.shape.stream is not None:
-            run_streamed.prepare()
-    result = [Group(members) for members in with_equal_draws(cases)]
-    for needed in (kernel, finish_rows, merge):
-        needed.prepare()
-    return result
+        check_room(case, independent)
+    return [Group(members) for members in with_equal_draws(cases)]
 
 
 def with_equal_draws(cases: Sequence[Case]) -> list[list[Case]]:

@@ -32,6 +32,9 @@ class PointsTask(Task):
         self.points = points
         self.stop_level = max(points // group.block_draws, 1).bit_length() - 1
 
+    def _block_program(self) -> None:
+        """Points have a kernel of their own."""
+
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilt, (self.specs, self.seed, self.stream, self.centres, self.points)
 

@@ -6,8 +6,8 @@
 import numpy as np
 from numba import types
 
-from gradstat.estimation.mc_kernel import measure
 from gradstat.numerics import sums
+from gradstat.numerics.bits import call_layer
 from gradstat.numerics.draws import LANES, NORMAL, correlate_inputs, mix_shared, transform
 from gradstat.numerics.jit import compiled, inline
 from gradstat.numerics.scrambling import fill, fill_fractions, prepare
@@ -17,7 +17,9 @@ _I = types.int64
 _INTS, _FLOATS = types.int64[::1], types.float64[::1]
 _TABLE, _SHAPES, _CUBE = types.float64[:, ::1], types.int64[:, ::1], types.float64[:, :, ::1]
 
-# As in mc_kernel.py, except: generators, seed, stream offset, randomization, its first batch, draws.
+# addresses, shapes [layer, 4], noise kinds, constants [layer, ·], rows [row, (layer, direction, first, last slot)],
+# slots, centres, generators, seed, stream offset, randomization, its first batch, draws, kinds of x and dy, (mean, std
+# and correlation of x, correlation of dy), sizes of the map of x, partial, totals
 SIGNATURE = types.void(
     *(_INTS, _SHAPES, _INTS, _TABLE, _SHAPES, _INTS, _FLOATS),
     *(types.uint64[:, ::1], types.uint64, _I, _I, _I, _I, _INTS, _FLOATS, _INTS, _CUBE, _CUBE),
@@ -53,6 +55,29 @@ def draw_noise(at, first, net, room, kind, noise):
             fill(at, first + slot, net, room, NORMAL, noise[slot])
         else:
             fill_fractions(at, first + slot, net, room, noise[slot])
+
+
+@inline
+def measure(
+    layer, row, addresses, shapes, constants, rows, slots, centres, lanes, x, dy, noise, y, dx, partial, totals
+):
+    """Evaluate one layer on one batch, and add its rows to their sums.
+
+    `row` is the index of the layer's first row; returns the index of the next layer's first row.
+    """
+    call_layer(addresses[layer], shapes[layer], constants[layer], x, dy, noise, y, dx)
+    return accumulate_rows(layer, row, rows, slots, centres, lanes, y, dx, partial, totals)
+
+
+@inline
+def accumulate_rows(layer, row, rows, slots, centres, lanes, y, dx, partial, totals):
+    """Add the rows of one layer to their sums; returns the index of the next layer's first row."""
+    while row < rows.shape[0] and rows[row, 0] == layer:
+        values = y if rows[row, 1] == 0 else dx
+        own_slots = slots[rows[row, 2] : rows[row, 3]]
+        sums.accumulate(values, own_slots, lanes, centres[row], partial[row], totals[row])
+        row += 1
+    return row
 
 
 @compiled(SIGNATURE)

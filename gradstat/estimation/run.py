@@ -112,10 +112,18 @@ def run(
 ) -> list[ResultRow]:
     """Sample every case, and return the rows in the order of the cases."""
     with listener.compiling():
-        grouped = groups(cases, estimator.kernel)
+        grouped = prepared_groups(cases, estimator)
     planned = plan(cases, grouped, samples, seed, jobs, engine, estimator)
     listener.planned(planned, None if isinstance(samples, int) else samples)
     return result_rows(cases, execute(planned, seed, jobs, engine, listener), estimator)
+
+
+def prepared_groups(cases: Sequence[Case], estimator: Estimator = MC) -> list[Group]:
+    """The groups of these cases, with the kernels that sample them compiled."""
+    found = groups(cases, estimator.nested)
+    for group in found:
+        estimator.prepare(group)
+    return found
 
 
 def plan(

@@ -11,21 +11,26 @@ again. x, dy, y and dx are kept for all draws of a batch.
 import numpy as np
 from numba import types
 
-from gradstat.estimation.mc_kernel import SIGNATURE as MC_SIGNATURE
-from gradstat.estimation.mc_kernel import accumulate_rows, draw_signal
-from gradstat.numerics import sums
+from gradstat.estimation.groups import KINDS
+from gradstat.estimation.mc_kernel import NUMBERS, STATE, TABLE, begin_batch, run_steps
+from gradstat.estimation.steps import SEED, STREAM
 from gradstat.numerics.bits import call_layer
 from gradstat.numerics.draws import LANES, NOISE, open_uniforms
 from gradstat.numerics.jit import compiled, inline
 from gradstat.numerics.normals import normal_pairs, words
 
-NORMAL_WEIGHTS, UNIFORM_WEIGHTS, FLAT_WEIGHTS = 0, 1, 2
-KINDS = {"normal": NORMAL_WEIGHTS, "uniform": UNIFORM_WEIGHTS, "flat": FLAT_WEIGHTS}
+NORMAL_WEIGHTS, UNIFORM_WEIGHTS = KINDS["normal"], KINDS["uniform"]
 SQUARES, ROOTS, PRODUCTS = 0, 1, 2  # phases, in the order in which a span of rows takes them
 ROWS_AT_ONCE = 8  # for each pair: its two slots of x and dx stay in the first-level cache
 
-# streams [layer, (rows, length, kind, kept, span)], then the arguments of `run_block`
-SIGNATURE = types.void(types.int64[:, ::1], *MC_SIGNATURE.args)
+_LINES, _ROWS = types.int64[:, ::1], types.float64[:, ::1]
+
+# streams [layer, (rows, length, kind, kept, span)], addresses, shapes [layer, 4], constants [layer, ·], then the
+# arguments of `run_block`, and the rows x, dy, y, dx of its program
+SIGNATURE = types.void(
+    *(_LINES, types.int64[::1], _LINES, _ROWS, TABLE, TABLE, NUMBERS, STATE, types.int64, types.int64),
+    *(_ROWS, _ROWS, _ROWS, _ROWS),
+)
 
 
 @inline
@@ -54,24 +59,17 @@ def pass_rows(first, last, streams, layer, address, step, constants, seed, batch
 
 @compiled(SIGNATURE)
 def run_streamed(
-    streams, addresses, shapes, noise_kinds, constants, rows, slots, centres,
-    seed, offset, first, draws, kinds, scale, sizes, partial, totals,
+    streams, addresses, shapes, constants, table, marks, numbers, state, first, draws, x, dy, y, dx
 ):  # fmt: skip
-    """Partial sums and totals of every row over draws [1024·first, 1024·first + draws) of a group of layers."""
-    n_in, n_out = shapes[0, 0], shapes[0, 1]
-    bits, spare, shared = np.empty((2, LANES), np.uint64), np.empty(LANES), np.empty((1, LANES))
-    x, dx = np.empty((n_in, LANES)), np.empty((n_in, LANES))
-    y, dy = np.empty((n_out, LANES)), np.empty((n_out, LANES))
+    """Run a program over draws [1024·first, 1024·first + draws), and each layer before the sums of its rows."""
+    bits = np.empty((2, LANES), np.uint64)
     most_kept = 0
     for layer in range(addresses.shape[0]):
         most_kept = max(most_kept, streams[layer, 3])
     room, step = np.empty((2 + most_kept, LANES)), np.empty(7, np.int64)
-    for row in range(rows.shape[0]):
-        sums.reset(partial[row], totals[row])
     for batch in range(first, first + (draws + LANES - 1) // LANES):
-        lanes = min(LANES, draws - (batch - first) * LANES)
-        draw_signal(seed, batch, offset, kinds, scale, sizes, bits, spare, x, dy, shared)
-        row = 0
+        begin_batch(batch, first, draws, state)
+        run_steps(table, marks[0], marks[1], numbers, state)
         for layer in range(addresses.shape[0]):
             all_rows, kept, span = streams[layer, 0], streams[layer, 3], streams[layer, 4]
             noise, own = room[: 2 + kept], constants[layer]
@@ -89,6 +87,6 @@ def run_streamed(
                     else:
                         pass_rows(
                             begin, end, streams, layer, addresses[layer], step, own,
-                            seed, batch, offset + NOISE, bits, x, dy, noise, y, dx,
+                            state[SEED], batch, state[STREAM] + NOISE, bits, x, dy, noise, y, dx,
                         )  # fmt: skip
-            row = accumulate_rows(layer, row, rows, slots, centres, lanes, y, dx, partial, totals)
+            run_steps(table, marks[1 + layer], marks[2 + layer], numbers, state)

@@ -9,6 +9,7 @@ from gradstat.estimation.blocks import Block
 from gradstat.estimation.groups import Group
 from gradstat.estimation.mc_kernel import run_block
 from gradstat.estimation.merge_tree import ROOT, Accumulators, MergeTree, Node
+from gradstat.estimation.program import Program, block_program
 from gradstat.estimation.stream_kernel import run_streamed
 from gradstat.layer_types.case import EXPRESSION, Case
 from gradstat.layer_types.expression.layer import expression_layer
@@ -59,21 +60,30 @@ class Task:
         self.specs = tuple(Spec.of(case) for case in group.cases)
         self.centres = tuple(group.centres.tolist())
         self.stop_level = ROOT  # of the merge tree: nodes at this level are not merged
+        self._program = self._block_program()
+
+    def _block_program(self) -> Program | None:
+        return block_program(self._group)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilt, (self.specs, self.seed, self.stream, self.centres)
 
     def block(self, block: Block) -> Accumulators:
         """The accumulators [row, WIDTH] of one block. Releases the GIL; safe to call from several threads."""
-        group = self._group
-        partial, totals, out = group.empty()
-        batch = block.first // LANES
-        drawn = (self.seed, self.stream, batch, block.draws)
+        group, program = self._group, self._program
+        assert program is not None
+        numbers = program.room()
+        drawn = (program.state(self.seed, self.stream), block.first // LANES, block.draws)
         if group.streams is None:
-            run_block(*group.arrays, group.centres, *drawn, *group.assumptions, partial, totals)
+            run_block(program.table, program.marks, numbers, *drawn)
         else:
-            run_streamed(group.streams, *group.arrays, group.centres, *drawn, *group.assumptions, partial, totals)
-        finish_rows(partial, totals, block.draws, group.slots_of_rows, group.centres, out)
+            rows = [program.rows(numbers, places) for places in (program.x, program.dy, program.y, program.dx)]
+            addresses, shapes, _, constants = group.arrays[:4]
+            run_streamed(
+                group.streams, addresses, shapes, constants, program.table, program.marks, numbers, *drawn, *rows
+            )
+        out = group.empty()[2]
+        finish_rows(*program.results(numbers), block.draws, group.slots_of_rows, group.centres, out)
         return out
 
     def range(self, blocks: Sequence[Block]) -> list[Finished]:
@@ -85,6 +95,12 @@ class Task:
             Finished((level, index), accumulators, sum(b.draws for b in blocks if b.number >> level == index))
             for (level, index), accumulators in tree.nodes.items()
         ]
+
+
+def prepare(group: Group) -> None:
+    """Compile the kernels that sample a group about centres of 0."""
+    block_program(group)
+    (run_block if group.streams is None else run_streamed).prepare()
 
 
 def rebuilt(specs: Sequence[Spec], seed: int, stream: int, centres: Sequence[float]) -> Task:

@@ -50,23 +50,54 @@ def float_of(typingctx, bits):
 
 
 @intrinsic
+def at(typingctx, pointer, place):
+    """The address of element `place` behind a pointer."""
+    signature = pointer(pointer, types.int64)
+
+    def generate(context, builder, signature, arguments):
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return signature, generate
+
+
+@intrinsic
+def words_at(typingctx, numbers, place):
+    """The address of float64 number `place`, as that of uint64 words."""
+    signature = types.CPointer(types.uint64)(numbers, types.int64)
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(builder.gep(arguments[0], [arguments[1]]), ir.IntType(64).as_pointer())
+
+    return signature, generate
+
+
+@intrinsic
 def call_layer(typingctx, address, shape, constants, x, dy, noise, y, dx):
-    """Call the compiled layer at `address` with pointers to the data of its seven arrays.
+    """Call the compiled layer at `address` with pointers to its seven arrays.
 
     An address in an int64 array instead of numba's first-class functions: those are marked experimental and
     cost 0.1 ms to unbox each, at every call of the block kernel (measured with eight layers: 1 ms a block).
     """
-    arrays = (shape, constants, x, dy, noise, y, dx)
-    signature = types.void(types.int64, *arrays)
+    return _call(address, (shape, constants, x, dy, noise, y, dx))
+
+
+@intrinsic
+def call_step(typingctx, address, state, table, step, numbers):
+    """Call the compiled step of a batch at `address` (see `estimation/steps.py`)."""
+    return _call(address, (state, table, step, numbers))
+
+
+def _call(address, others):
+    """The type and the code of a call by address: of an array its first element's address, of a number itself."""
+    signature = types.void(types.int64, *others)
 
     def generate(context, builder, signature, arguments):
-        pointers = [
-            context.make_array(kind)(context, builder, value).data
+        values = [
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
             for kind, value in zip(signature.args[1:], arguments[1:], strict=True)
         ]
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type for pointer in pointers])
-        function = builder.inttoptr(arguments[0], kind.as_pointer())
-        builder.call(function, pointers)
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), values)
         return context.get_dummy_value()
 
     return signature, generate

@@ -4,6 +4,7 @@ import hashlib
 import os
 import resource
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import llvmlite
 import llvmlite.binding as llvm
 import numba
+import numpy as np
 from numba.core import sigutils
 from numba.core.ccallback import CFunc
 from numba.core.codegen import get_host_cpu_features
@@ -119,11 +121,12 @@ def _address_space() -> int:
 class Kernel:
     """A function that numba compiles when it is first called or prepared, for one signature.
 
-    Importing it compiles nothing.
+    Importing it compiles nothing. Python runs its first calls, until they have taken `patience` seconds: the bytes are
+    the same, and a short run compiles less.
     """
 
-    def __init__(self, function: Callable[..., Any], signature: Any) -> None:
-        self.py_func, self.signature = function, signature
+    def __init__(self, function: Callable[..., Any], signature: Any, patience: float = 0.0) -> None:
+        self.py_func, self.signature, self._patience = function, signature, patience
         self._lock, self._dispatcher = threading.Lock(), None
 
     def prepare(self) -> Any:
@@ -142,12 +145,21 @@ class Kernel:
             return self._dispatcher
 
     def __call__(self, *arguments: Any) -> Any:
+        if self._dispatcher is None and self._patience > 0.0:
+            return self._run_plain(arguments)
         return (self._dispatcher or self.prepare())(*arguments)
 
+    def _run_plain(self, arguments: tuple[Any, ...]) -> Any:
+        start = time.perf_counter()
+        with np.errstate(all="ignore"):
+            result = self.py_func(*arguments)
+        self._patience -= time.perf_counter() - start
+        return result
 
-def compiled(signature: Any) -> Callable[[Callable[..., Any]], Kernel]:
+
+def compiled(signature: Any, patience: float = 0.0) -> Callable[[Callable[..., Any]], Kernel]:
     """Decorator: a kernel of this signature."""
-    return lambda function: Kernel(function, signature)
+    return lambda function: Kernel(function, signature, patience)
 
 
 def callback(signature: Any, function: Callable[..., Any], cached: bool = True, interleaved: int = 0) -> Any:

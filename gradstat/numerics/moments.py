@@ -35,8 +35,9 @@ from gradstat.numerics.columns import (
 from gradstat.numerics.jit import compiled, inline
 
 FIRST, SECOND = np.array([0, 0, 1, 2, 3, 0]), np.array([0, 1, 1, 2, 3, 3])  # the totals of C11, C12, …, from T1 on
+PATIENCE = 0.05  # seconds: a row takes 50 μs in Python, and compiling or loading a kernel 30 to 800 ms
 
-_ROW, _TABLE = types.float64[::1], types.float64[:, ::1]
+_ROW, _TABLE, _CUBE = types.float64[::1], types.float64[:, ::1], types.float64[:, :, ::1]
 
 
 @inline
@@ -88,7 +89,7 @@ def finish_totals(sums, draws, out):
         out[LARGEST_T2] = max(out[LARGEST_T2], sums[s.LARGEST, column])
 
 
-@compiled(types.void(types.float64[:, :, ::1], types.float64[:, :, ::1], types.int64, types.int64[::1], _ROW, _TABLE))
+@compiled(types.void(_CUBE, _CUBE, types.int64, types.int64[::1], _ROW, _TABLE), PATIENCE)
 def finish_rows(partial, totals, draws, n_slots, centres, out):
     """Partial sums and totals of every row → accumulators [row, WIDTH] of one block of draws."""
     for row in range(out.shape[0]):
@@ -110,7 +111,7 @@ def co_moments(a, b, o):
     o[DRAWS] = n
 
 
-@compiled(types.void(_TABLE, _TABLE, _TABLE))
+@compiled(types.void(_TABLE, _TABLE, _TABLE), PATIENCE)
 def merge(first, second, out):
     """Accumulators [row, WIDTH] of two disjoint sets of draws → those of their union. `out` may be `first`.
 

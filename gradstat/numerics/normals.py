@@ -16,7 +16,7 @@ from gradstat.numerics.jit import inline
 from gradstat.numerics.kernel_math import LN2, LOG_OFFSET, MANTISSA_BITS, MANTISSA_MASK, SIGN_BIT, SQRT_HALF_BITS
 from gradstat.numerics.philox import LOW, SHIFT, U64, philox4x32
 from gradstat.numerics.polynomials import RADIUS, TURN_COS, TURN_SIN
-from gradstat.numerics.simd import array, ascending, chains, lanes, load, offset, splat, store
+from gradstat.numerics.simd import ascending, chains, lanes, load, offset, pointer, splat, store
 
 LANES = 1024
 HALF = LANES // 2
@@ -40,7 +40,7 @@ def words(typingctx, seed, batch, slot, stream, out):
 
     def generate(context, builder, signature, arguments):
         seed, batch, slot, stream = (splat(builder, argument, WORDS_WIDTH) for argument in arguments[:4])
-        table = array(context, builder, signature, arguments, 4).data
+        table = pointer(context, builder, signature, arguments, 4)
         first = batch * HALF
         low, high = (first & LOW) + ascending(builder, WORDS_WIDTH), first >> SHIFT  # HALF blocks never carry
         with lanes(builder, 0, HALF, WORDS_WIDTH) as lane:
@@ -78,7 +78,7 @@ def normal_pairs(typingctx, bits, first, second):
     signature = types.void(bits, first, second)
 
     def generate(context, builder, signature, arguments):
-        bits, first, second = (array(context, builder, signature, arguments, i).data for i in range(3))
+        bits, first, second = (pointer(context, builder, signature, arguments, i) for i in range(3))
         with lanes(builder, 0, LANES, WIDTH) as lane:
             high, low = (load(builder, offset(builder, bits, lane, row * LANES), WIDTH) for row in range(2))
             exponent, s = log_parts(uniform_bits(high, low).float() - OPEN)

@@ -11,6 +11,7 @@ narrower registers splits a vector, and one without fma calls an exact library f
 from contextlib import contextmanager
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
 
 INT, FLOAT = ir.IntType(64), ir.DoubleType()
@@ -176,6 +177,13 @@ def lanes(builder, first, end, step):
 def array(context, builder, signature, arguments, position):
     """The structure (data, shape, …) of an array among the arguments of an intrinsic."""
     return context.make_array(signature.args[position])(context, builder, arguments[position])
+
+
+def pointer(context, builder, signature, arguments, position):
+    """The address of the first element of an array among the arguments of an intrinsic, or the address given there."""
+    if isinstance(signature.args[position], types.CPointer):
+        return arguments[position]
+    return array(context, builder, signature, arguments, position).data
 
 
 def offset(builder, pointer, lane, places=0):

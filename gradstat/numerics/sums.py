@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import inline
 from gradstat.numerics.kernel_math import log_positive
-from gradstat.numerics.simd import INT, Registers, array, constant, lanes, load, splat, store
+from gradstat.numerics.simd import INT, Registers, constant, lanes, load, pointer, splat, store
 
 COLUMNS = 4  # one AVX2 register: wider ones would not leave room for all sums
 # Rows of `partial`: Σd, Σd², Σd³, Σd⁴, Σ|v|, Σ|d|, Σ sign d, Σ d|d|, #(v = 0), #(d = 0), with d = v − centre; then of
@@ -43,18 +43,17 @@ UNCENTRED = 4  # vectors at once in the loop over |v| and zeros, for its sums wo
 def sweep(about_0, totalled):
     """The intrinsic for rows whose centre is 0 or not, and whose draws have several slots or one."""
 
-    def typing(typingctx, values, slots, lanes, centre, partial, totals):
-        signature = types.void(values, slots, lanes, centre, partial, totals)
+    def typing(typingctx, values, slots, count, lanes, centre, partial, totals):
+        signature = types.void(values, slots, count, lanes, centre, partial, totals)
 
         def generate(context, builder, signature, arguments):
-            values, slots, partial, totals = (array(context, builder, signature, arguments, i) for i in (0, 1, 4, 5))
-            draws, centre = arguments[2:4]
-            count = builder.extract_value(slots.shape, 0)
-            row = Row(builder, values.data, slots.data, count, centre, about_0, totalled)
+            values, slots, partial, totals = (pointer(context, builder, signature, arguments, i) for i in (0, 1, 5, 6))
+            count, draws, centre = arguments[2:5]
+            row = Row(builder, values, slots, count, centre, about_0, totalled)
             step = COLUMNS if about_0 or totalled else COLUMNS * UNCENTRED
             whole = builder.and_(draws, ir.Constant(INT, -step))
-            row.sweep(ir.Constant(INT, 0), whole, COLUMNS, partial.data, totals.data)
-            row.sweep(whole, draws, 1, partial.data, totals.data)
+            row.sweep(ir.Constant(INT, 0), whole, COLUMNS, partial, totals)
+            row.sweep(whole, draws, 1, partial, totals)
             return context.get_dummy_value()
 
         return signature, generate
@@ -193,13 +192,14 @@ def end_batch(whole, centre, partial):
 @inline
 def accumulate(values, slots, lanes, centre, partial, totals):
     """Add the first `lanes` draws of one batch of a row, values[slot, lane], to its partial sums and totals."""
-    if slots.shape[0] > 1:
+    count = slots.shape[0]
+    if count > 1:
         if centre == 0.0:
-            several_about_0(values, slots, lanes, centre, partial, totals)
+            several_about_0(values, slots, count, lanes, centre, partial, totals)
         else:
-            several(values, slots, lanes, centre, partial, totals)
+            several(values, slots, count, lanes, centre, partial, totals)
     elif centre == 0.0:
-        one_about_0(values, slots, lanes, centre, partial, totals)
+        one_about_0(values, slots, count, lanes, centre, partial, totals)
     else:
-        one(values, slots, lanes, centre, partial, totals)
+        one(values, slots, count, lanes, centre, partial, totals)
     end_batch(lanes == LANES, centre, partial)

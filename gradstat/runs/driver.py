@@ -9,9 +9,17 @@ from gradstat.config import RunConfig
 from gradstat.errors import Interrupted
 from gradstat.estimation.engines import WORKER_TIMEOUT, engine_of
 from gradstat.estimation.estimators import estimator_of
-from gradstat.estimation.groups import groups
 from gradstat.estimation.precision import Target
-from gradstat.estimation.run import NO_CHECKPOINTS, Checkpointer, available_cpus, execute, plan, repeated, result_rows
+from gradstat.estimation.run import (
+    NO_CHECKPOINTS,
+    Checkpointer,
+    available_cpus,
+    execute,
+    plan,
+    prepared_groups,
+    repeated,
+    result_rows,
+)
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.from_config import distinct
 from gradstat.results.provenance import provenance
@@ -56,7 +64,7 @@ def run(job: Job, progress: Progress, deliver: Deliver) -> Result:
         estimator = estimator_of(config.estimator)
         announce(cases, None if config.precise else config.samples, jobs, progress)
         with progress.compiling():
-            grouped = groups(cases, estimator.kernel)
+            grouped = prepared_groups(cases, estimator)
         progress.note(f"{len(grouped)} groups of layers share their draws; kernels are ready")
         start = time.perf_counter()
         key, target, status = run_key(cases, config.seed, config.estimator), Target.of(config), Status(progress)
