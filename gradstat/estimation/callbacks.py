@@ -11,11 +11,11 @@ from typing import Any
 
 from numba import carray, types
 from numba.core.errors import NumbaError
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from gradstat.errors import UsageError
 from gradstat.estimation.angles import check_angles
 from gradstat.layer_types.case import Case
+from gradstat.numerics.bits import leading
 from gradstat.numerics.draws import LANES
 from gradstat.numerics.jit import always_inline, callback, inline
 
@@ -62,13 +62,11 @@ def _reason(error: NumbaError) -> str:
 
 def _elementwise(function, n_constants):
     def over_lanes(shape, constants, x, dy, noise, y, dx):
-        values = to_fixed_tuple(carray(constants, (n_constants,)), n_constants)
-        x_lanes, dy_lanes = carray(x, (LANES,)), carray(dy, (LANES,))
-        y_lanes, dx_lanes = carray(y, (LANES,)), carray(dx, (LANES,))
+        values = leading(constants, n_constants)
         for lane in range(LANES):
-            value, slope = function(x_lanes[lane], *values)
-            y_lanes[lane] = value
-            dx_lanes[lane] = slope * dy_lanes[lane]
+            value, slope = function(x[lane], *values)
+            y[lane] = value
+            dx[lane] = slope * dy[lane]
 
     return over_lanes
 

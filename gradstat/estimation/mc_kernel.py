@@ -28,7 +28,8 @@ def run_steps(table, first, end, numbers, state):
 def begin_batch(batch, first, draws, state):
     """Set the number of a batch, and its draws: 1024, but those that are left in the last batch of a block."""
     state[BATCH] = batch
-    state[DRAWS] = min(LANES, draws - (batch - first) * LANES)
+    left = draws - (batch - first) * LANES
+    state[DRAWS] = LANES if left > LANES else left
 
 
 # table, places of its parts, numbers, state, first batch, draws

@@ -60,6 +60,19 @@ def at(typingctx, pointer, place):
     return signature, generate
 
 
+@intrinsic(prefer_literal=True)
+def leading(typingctx, pointer, count):
+    """The first numbers behind a pointer, as a tuple; their count must be known at compile time."""
+    kind = types.Tuple([pointer.dtype] * count.literal_value)
+    signature = kind(pointer, count)
+
+    def generate(context, builder, signature, arguments):
+        places = [builder.gep(arguments[0], [ir.Constant(ir.IntType(64), i)]) for i in range(len(kind))]
+        return context.make_tuple(builder, kind, [builder.load(place) for place in places])
+
+    return signature, generate
+
+
 @intrinsic
 def words_at(typingctx, numbers, place):
     """The address of float64 number `place`, as that of uint64 words."""

@@ -40,53 +40,62 @@ PATIENCE = 0.05  # seconds: a row takes 50 μs in Python, and compiling or loadi
 _ROW, _TABLE, _CUBE = types.float64[::1], types.float64[:, ::1], types.float64[:, :, ::1]
 
 
+# Comparisons instead of `min` and `max`, which numba compiles as functions of their own.
+
+
 @inline
-def add_columns(partial):
-    """The sum of each row, column by column."""
-    sums = np.zeros(partial.shape[0])
-    for row in range(partial.shape[0]):
-        for column in range(partial.shape[1]):
-            sums[row] += partial[row, column]
-    return sums
+def add_columns(table, row):
+    """The sum of a row, column by column."""
+    total = 0.0
+    for column in range(s.COLUMNS):
+        total += table[row, column]
+    return total
+
+
+@inline
+def not_negative(value):
+    """The greater one of a value and 0."""
+    return 0.0 if value < 0.0 else value
 
 
 @inline
 def finish(partial, count, centre, out):
     """Partial sums of `count` values about `centre` → the accumulators of one block."""
-    sums = add_columns(partial)
     out[COUNT], out[CENTRE] = count, centre
-    shift = sums[0] / count
-    s2, s3, s4 = sums[1], sums[2], sums[3]
+    shift = add_columns(partial, 0) / count
+    s2, s3, s4 = add_columns(partial, 1), add_columns(partial, 2), add_columns(partial, 3)
     square = shift * shift
     out[SHIFT] = shift
-    out[M2] = max(s2 - count * square, 0.0)
+    out[M2] = not_negative(s2 - count * square)
     out[M3] = s3 - 3.0 * shift * s2 + 2.0 * count * shift * square
-    out[M4] = max(s4 - 4.0 * shift * s3 + 6.0 * square * s2 - 3.0 * count * square * square, 0.0)
+    out[M4] = not_negative(s4 - 4.0 * shift * s3 + 6.0 * square * s2 - 3.0 * count * square * square)
     for k in range(5):
-        out[ABS + k] = sums[4 + k]
-    out[TIES] = sums[9]
+        out[ABS + k] = add_columns(partial, 4 + k)
+    out[TIES] = add_columns(partial, 9)
     for k in range(3):
-        out[PEAKS + k] = sums[s.PEAKS + k]
+        out[PEAKS + k] = add_columns(partial, s.PEAKS + k)
     out[MIN], out[MAX] = math.inf, -math.inf
-    for column in range(partial.shape[1]):
-        out[MIN] = min(out[MIN], partial[s.MIN, column])
-        out[MAX] = max(out[MAX], partial[s.MAX, column])
+    for column in range(s.COLUMNS):
+        if partial[s.MIN, column] < out[MIN]:
+            out[MIN] = partial[s.MIN, column]
+        if partial[s.MAX, column] > out[MAX]:
+            out[MAX] = partial[s.MAX, column]
 
 
 @inline
 def finish_totals(sums, draws, out):
     """Sums of the per-draw totals → their means and central co-moments for one block; zeros if draws = 0."""
-    total = add_columns(sums)
     out[DRAWS] = draws
     for i in range(4):
-        out[T1 + i] = total[i] / max(draws, 1.0)
+        out[T1 + i] = add_columns(sums, i) / (1.0 if draws < 1.0 else draws)
     for k in range(FIRST.size):
         i, j = FIRST[k], SECOND[k]
-        value = total[4 + k] - draws * out[T1 + i] * out[T1 + j]
-        out[C11 + k] = max(value, 0.0) if i == j else value
+        value = add_columns(sums, 4 + k) - draws * out[T1 + i] * out[T1 + j]
+        out[C11 + k] = not_negative(value) if i == j else value
     out[LARGEST_T2] = 0.0
-    for column in range(sums.shape[1]):
-        out[LARGEST_T2] = max(out[LARGEST_T2], sums[s.LARGEST, column])
+    for column in range(s.COLUMNS):
+        if sums[s.LARGEST, column] > out[LARGEST_T2]:
+            out[LARGEST_T2] = sums[s.LARGEST, column]
 
 
 @compiled(types.void(_CUBE, _CUBE, types.int64, types.int64[::1], _ROW, _TABLE), PATIENCE)
@@ -102,12 +111,13 @@ def co_moments(a, b, o):
     """Merge the means and co-moments of the per-draw totals; rows of one slot have none: all zero."""
     na, nb = a[DRAWS], b[DRAWS]
     n = na + nb
-    weight = na * nb / max(n, 1.0)
+    at_least_1 = 1.0 if n < 1.0 else n
+    weight = na * nb / at_least_1
     for k in range(FIRST.size):
         i, j = T1 + FIRST[k], T1 + SECOND[k]
         o[C11 + k] = a[C11 + k] + b[C11 + k] + weight * (b[i] - a[i]) * (b[j] - a[j])
     for i in range(4):
-        o[T1 + i] = a[T1 + i] + (b[T1 + i] - a[T1 + i]) * (nb / max(n, 1.0))
+        o[T1 + i] = a[T1 + i] + (b[T1 + i] - a[T1 + i]) * (nb / at_least_1)
     o[DRAWS] = n
 
 
@@ -135,5 +145,6 @@ def merge(first, second, out):
             o[column] = a[column] + b[column]
         for column in range(TIES, LARGEST_T2):
             o[column] = a[column] + b[column]
-        o[LARGEST_T2] = max(a[LARGEST_T2], b[LARGEST_T2])
-        o[MIN], o[MAX] = min(a[MIN], b[MIN]), max(a[MAX], b[MAX])
+        o[LARGEST_T2] = b[LARGEST_T2] if b[LARGEST_T2] > a[LARGEST_T2] else a[LARGEST_T2]
+        o[MIN] = b[MIN] if b[MIN] < a[MIN] else a[MIN]
+        o[MAX] = b[MAX] if b[MAX] > a[MAX] else a[MAX]

@@ -174,14 +174,21 @@ def reset(partial, totals):
 
 @inline
 def end_batch(whole, centre, partial):
-    """The extremes of a batch into those of all, and the peak of a whole batch into its sums."""
+    """The extremes of a batch into those of all, and the peak of a whole batch into its sums.
+
+    Comparisons instead of `min` and `max`, which numba compiles as functions of their own.
+    """
     peak = 0.0
     for column in range(COLUMNS):
         low, high = partial[BATCH_MIN, column], partial[BATCH_MAX, column]
-        partial[MIN, column] = min(partial[MIN, column], low)
-        partial[MAX, column] = max(partial[MAX, column], high)
+        if low < partial[MIN, column]:
+            partial[MIN, column] = low
+        if high > partial[MAX, column]:
+            partial[MAX, column] = high
         partial[BATCH_MIN, column], partial[BATCH_MAX, column] = math.inf, -math.inf
-        peak = max(peak, high - centre, centre - low)
+        for distance in (high - centre, centre - low):
+            if distance > peak:
+                peak = distance
     if whole and SMALLEST_PEAK < peak < math.inf:
         size = log_positive(peak)
         partial[PEAKS, 0] += 1.0
