@@ -110,6 +110,23 @@ def test_a_second_process_compiles_nothing(result: Path) -> None:
     assert told["control"] > 0
 
 
+def test_a_run_compiles_only_the_steps_that_it_needs(tmp_path: Path) -> None:
+    """Correlated inputs and other distributions need further steps; the next run of the first layer needs none."""
+    plain, more = tmp_path / "plain.toml", tmp_path / "more.toml"
+    plain.write_text('samples = 2000\n[[layer]]\nname = "relu"\n')
+    more.write_text(
+        'samples = 2000\n[input]\ndistribution = "laplace"\ncorrelation = 0.5\n[upstream]\ndistribution = "laplace"\n'
+        '[[layer]]\nname = "max_pool2d"\n'
+    )
+    cache, found = str(tmp_path / "cache"), []
+    for command in (plain, more, plain):
+        probe(tmp_path, "run", command.name, XDG_CACHE_HOME=cache)
+        found.append({path.name for path in tmp_path.rglob("*.kernel")})
+    assert len(found[0]) <= 8
+    assert len(found[1] - found[0]) >= 5  # the layer, mix, transform, uniforms and quantiles
+    assert found[2] == found[1]
+
+
 def test_listing_engines_compiles_nothing(tmp_path: Path) -> None:
     probe(tmp_path, "list", "engines", XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert not [*tmp_path.rglob("*.kernel")]

@@ -327,3 +327,28 @@ def test_the_variance_is_unbiased(n: int, slots: int) -> None:
     """Nine equal slots are as dependent as slots can be."""
     assert abs(z_of_variance(n, slots, slip=False)) < z_bound(6)
     assert abs(z_of_variance(n, slots, slip=True)) > z_bound(6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_python_and_machine_code_give_the_same_accumulators(seed: int) -> None:
+    """The first calls of a process run as Python, the others as machine code; numbers may be NaN or infinite."""
+    rng = np.random.default_rng(seed)
+    partial, totals = rng.standard_normal((6, sums.SUMS, 4)), rng.standard_normal((6, sums.TOTALS, 4))
+    first, second = rng.standard_normal((6, columns.WIDTH)), rng.standard_normal((6, columns.WIDTH))
+    for array in (partial, totals, first, second):
+        array *= 10.0 ** rng.integers(-3, 4, array.shape)
+        if seed % 2:
+            chosen = rng.random(array.shape) < 0.05
+            array[chosen] = rng.choice([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-310], chosen.sum())
+    slots, centres = rng.integers(1, 3, 6), rng.standard_normal(6)
+    found = []
+    for finish, merge in (
+        (m.finish_rows.py_func, m.merge.py_func),
+        (m.finish_rows.prepare(), m.merge.prepare()),
+    ):
+        out, both = np.empty((6, columns.WIDTH)), np.empty((6, columns.WIDTH))
+        with np.errstate(all="ignore"):
+            finish(partial, totals, 1000, slots, centres, out)
+            merge(first, second, both)
+        found.append(np.where(np.isnan([out, both]), np.nan, [out, both]).tobytes())
+    assert found[0] == found[1]

@@ -16,7 +16,7 @@ from gradstat.numerics import elementary
 from gradstat.numerics.jit import inline
 from gradstat.numerics.kernel_math import log_positive
 from gradstat.numerics.normals import LANES as LANES
-from gradstat.numerics.normals import normal_pairs, open_uniform, words
+from gradstat.numerics.normals import open_uniform
 from gradstat.numerics.polynomials import ERF, polynomial
 
 STREAM_VERSION = 3  # changes whenever any sampled digit changes
@@ -45,49 +45,10 @@ def quantile(kind, u):
 
 
 @inline
-def signal_row(q, x, dy, spare):
-    """Row for the q-th normal of a draw.
-
-    X[0], dy[0], x[1], dy[1], … while both have slots, then the slots of the longer one.
-    """
-    both = min(x.shape[0], dy.shape[0])
-    if q >= x.shape[0] + dy.shape[0]:
-        return spare
-    if q < 2 * both:
-        return x[q // 2] if q % 2 == 0 else dy[q // 2]
-    return x[q - both] if x.shape[0] > both else dy[q - both]
-
-
-@inline
-def fill_signal(seed, batch, stream, bits, spare, x, dy):
-    """Standard normals into every row of x and dy: an activation's x and dy are one Box-Muller pair."""
-    for pair in range((x.shape[0] + dy.shape[0] + 1) // 2):
-        words(seed, batch, pair, stream, bits)
-        normal_pairs(bits, signal_row(2 * pair, x, dy, spare), signal_row(2 * pair + 1, x, dy, spare))
-
-
-@inline
 def open_uniforms(bits, out):
     """A uniform on (0, 1) from the 64 bits of every lane."""
     for lane in range(LANES):
         out[lane] = open_uniform(bits[0, lane], bits[1, lane])
-
-
-@inline
-def fill_uniforms(seed, batch, stream, bits, out):
-    """Uniforms on (0, 1) into every row of `out`."""
-    for slot in range(out.shape[0]):
-        words(seed, batch, slot, stream, bits)
-        open_uniforms(bits, out[slot])
-
-
-@inline
-def fill_quantiles(seed, batch, stream, kind, bits, out):
-    """A distribution of zero mean and unit variance other than the normal into every row of `out`."""
-    fill_uniforms(seed, batch, stream, bits, out)
-    for slot in range(out.shape[0]):
-        for lane in range(LANES):
-            out[slot, lane] = quantile(kind, out[slot, lane])
 
 
 @inline
