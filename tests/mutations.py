@@ -27,9 +27,8 @@ from gradstat.config import RunConfig
 from gradstat.errors import GradstatError
 from gradstat.estimation.engines import threads
 from gradstat.estimation.estimators import estimator_of
-from gradstat.estimation.groups import groups
 from gradstat.estimation.merge_tree import MergeTree
-from gradstat.estimation.run import execute, plan, result_rows
+from gradstat.estimation.run import execute, plan, prepared_groups, result_rows
 from gradstat.estimation.segments import Segment
 from gradstat.layer_types.from_config import cases
 from gradstat.networks import experiment as experiments
@@ -96,7 +95,7 @@ def configuration(estimator: str) -> RunConfig:
 def planned(estimator: str) -> list[Segment]:
     config = configuration(estimator)
     asked, chosen = cases(config), estimator_of(estimator)
-    return plan(asked, groups(asked, chosen.kernel), config.samples, config.seed, 1, threads, chosen)
+    return plan(asked, prepared_groups(asked, chosen), config.samples, config.seed, 1, threads, chosen)
 
 
 @cache
