@@ -23,6 +23,7 @@ ASSUMED = f"x ~ {Input().label()}, dy ~ {Upstream().label()}"
 FIELDS = ("table", "name", "layer", "params", "cell", "direction", "statistic", "value", "published")
 _VERSION = re.compile(r"gradstat \d+\.\d+\S*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+BEFORE = 20  # characters that are shown before a difference
 LONGEST_FLOAT = 22  # characters, of 17 digits, point and exponent
 _TEX = {
     "mean": r"\mathrm{E}[v]",
@@ -99,7 +100,10 @@ def first_difference(path: Path, expected: Report, formats: Sequence[str]) -> st
     for number in range(max(len(before), len(now))):
         old, new = (lines[number].strip() if number < len(lines) else None for lines in (before, now))
         if not _same(old, new):
-            shown = ["nothing" if line is None else quoted(line) for line in (old, new)]
+            pairs = zip(old or "", new or "", strict=False)
+            same = next((index for index, (a, b) in enumerate(pairs) if a != b), 0)
+            start = max(same - BEFORE, 0)  # of a long line, what differs is shown
+            shown = ["nothing" if line is None else quoted(line[start:]) for line in (old, new)]
             return f"{path}:{number + 1}: found {shown[0]}, regenerated {shown[1]}"
     return ""
 
