@@ -8,7 +8,7 @@ from gradstat.errors import UsageError, unknown
 from gradstat.estimators import ESTIMATORS
 from gradstat.layer_types.record import Layer
 from gradstat.layer_types.registry import LAYERS, find
-from gradstat.layer_types.statistics import STATISTICS
+from gradstat.layer_types.statistics import DESCRIPTIONS
 from gradstat.shipped import configurations
 from gradstat.text.answer import Answer
 from gradstat.text.formats import FORMATS
@@ -98,8 +98,8 @@ def layer_in_full(name: str) -> Report:
 
 
 def statistics() -> Table:
-    """Every statistic with its definition; v is y or dx."""
-    return _table(("statistic", "definition"), [(name, s.description) for name, s in STATISTICS.items()])
+    """Every statistic with its definition; v is y or dx, and y = f(x) in those that only elementwise layers have."""
+    return _table(("statistic", "definition"), list(DESCRIPTIONS.items()))
 
 
 def distributions() -> Table:

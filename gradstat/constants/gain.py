@@ -13,7 +13,16 @@ from gradstat.estimators import DEFAULT_SEED
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact.enclosure import DIGITS, to_digits
 from gradstat.layer_types.record import ALL, BACKWARD, FORWARD, Exact
-from gradstat.layer_types.statistics import STATISTICS, check_digits, exact_number, is_certain
+from gradstat.layer_types.statistics import (
+    DESCRIPTIONS,
+    KNOWN,
+    STATISTICS,
+    UNSAMPLED,
+    check_digits,
+    exact_number,
+    is_certain,
+)
+from gradstat.layer_types.unsampled import unsampled_number
 from gradstat.results.estimate import Estimate, Statistics, sampled
 from gradstat.text.answer import Answer
 from gradstat.text.formats import CODE, TABLES
@@ -51,6 +60,8 @@ class Constant:
 
 def definition(statistic: str, direction: str) -> str:
     """The definition of a statistic, in terms of y or dx."""
+    if statistic in UNSAMPLED:
+        return UNSAMPLED[statistic]
     return re.sub(r"(?<![a-z])v(?![a-z])", DIRECTIONS[direction], STATISTICS[statistic].description)
 
 
@@ -81,12 +92,18 @@ class Values:
         self._exact: dict[tuple[str, str], Exact | None] = {}
 
     def __call__(self, direction: str, name: str, cell: str = ALL) -> Estimate:
+        if name in UNSAMPLED:
+            return self._unsampled(direction, name)
         exact = self._moments(direction, cell, name)
         number = None if exact is None else exact_number(name, exact)
         if number is not None:
             return Estimate(number.value, 0.0, number.value, number=number.number(self._digits))
         row, spread = self._sampled[direction, cell]
         return sampled(name, row, spread)
+
+    def _unsampled(self, direction: str, name: str) -> Estimate:
+        number = unsampled_number(self.case, direction, name, self._digits or 0)
+        return Estimate(number.value, 0.0, number.value, number=number.number(self._digits))
 
     def _moments(self, direction: str, cell: str, name: str) -> Exact | None:
         """The moments of a row, with enough digits for the float64 nearest to the statistic."""
@@ -162,8 +179,8 @@ class Gain(Answer):
     def __init__(self, case: Case, statistics: Sequence[str] = (), jobs: int = 0, digits: int | None = None) -> None:
         self.case, self.statistics = case, tuple(statistics or DEFAULT)
         for name in self.statistics:
-            if name not in STATISTICS:
-                raise UsageError(unknown("statistic", name, STATISTICS))
+            if name not in KNOWN:
+                raise UsageError(unknown("statistic", name, KNOWN))
         values = Values(case, jobs, digits)
         self.forward = Statistics(lambda name: values(FORWARD, name))
         self.backward = Statistics(lambda name: values(BACKWARD, name))
@@ -176,6 +193,7 @@ class Gain(Answer):
                 Constant(direction, name, getattr(statistics, name).number)
                 for name in self.statistics
                 for direction, statistics in ((FORWARD, self.forward), (BACKWARD, self.backward))
+                if direction == FORWARD or name not in UNSAMPLED
             ],
         )
 
@@ -204,12 +222,12 @@ def report(case: Case, found: Sequence[Constant]) -> Report:
     directions = [Column(d, letter, align="decimal", description=f"of {letter}") for d, letter in DIRECTIONS.items()]
     people = Table(
         [Column("statistic", ""), *directions, Column("definition", "", wrap=20)],
-        [(n, *(numbers[n, d] for d in DIRECTIONS), STATISTICS[n].description) for n in names],
+        [(n, *(numbers.get((n, d)) for d in DIRECTIONS), DESCRIPTIONS[n]) for n in names],
         f"{case.layer_label}, x ~ {case.x.label()}, dy ~ {case.dy.label()}",
         case.layer.name,
         [*notes, *(remarks(found) or which(names))],
     )
     key = (case.layer.name, case.params, case.x.label(), case.dy.label())
     columns = [Column(name) for name in ("layer", "params", "input", "upstream", "direction", *names)]
-    data = Table(columns, [(*key, d, *(numbers[n, d] for n in names)) for d in DIRECTIONS])
+    data = Table(columns, [(*key, d, *(numbers.get((n, d)) for n in names)) for d in DIRECTIONS])
     return Report([people], data)

@@ -8,7 +8,7 @@ from typing import Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError
-from gradstat.layer_types.exact.enclosure import to_digits, wanted_digits
+from gradstat.layer_types.exact.enclosure import Enclosure, to_digits, wanted_digits
 from gradstat.layer_types.record import Exact, Layer, Parameter, Params, Row, Shape
 from gradstat.layer_types.statistics import is_certain
 
@@ -69,6 +69,17 @@ class Case:
             return exact
         with to_digits(wanted_digits() + MORE_DIGITS):
             return self.moments(row)
+
+    def unsampled(self, name: str) -> Enclosure | None:
+        """One of the statistics that are only computed, with the wanted digits; None where it is not known."""
+        key = name, wanted_digits()
+        if key not in self._unsampled:
+            self._unsampled[key] = self.layer.unsampled(name, self.params, self.x)
+        return self._unsampled[key]
+
+    @cached_property
+    def _unsampled(self) -> dict[tuple[str, int], Enclosure | None]:
+        return {}
 
     def check(self) -> None:
         """Raise UsageError for parameters, a correlation or negative x that the layer does not allow."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.layer_types.exact import upstream
-from gradstat.layer_types.exact.enclosure import enclosure
+from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
 from gradstat.layer_types.record import (
     ANYTHING,
     FORWARD,
@@ -106,6 +106,9 @@ def elementwise(
     def exact_values(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
         return exact(referee or kernel(params), constants(params), kinks_of(params), row, x, dy)
 
+    def unsampled_values(name: str, params: Params, x: Input) -> Enclosure | None:
+        return unsampled(name, referee or kernel(params), constants(params), kinks_of(params), x)
+
     return Layer(
         name=name,
         formula=f"y = {formula}",
@@ -115,6 +118,7 @@ def elementwise(
         kernel=kernel,
         elementwise=True,
         referee=exact_values,
+        unsampled=unsampled_values,
         referee_words="proven integral",
         parameters=numbers + words,
         constraint=constraint,
@@ -133,6 +137,15 @@ def exact(
 
     known = moments(function, constants, kinks, x)
     return None if known is None else of_moments(known, row.direction, dy)
+
+
+def unsampled(
+    name: str, function: Formula, constants: tuple[float, ...], kinks: tuple[float, ...], x: Input
+) -> Enclosure | None:
+    """A statistic of y = f(x) and x that is only computed: those of `statistics.UNSAMPLED`."""
+    from gradstat.layer_types.exact.with_x import value_of  # loads flint
+
+    return value_of(name, function, constants, kinks, x)
 
 
 def of_moments(known: "Moments", direction: str, dy: Upstream) -> Exact | None:

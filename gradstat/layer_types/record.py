@@ -160,6 +160,14 @@ class Referee(Protocol):
     def __call__(self, params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None: ...
 
 
+Unsampled = Callable[[str, Params, Input], Enclosure | None]  # a statistic that is only computed; None if unknown
+
+
+def no_unsampled(name: str, params: Params, x: Input) -> Enclosure | None:
+    """Of a layer that is no scalar formula."""
+    return None
+
+
 def no_referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
     """The referee of a layer without exact values."""
     return None
@@ -192,6 +200,7 @@ class Layer:
     kernel: Callable[[Params], Callable[..., Any]]
     elementwise: bool
     referee: Referee = no_referee
+    unsampled: Unsampled = no_unsampled
     referee_words: str = "none"
     parameters: tuple[Parameter, ...] = ()
     constraint: Domain = ANYTHING  # condition on all parameters together, as a mapping

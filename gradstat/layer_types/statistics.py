@@ -57,6 +57,16 @@ STATISTICS = {
 }
 
 
+UNSAMPLED = {
+    "slope_mean": "E[f′(x)]",
+    "chi": "d ln E[f(x)²]/d ln Var[x] = E[(x − E[x])·f(x)·f′(x)]/E[f(x)²]",
+    "cov_xy": "E[x·y] − E[x]·E[y]",
+    "lipschitz": "sup |f′(x)| over the x of its distribution, infinite where f jumps",
+}  # of y = f(x), elementwise layers and formulas only: they are computed and never sampled
+KNOWN = (*STATISTICS, *UNSAMPLED)
+DESCRIPTIONS = {**{name: statistic.description for name, statistic in STATISTICS.items()}, **UNSAMPLED}
+
+
 def exact_value(name: str, exact: Exact) -> float | None:
     """The statistic of an exact row, the float nearest to it; None where its base is not known exactly."""
     proven = enclosure_of(name, exact)
@@ -141,7 +151,12 @@ def exact_number(name: str, exact: Exact) -> ExactNumber | None:
         if not (math.isfinite(value) and math.isfinite(around)):
             return ExactNumber(math.nan, OVERFLOW, "overflows float64 in its quadrature", None)
         bounds = Enclosure.about(value, around)
-        value = float(bounds)
+    return number_of(bounds)
+
+
+def number_of(bounds: Enclosure) -> ExactNumber:
+    """The float64 nearest to bounds, and what it is worth."""
+    value = float(bounds)
     if bounds.low is None:
         return ExactNumber(value, INFINITE if bounds.sign else UNDEFINED, bounds.reason, bounds)
     kind = NUMERIC if bounds.numeric else PROVEN

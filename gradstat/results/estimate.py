@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gradstat.errors import unknown
-from gradstat.layer_types.statistics import STATISTICS
+from gradstat.errors import UsageError, unknown
+from gradstat.layer_types.statistics import KNOWN, STATISTICS, UNSAMPLED
 from gradstat.text.uncertain import INFINITE, OVERFLOW, SAMPLED, UNDEFINED, Uncertain
 
 
@@ -70,16 +70,18 @@ class Statistics:
         self._estimate = estimate
 
     def __getattr__(self, name: str) -> Estimate:
-        if name.startswith("_") or name not in STATISTICS:
-            raise AttributeError(unknown("statistic", name, tuple(STATISTICS)))
+        if name.startswith("_") or name not in KNOWN:
+            raise AttributeError(unknown("statistic", name, KNOWN))
         return self._estimate(name)
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *STATISTICS]
+        return [*super().__dir__(), *KNOWN]
 
 
 def sampled(name: str, row: Mapping[str, Any], errors: Mapping[str, float] | None = None) -> Estimate:
     """A statistic of a row of a result. `errors` gives the errors of base quantities that the row does not have."""
+    if name in UNSAMPLED:
+        raise UsageError(f"{name} is computed and never sampled, so a result does not have it; use gradstat.gain")
     statistic = STATISTICS[name]
     base = row[statistic.base]
     error = (errors or {}).get(statistic.base, base_error(statistic.base, row))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from gradstat.assumptions import Input, Upstream
 from gradstat.errors import UsageError, within
 from gradstat.layer_types.case import EXPRESSION
-from gradstat.layer_types.elementwise import Formula, exact
+from gradstat.layer_types.elementwise import Formula, exact, unsampled
+from gradstat.layer_types.exact.enclosure import Enclosure
 from gradstat.layer_types.expression.derivative import Program, program
 from gradstat.layer_types.expression.domain import check_finite, kinks
 from gradstat.layer_types.expression.emit import function_of
@@ -38,6 +39,9 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = EXPRESSIO
     def referee(params: Params, row: Row, x: Input, dy: Upstream) -> Exact | None:
         return exact(kernel(params), constants(params), (), row, x, dy)
 
+    def unsampled_values(name: str, params: Params, x: Input) -> Enclosure | None:
+        return unsampled(name, kernel(params), constants(params), (), x)
+
     return Layer(
         name=name,
         formula=f"y = {text}",
@@ -46,6 +50,7 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = EXPRESSIO
         kernel=kernel,
         elementwise=True,
         referee=referee,
+        unsampled=unsampled_values,
         referee_words="proven integral",
         parameters=(Parameter(EXPRESSION, text, _exactly(text)), *(Parameter(n, None, REAL) for n in names)),
         constants=constants,
