@@ -75,6 +75,7 @@ class Computed:
 
 FP_MEAN, FP_STD = Column(FORWARD, "mean"), Column(FORWARD, "std")
 FP_GAIN_STD, FP_GAIN_RMS = Column(FORWARD, "gain_std"), Column(FORWARD, "gain_rms")
+FP_LIPSCHITZ = Column(FORWARD, "lipschitz")
 BP_STD, BP_RMS = Column(BACKWARD, "std"), Column(BACKWARD, "rms")
 BP_GAIN_STD, BP_GAIN_RMS = Column(BACKWARD, "gain_std"), Column(BACKWARD, "gain_rms")
 
@@ -136,6 +137,7 @@ SELU = (
 )
 CELLS = (ALL, "(0, 0)", "(0, 1)", "(1, 0)", "(1, 1)")
 FLAT = {"in_channels": 1, "out_channels": 1, "weight": "flat", "normalize": "fan_in"}
+NOT_BOUNDED = ("telu", "bent_identity", "snake")  # sup |f′| of these is not known
 STRIDED = {
     "flat conv 3×3/2": ("conv2d", FLAT),
     "average pooling 3×3/2": ("avg_pool2d", {}),
@@ -153,6 +155,11 @@ def _pytorch() -> tuple[Entry, ...]:
             others = [word for word in parameter.domain.choices if word != parameter.default]
             entries += [Entry(f"{layer.name}({word})", layer.name, {parameter.name: word}) for word in others]
     return tuple(entries)
+
+
+def _bounded() -> tuple[Entry, ...]:
+    """Every activation whose sup |f′| is known."""
+    return tuple(Entry(name, name) for name in ACTIVATIONS if name not in NOT_BOUNDED)
 
 
 def _strided() -> tuple[Entry, ...]:
@@ -192,6 +199,7 @@ def tables() -> dict[str, ConstantTable]:
             (FP_MEAN, FP_STD, FP_GAIN_STD, BP_RMS),
             SELU,
         ),
+        ConstantTable("lipschitz", "Lipschitz constants of activations", (FP_LIPSCHITZ,), _bounded()),
         ConstantTable(
             "order-statistics", "The largest of n values: max pooling over n inputs", (FP_MEAN, FP_STD), largest
         ),

@@ -22,7 +22,7 @@ from gradstat.layer_types.statistics import (
     exact_number,
     is_certain,
 )
-from gradstat.layer_types.unsampled import unsampled_number
+from gradstat.layer_types.unsampled import steepest_place, unsampled_number
 from gradstat.results.estimate import Estimate, Statistics, sampled
 from gradstat.text.answer import Answer
 from gradstat.text.formats import CODE, TABLES
@@ -219,6 +219,8 @@ def report(case: Case, found: Sequence[Constant]) -> Report:
     notes = []
     if any(g.number.error and g.number.kind == SAMPLED for g in found):
         notes = [f"± is one standard error of {samples_of(case):,} draws; numbers without it are exact"]
+    if "lipschitz" in names and (place := steepest_place(case)):
+        notes.append(f"|f′(x)| is largest {place}")
     directions = [Column(d, letter, align="decimal", description=f"of {letter}") for d, letter in DIRECTIONS.items()]
     people = Table(
         [Column("statistic", ""), *directions, Column("definition", "", wrap=20)],

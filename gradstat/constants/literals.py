@@ -26,6 +26,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 BEFORE = 20  # characters that are shown before a difference
 LONGEST_FLOAT = 22  # characters, of 17 digits, point and exponent
 _TEX = {
+    "lipschitz": r"\sup|f'|",
     "mean": r"\mathrm{E}[v]",
     "std": r"\sigma[v]",
     "rms": r"\sqrt{\mathrm{E}[v^2]}",

@@ -15,6 +15,8 @@ from gradstat.numerics import elementary as el
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 PANELS = 32  # of equal width
 FEATURES = np.array([0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])  # |x| at which formulas change most
+GRID = np.linspace(-50.0, 50.0, 4001)  # of x, where |dy/dx| is looked for
+REFINEMENTS = 4
 
 Array = np.ndarray[Any, Any]
 
@@ -32,6 +34,10 @@ def statistics(
         with np.errstate(all="ignore"):
             if name == "slope_mean":
                 return float(weights @ slope)
+            if name == "cov_xy":
+                return float(weights @ (x.std * z * y))
+            if name == "lipschitz":
+                return _steepest(formula, constants)
             if name == "chi":
                 return float((weights @ (x.std * z * y * slope)) / (weights @ (y * y)))
             if direction not in rows:
@@ -43,6 +49,20 @@ def statistics(
         return math.nan if found is None else found
 
     return value
+
+
+def _steepest(formula: Callable[..., Any], constants: Sequence[float]) -> float:
+    """The largest |dy/dx| on a grid, refined around its largest value: good to about ten digits."""
+    points, step = GRID, float(GRID[-1] - GRID[-2])
+    largest = math.nan
+    with np.errstate(all="ignore"):
+        for _ in range(REFINEMENTS):
+            slopes = np.abs(np.broadcast_to(formula(points, *constants)[1], points.shape))
+            best = int(np.argmax(slopes))
+            largest = float(slopes[best])
+            points = points[best] + step * np.linspace(-1.0, 1.0, 201)
+            step /= 100.0
+    return largest
 
 
 def _nodes(x: Input, kinks: Sequence[float]) -> tuple[Array, Array]:

@@ -13,13 +13,13 @@ from gradstat.errors import UsageError, quoted, unknown, within
 from gradstat.layer_types.case import Case
 from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
 from gradstat.layer_types.record import BACKWARD, FORWARD
-from gradstat.layer_types.statistics import STATISTICS
+from gradstat.layer_types.statistics import KNOWN, UNSAMPLED
 from gradstat.solving.numbers import ENCLOSURES
-from gradstat.solving.subject import EXTRA, MEAN, STD, Subject, Values
+from gradstat.solving.subject import MEAN, STD, Subject, Values
 
 LONGEST = 400
+SUPREMUM = "lipschitz"
 OF_X = (STD, MEAN)
-KNOWN = (*STATISTICS, *EXTRA)
 WIDE, POSITIVE = (Fraction(-10), Fraction(10)), (Fraction(1, 1000), Fraction(1000))  # brackets
 
 
@@ -60,8 +60,12 @@ class Problem:
         """True if both sides of all equations are continuous in an unknown wherever they are finite."""
         sides = [one for pair in self.equations for one in pair] + ([self.target] if self.target else [])
         used = {token.text for one in sides for token in names(one.source, "statistics")}
-        with_slope = any(text.startswith(BACKWARD) or text.partition(".")[2] in EXTRA for text in used)
-        return name not in self.subject.unknowns or self.subject.is_continuous(name, with_slope)
+        with_slope = any(text.startswith(BACKWARD) or text.partition(".")[2] in UNSAMPLED for text in used)
+        if name not in self.subject.unknowns:
+            return True
+        if f"{FORWARD}.{SUPREMUM}" in used and name not in OF_X:
+            return False  # a supremum over the whole line can jump
+        return self.subject.is_continuous(name, with_slope)
 
     @property
     def is_differentiable(self) -> bool:
@@ -171,7 +175,7 @@ def check_names(sides: Sequence[Side], case: Case, unknowns: Sequence[str]) -> N
                     raise UsageError(unknown("name", token.text, (*unknowns, *OF_X, f"{FORWARD}.{after}")))
                 if after not in KNOWN:
                     raise UsageError(unknown("statistic", after, KNOWN))
-                if before == BACKWARD and after in EXTRA:
+                if before == BACKWARD and after in UNSAMPLED:
                     raise UsageError(f"{token.text}: {after} is a statistic of y; write {FORWARD}.{after}")
     for name in unknowns:
         if name not in used and name not in (*OF_X, *parameters):

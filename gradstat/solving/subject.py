@@ -17,7 +17,7 @@ from gradstat.errors import UsageError
 from gradstat.layer_types.case import EXPRESSION, Case
 from gradstat.layer_types.elementwise import of_moments
 from gradstat.layer_types.exact.enclosure import Enclosure, enclosure
-from gradstat.layer_types.expression.derivative import Program, derivative, program
+from gradstat.layer_types.expression.derivative import Program, derivative, program, with_falling_slopes
 from gradstat.layer_types.expression.domain import kinks
 from gradstat.layer_types.expression.emit import function_of
 from gradstat.layer_types.expression.tape import PARAMETER, Tape, X
@@ -34,11 +34,6 @@ STD, MEAN = "input.std", "input.mean"
 BISECTIONS = 25  # for kinks that move: good to about 10⁻⁹, enough for floats and as hints
 CONTINUOUS = ("abs", "min", "max")  # branches without a jump
 BRANCHES = (*CONTINUOUS, "sign", "floor", *COMPARISONS)
-EXTRA = {
-    "slope_mean": "E[f′(x)]",
-    "chi": "d ln E[f(x)²]/d ln Var[x] = E[(x − E[x])·f(x)·f′(x)]/E[f(x)²]",
-}  # statistics that only equations know
-
 Value = Fraction | Enclosure
 Values = Mapping[str, Value]
 Rule = Callable[..., Any]
@@ -58,6 +53,7 @@ BASES = {
     "second_moment": Base(lambda y, s, c: y * y, lambda y, s, c, a, b: 2.0 * y * a),
     "slope_mean": Base(lambda y, s, c: s, lambda y, s, c, a, b: b),
     "slope_second": Base(lambda y, s, c: s * s, lambda y, s, c, a, b: 2.0 * s * b),
+    "cov_xy": Base(lambda y, s, c: c * y, lambda y, s, c, a, b: c * a, lambda y, s: y),
     "radial": Base(lambda y, s, c: c * y * s, lambda y, s, c, a, b: c * (a * s + y * b), lambda y, s: y * s),
 }
 
@@ -182,7 +178,9 @@ class Subject:
 
     def proven(self, direction: str, name: str, values: Values, digits: int) -> Enclosure:
         """A statistic at values of the unknowns."""
-        if name == "slope_mean":
+        if name == "lipschitz":
+            return self._lipschitz(values, digits)
+        if name in PLAIN:
             return self.base(name, "", values, digits)
         if name == "chi":
             return self.base("radial", "", values, digits) / self.base("second_moment", "", values, digits)
@@ -202,7 +200,7 @@ class Subject:
             slopes = {u: self.base(base, u, values, digits) for u in self.unknowns}
             return Dual(self.base(base, "", values, digits), slopes)
 
-        if name == "slope_mean":
+        if name in PLAIN:
             return of(name)
         if name == "chi":
             return of("radial") / of("second_moment")
@@ -230,6 +228,17 @@ class Subject:
 
         return mean_of(*self._standardized(formula, rule, values), digits) or _UNKNOWN
 
+    def _lipschitz(self, values: Values, digits: int) -> Enclosure:
+        from gradstat.layer_types.exact.steepest import steepest  # loads flint
+
+        constants = tuple(values.get(name, self.case.params[name]) for name in self.names)
+        own = {name: float(_middle(values[name])) for name in self.names if name in values}
+        formula = self.formula
+        if EXPRESSION in self.case.params:
+            formula = function_of(with_falling_slopes(self.program), self.names)
+        found = steepest(formula, constants, self.kinks(own), self.case.x, digits)
+        return found.bounds if found else _UNKNOWN
+
     def _moments(self, values: Values, digits: int) -> "Moments | None":
         from gradstat.layer_types.exact.moments import moments  # loads flint
 
@@ -256,6 +265,7 @@ def _std(m: Dual, q: Dual) -> Dual:
 
 
 ZERO, ONE = enclosure(0), Dual(enclosure(1), {})
+PLAIN = ("slope_mean", "cov_xy")  # bases that are statistics themselves
 RAW = ("second_moment", "rms", "gain_rms", "gain_second_moment")  # functions of E[v²] alone
 DUALS: dict[str, Callable[[Dual, Dual], Dual]] = {
     "mean": lambda m, q: m,

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError, WithJsonSchema, field_validator
 
 from gradstat.assumptions import Input, Upstream
 from gradstat.config import MEAN, STD, TEXT, InputConfig, Strict, Text, UpstreamConfig, describe_error
@@ -19,7 +19,10 @@ from gradstat.layer_types.case import EXPRESSION, Case
 from gradstat.layer_types.from_config import input_of, upstream_of
 from gradstat.layer_types.record import ALL, Layer, Row
 from gradstat.layer_types.registry import resolve
-from gradstat.layer_types.statistics import STATISTICS
+from gradstat.layer_types.statistics import KNOWN
+from gradstat.layer_types.unsampled import check_unsampled
+from gradstat.solving.request import placeholders, wanted_of
+from gradstat.solving.solve import problem_of
 from gradstat.toml_file import InvalidToml, check_purpose, parse_toml, read_text
 from gradstat.verification.combinations import Combination, combination
 from gradstat.verification.rounding_interval import RoundingInterval, evaluate, evaluate_exactly, parse
@@ -38,6 +41,27 @@ class Obtained(Strict):
 
     method: Literal["monte-carlo", "closed-form", "quadrature", "unknown"] = "unknown"
     samples: int | None = Field(default=None, ge=2, le=10**18, description="a whole number from 2 to 1e18")
+
+
+class SolveConfig(Strict):
+    """Equations whose solution is the claimed number."""
+
+    unknowns: list[Text] = Field(
+        alias="for", min_length=1, max_length=8, description='a name such as "input.std", or a list of names'
+    )
+    such_that: list[Text] = Field(
+        min_length=1, max_length=8, description='a list of equations, e.g. ["forward.std = 1"]'
+    )
+
+    @property
+    def name(self) -> str:
+        """The first unknown, whose value is claimed."""
+        return self.unknowns[0].partition("=")[0].strip()
+
+    @field_validator("unknowns", "such_that", mode="before")
+    @classmethod
+    def _as_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
 
 ARITHMETIC = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})  # strings are evaluated before
@@ -70,7 +94,11 @@ class ClaimConfig(Strict):
     direction: Literal["forward", "backward"] | None = Field(default=None, description='"forward" or "backward"')
     cell: str = Field(default=ALL, description='a cell, e.g. "(0, 1)", or "all"')
     statistic: str = Field(
-        description='a name out of `gradstat list statistics`, or arithmetic, e.g. "forward.std / backward.std"'
+        default="",
+        description='a name out of `gradstat list statistics`, or arithmetic, e.g. "forward.std / backward.std"',
+    )
+    solve: SolveConfig | None = Field(
+        default=None, description='a table, e.g. { for = "input.std", such_that = ["forward.std = 1"] }'
     )
     scale: float | int | str = Field(default=1.0, description='a number, or arithmetic in quotes, e.g. "sqrt(2)"')
     value: str = Field(description='the number as it is printed, in quotes, e.g. "0.2123"')
@@ -136,7 +164,8 @@ class Claim:
         if c.expression is None:
             layer, implied = resolve(c.layer)
             return Case(layer, {**implied, **_settled(layer, c.params)}, x, dy)
-        return _formula_case(c.expression, json.dumps(c.params), x, dy)
+        own = placeholders(c.expression, wanted_of(c.solve.unknowns), c.params) if c.solve else {}
+        return _formula_case(c.expression, json.dumps({**c.params, **own}), x, dy)
 
     @property
     def subject(self) -> str:
@@ -187,14 +216,32 @@ class Claim:
         if (self.config.expression is None) == (not self.config.layer):
             raise UsageError("a claim is about either a layer or an expression; give one of the two")
         self.case.check()
+        if (self.config.solve is None) == (not self.config.statistic):
+            raise UsageError("a claim is about either a statistic or the solution of equations; give one of the two")
         if self.is_matrix:
             return
+        if self.config.solve is not None:
+            self._check_solution(self.config.solve)
+            return
         plain = re.fullmatch(r"\w*", self.config.statistic)
-        if plain and self.config.statistic not in STATISTICS:
-            raise UsageError(unknown("statistic", self.config.statistic, (*STATISTICS, *MATRICES)))
+        if plain and self.config.statistic not in KNOWN:
+            raise UsageError(unknown("statistic", self.config.statistic, (*KNOWN, *MATRICES)))
         if plain and self.config.direction is None:
             raise UsageError("direction is missing; expected 'forward' or 'backward'")
         _ = self.rows, self.printed
+        for term in self.combination.unsampled:
+            check_unsampled(self.case, term.direction, term.statistic)
+        self._check_scale()
+
+    def _check_solution(self, request: SolveConfig) -> None:
+        if self.config.direction is not None or self.config.cell != ALL:
+            raise UsageError("solve: direction and cell are not allowed; equations name forward.STATISTIC themselves")
+        _ = self.printed
+        with within("solve"):
+            problem_of(self.case, wanted_of(request.unknowns), request.such_that)
+        self._check_scale()
+
+    def _check_scale(self) -> None:
         if not 1e-100 <= abs(self.scale) <= 1e100:
             raise UsageError(f"scale = {self.scale:g} is not allowed; expected a number from 1e-100 to 1e100")
 

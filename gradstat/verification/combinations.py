@@ -13,7 +13,7 @@ from gradstat.arithmetic import Arithmetic
 from gradstat.arithmetic_values import FLOATS, Dual, names, value_of
 from gradstat.errors import UsageError, quoted, unknown, within
 from gradstat.layer_types.record import BACKWARD, FORWARD
-from gradstat.layer_types.statistics import STATISTICS
+from gradstat.layer_types.statistics import KNOWN, UNSAMPLED
 
 LONGEST = 200
 
@@ -38,6 +38,11 @@ class Combination:
     direction: str
     names: tuple[str, ...]
     terms: tuple[Term, ...]
+
+    @property
+    def unsampled(self) -> tuple[Term, ...]:
+        """The terms that are computed and never sampled."""
+        return tuple(term for term in self.terms if term.statistic in UNSAMPLED)
 
     def at(self, values: Mapping[Term, float]) -> tuple[float, Slopes]:
         """The value for these values of the terms, and its derivative by each term; NaN if undefined."""
@@ -67,8 +72,8 @@ def _term(name: str, direction: str) -> Term:
     if dot and before not in (FORWARD, BACKWARD):
         raise UsageError(unknown("direction", before, (FORWARD, BACKWARD)))
     term = Term(before, after) if dot else Term(direction, name)
-    if term.statistic not in STATISTICS:
-        raise UsageError(unknown("statistic", term.statistic, STATISTICS))
+    if term.statistic not in KNOWN:
+        raise UsageError(unknown("statistic", term.statistic, KNOWN))
     if not term.direction:
         raise UsageError(
             f"{name}: its direction is missing; write forward.{name} or backward.{name}, or give direction"

@@ -55,9 +55,12 @@ def table_of(source: str, outcomes: Sequence[Outcome], digits: int | None = None
 def quantity(outcome: Outcome) -> str:
     """The claimed quantity, `avg_pool2d backward std × 9`."""
     c = outcome.claim.config
+    factor = f" × {c.scale}" if c.scale != 1.0 else ""
+    if c.solve:
+        return f"{outcome.claim.subject}: {c.solve.name}, such that {', '.join(c.solve.such_that)}{factor}"
     cell = "" if c.cell == ALL else f" {c.cell}"
     direction = f" {c.direction}" if c.direction and "." not in c.statistic else ""
-    return f"{outcome.claim.subject}{direction}{cell} {c.statistic}" + (f" × {c.scale}" if c.scale != 1.0 else "")
+    return f"{outcome.claim.subject}{direction}{cell} {c.statistic}{factor}"
 
 
 def printed(outcome: Outcome) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from gradstat.estimation.significance import FAMILY_WISE
 from gradstat.layer_types.exact.enclosure import DIGITS, Enclosure, to_digits
 from gradstat.layer_types.record import Exact
-from gradstat.layer_types.statistics import enclosure_of, exact_bound, exact_value, unit_error
+from gradstat.layer_types.statistics import UNSAMPLED, enclosure_of, exact_bound, exact_value, unit_error
+from gradstat.layer_types.unsampled import NOT_KNOWN
 from gradstat.runs.progress import SILENT, Progress
 from gradstat.time_limit import TimeLimitReached
 from gradstat.verification.claims import Claim
@@ -25,6 +26,7 @@ from gradstat.verification.sequential import (
     measure,
     sample,
 )
+from gradstat.verification.solve_claims import solution_of
 from gradstat.verification.verdicts import REFUTED, UNDECIDED, Measured, Outcome, judge
 
 DEFAULT_MAX = 2**32
@@ -52,8 +54,10 @@ def verify(
     """
     referee = _referee(digits or 0)
     outcomes = {claim.id: judge_matrix(claim) for claim in claims if claim.is_matrix}
-    numbers = [claim for claim in claims if not claim.is_matrix]
-    small = [claim for claim in numbers if not claim.case.shape.is_large]
+    outcomes |= {claim.id: _judge_solution(claim, digits or 0) for claim in claims if claim.config.solve}
+    numbers = [claim for claim in claims if not (claim.is_matrix or claim.config.solve)]
+    sampled = [claim for claim in numbers if not claim.combination.unsampled]
+    small = [claim for claim in sampled if not claim.case.shape.is_large]
     samples: Samples = {}
     reason = NOT_SAMPLED
     if not quick:
@@ -64,11 +68,15 @@ def verify(
     wrong = {} if quick else check_agreement(small, samples, family_wise)
     for claim in numbers:
         try:
-            outcome = _judge_exact(claim, referee, {} if claim.case.shape.is_large else samples)
+            without = claim.case.shape.is_large or claim.combination.unsampled
+            outcome = _judge_exact(claim, referee, {} if without else samples)
         except TimeLimitReached:
             return [outcomes.get(each.id) or Outcome(each, None, UNDECIDED, detail=TIMED_OUT) for each in claims]
         if claim.id in wrong:
             outcome = Outcome(claim, None, UNDECIDED, detail=str(wrong[claim.id]), contradiction=True)
+        if outcome is None and claim.combination.unsampled:
+            names = ", ".join(term.statistic for term in claim.combination.unsampled)
+            outcome = Outcome(claim, None, UNDECIDED, detail=NOT_KNOWN.format(names))
         if outcome is None and claim.case.shape.is_large:
             outcome = Outcome(claim, None, UNDECIDED, detail=TOO_LARGE)
         if outcome is not None:
@@ -101,6 +109,15 @@ class Quantity:
             return None
         bound = exact_bound(name, exact) if math.isfinite(value) else math.inf
         return cls(value, bound, enclosure_of(name, exact), unit_error(name, exact))
+
+    @classmethod
+    def within(cls, bounds: Enclosure) -> "Quantity":
+        """A statistic that is computed and never sampled."""
+        if not bounds.is_finite:
+            return cls(float(bounds), math.inf, bounds, None)
+        nearest = float(bounds)
+        away = max(abs(end - Fraction(nearest)) for end in bounds.bounds) if math.isfinite(nearest) else math.inf
+        return cls(nearest, float(away) * (1.0 + 2.0**-50), bounds, None)
 
 
 Referee = Callable[[Claim, Term], Quantity | None]
@@ -140,6 +157,14 @@ def _judge_exact(claim: Claim, referee: Referee, samples: Samples) -> Outcome | 
     return judge(claim, outcome.measured, SOURCE_UNKNOWN) if unclear and outcome.measured else outcome
 
 
+def _judge_solution(claim: Claim, least: int) -> Outcome:
+    """The outcome of a claim about the solution of equations: refuted if there certainly is none in the bracket."""
+    bounds, reason, is_certain = solution_of(claim, max(DIGITS, least, claim.printed.digits + SPARE_DIGITS))
+    if bounds is None:
+        return Outcome(claim, None, REFUTED if is_certain else UNDECIDED, detail=reason)
+    return judge(claim, _measured(claim, Quantity.within(bounds), None))
+
+
 def _measured(claim: Claim, quantity: Quantity, unit: float | None) -> Measured:
     """An exact value times the scale of the claim, with its proven bounds if there are any."""
     proven, scale = quantity.enclosure, claim.exact_scale
@@ -162,6 +187,10 @@ def _referee(least: int) -> Referee:
     def referee(claim: Claim, term: Term) -> Quantity | None:
         digits = max(DIGITS, least, claim.printed.digits + SPARE_DIGITS)
         row = (claim.keys[term.direction], digits)
+        if (row, term.statistic) not in known and term.statistic in UNSAMPLED:
+            with to_digits(digits):
+                bounds = claim.case.unsampled(term.statistic)
+            known[row, term.statistic] = None if bounds is None else Quantity.within(bounds)
         if (row, term.statistic) not in known:
             if row not in rows:
                 with to_digits(digits):

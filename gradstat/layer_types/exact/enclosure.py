@@ -23,6 +23,8 @@ Number = Union["Enclosure", Fraction, int, float]
 class Enclosure:
     """low ≤ value ≤ high. Where both are None the value is infinite (`sign`) or undefined (sign 0), with the reason.
 
+    The reason of a finite supremum is the place where it is reached.
+
     numeric: the bounds are a float quadrature's estimate of its error, and no proof.
     """
 

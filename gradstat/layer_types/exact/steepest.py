@@ -7,7 +7,7 @@ largest at an end of X. Beyond the outermost points s is bounded by its growth.
 import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -41,6 +41,11 @@ class Steepest:
     bounds: Enclosure
     place: str = ""
 
+    @property
+    def enclosure(self) -> Enclosure:
+        """The bounds; where they are finite, their reason is the place."""
+        return replace(self.bounds, reason=self.place) if self.bounds.is_finite else self.bounds
+
 
 @dataclass(frozen=True)
 class Part:
@@ -65,7 +70,7 @@ def steepest(
 
     It is infinite where y jumps.
     """
-    ends = (x.lowest, x.highest) if math.isfinite(x.lowest) else None
+    ends = (x.mean, x.std) if math.isfinite(x.lowest) else None
     return _known(formula, constants, kinks, ends, digits or wanted_digits())
 
 
@@ -98,12 +103,12 @@ class Search:
         self.most = arb(0)  # an upper bound over all that is done
 
     def run(self, ends: tuple[float, float] | None) -> Steepest | None:
-        """The largest |dy/dx| between these ends, or everywhere."""
+        """The largest |dy/dx| for a uniform x of this mean and std, or everywhere."""
         if ends is None:
             self.try_places()
             lo, hi = self.tail(-1), self.tail(1)
         else:
-            lo, hi = (ball(end).mid() for end in ends)
+            lo, hi = self.edges(*map(ball, ends))
         width = ((hi - lo) * self.unit).mid()
         splitter = Splitter(self.integrand.values, self.integrand.hints, width)
         splitter.split(lo, hi)
@@ -116,6 +121,12 @@ class Search:
                 return None
             self.most = self.most.max(slope)
         return self.answer()
+
+    def edges(self, mean: arb, std: arb) -> tuple[arb, arb]:
+        """Points just inside of mean ± √3σ; |dy/dx| between them and the ends is accounted for."""
+        left, right = mean - arb(3).sqrt() * std, mean + arb(3).sqrt() * std
+        self.most = self.hull(left.lower(), left.upper()).max(self.hull(right.lower(), right.upper()))
+        return left.upper(), right.lower()
 
     def answer(self) -> Steepest | None:
         """The enclosure; None where it is too wide to be of use."""
@@ -223,7 +234,8 @@ class Search:
         """An upper bound of |dy/dx| on a tiny interval, whatever the signs are."""
         x = Hull(lo, hi, Trace())
         slope = self.integrand.values(x)(x)[1]
-        return abs(slope.lo).upper().max(abs(slope.hi).upper())
+        most: arb = abs(slope.lo).upper().max(abs(slope.hi).upper())
+        return most
 
     # Branch and bound
 

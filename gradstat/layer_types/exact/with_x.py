@@ -24,7 +24,7 @@ def value_of(
     """A statistic of `statistics.UNSAMPLED` with the wanted digits; None where nothing could be shown."""
     if name == "lipschitz":
         found = steepest(formula, constants, kinks, x)
-        return None if found is None else found.bounds
+        return None if found is None else found.enclosure
     if name != "chi":
         return _mean(name, formula, constants, kinks, x)
     radial, second = (_mean(part, formula, constants, kinks, x) for part in ("radial", "second_moment"))

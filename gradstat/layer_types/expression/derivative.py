@@ -4,9 +4,10 @@ Conventions where there is no derivative: sign(0) = 0 is the slope of |u| at 0; 
 the chosen argument, min(a, b) being where(a < b, a, b) and max(a, b) where(a > b, a, b); sign has slope 0.
 """
 
+import copy
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from gradstat.errors import within
@@ -41,9 +42,15 @@ def _program(text: str, names: tuple[str, ...], settled: tuple[tuple[str, float]
     return Program(parsed.tape, parsed.value, slope, parsed.exponents)
 
 
-def derivative(tape: Tape, value: int, parameter: str = "") -> int:
+def with_falling_slopes(known: Program) -> Program:
+    """The same program whose dy/dx does not cancel where tanh and sigmoid are flat: for bounds of a tail."""
+    tape = copy.deepcopy(known.tape)
+    return replace(known, tape=tape, slope=derivative(tape, known.value, chain=CHAIN | FALLING))
+
+
+def derivative(tape: Tape, value: int, parameter: str = "", chain: "Mapping[str, Chain] | None" = None) -> int:
     """Add the steps of d(value)/dx, or of the derivative by a parameter."""
-    algebra = Algebra(tape)
+    algebra, chain = Algebra(tape), chain or CHAIN
     slopes: dict[int, int] = {}
     for index in tape.reached(value):
         step = tape.steps[index]
@@ -55,8 +62,8 @@ def derivative(tape: Tape, value: int, parameter: str = "") -> int:
         elif index in tape.slopes and not parameter:  # by x only: its function may have parameters of its own
             u, slope = tape.slopes[index]
             slopes[index] = algebra.times(slope, slopes[u])
-        elif step.operation in CHAIN:
-            slopes[index] = algebra.chained(CHAIN[step.operation], step.arguments[0], index, inner[0])
+        elif step.operation in chain:
+            slopes[index] = algebra.chained(chain[step.operation], step.arguments[0], index, inner[0])
         elif step.operation in RULES:
             slopes[index] = RULES[step.operation](algebra, index, step.arguments, inner)
     return slopes[value]
@@ -150,6 +157,17 @@ CHAIN: dict[str, Chain] = {
     "floor": lambda t, u, y: t.number(0.0),
     "negative": lambda t, u, y: t.number(-1.0),
 }
+
+
+def _falling(t: Algebra, u: int) -> int:
+    """σ(u)·σ(−u)."""
+    return t.times(t.of("sigmoid", u), t.of("sigmoid", t.negative(u)))
+
+
+FALLING: dict[str, Chain] = {
+    "sigmoid": lambda t, u, y: _falling(t, u),
+    "tanh": lambda t, u, y: t.times(t.number(4.0), _falling(t, t.times(t.number(2.0), u))),
+}  # the slopes of CHAIN that are a difference from 1
 
 
 def _times(t: Algebra, y: int, a: tuple[int, ...], d: list[int]) -> int:

@@ -8,7 +8,7 @@ from gradstat.errors import UsageError, within
 from gradstat.layer_types.case import EXPRESSION
 from gradstat.layer_types.elementwise import Formula, exact, unsampled
 from gradstat.layer_types.exact.enclosure import Enclosure
-from gradstat.layer_types.expression.derivative import Program, program
+from gradstat.layer_types.expression.derivative import Program, program, with_falling_slopes
 from gradstat.layer_types.expression.domain import check_finite, kinks
 from gradstat.layer_types.expression.emit import function_of
 from gradstat.layer_types.expression.tape import quoted
@@ -40,7 +40,8 @@ def expression_layer(text: str, names: Sequence[str] = (), name: str = EXPRESSIO
         return exact(kernel(params), constants(params), (), row, x, dy)
 
     def unsampled_values(name: str, params: Params, x: Input) -> Enclosure | None:
-        return unsampled(name, kernel(params), constants(params), (), x)
+        function = function_of(with_falling_slopes(compiled(params)), names)
+        return unsampled(name, function, constants(params), (), x)
 
     return Layer(
         name=name,
