@@ -85,7 +85,7 @@ def test_covariance_slope_mean_and_chi() -> None:
         return 0.25 + 0.75 * z
 
     def slope(z: np.ndarray) -> np.ndarray:
-        return 1.0 / np.cosh(x(z)) ** 2
+        return np.asarray(1.0 / np.cosh(x(z)) ** 2)
 
     covariance = normal_mean(lambda z: 0.75 * z * np.tanh(x(z)))
     chi = normal_mean(lambda z: 0.75 * z * np.tanh(x(z)) * slope(z)) / normal_mean(lambda z: np.tanh(x(z)) ** 2)
