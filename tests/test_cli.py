@@ -404,7 +404,7 @@ def test_interrupt_while_compiling(folder: Path) -> None:
         assert (stopped.code, stopped.out) == (130, "")
         announced, last = stopped.err.splitlines()
         assert announced.startswith("gradstat: 1 case, 1 to compile unless cached: about")
-        assert last == "gradstat: interrupted"
+        assert last.startswith("gradstat: interrupted")  # with what is saved, if sampling had begun
 
 
 def test_what_ignores_interrupts_goes_on_ignoring_them() -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from gradstat.cli.app import MOST_MISTAKES, start
 from gradstat.errors import CheckFailed, Exit, UsageError
-from gradstat.results.schema import OPTIONAL, SCHEMA, SCHEMA_VERSION
+from gradstat.results.schema import KINDS, OPTIONAL, SCHEMA, SCHEMA_VERSION
 from tests.commands import Command
 
 SCOPE: dict[str, Any] = {"suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
@@ -103,7 +103,7 @@ def test_configurations(
     run: dict[str, Any], name: str, layer: dict[str, Any], call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A configuration is refused, or it reaches the sampler, which this test leaves out."""
-    monkeypatch.setattr("gradstat.runs.driver.groups", reached)
+    monkeypatch.setattr("gradstat.runs.driver.prepared_groups", reached)
     Path("c.toml").write_text(f"{table(run)}\n[[layer]]\n{table({'name': name} | layer)}")
     code, _ = call("run", "c.toml", "-o", "out.parquet", "-o", "out.csv")
     assert code in {*REFUSALS, Exit.CHECK_FAILED}
@@ -211,7 +211,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = {"layer": "relu", "params": "{}", "cell": "all", "input": "normal(0, 1)", "upstream": "normal(0, 1)"}
     rows = [
         dict.fromkeys(SCHEMA.names, 0.5)
-        | {"no_error_bar": None}
+        | dict.fromkeys(KINDS.values(), "proven")
+        | {"no_error_bar": None, "exact_reason": None}
         | texts
         | {"direction": direction, "estimator": "mc", "seed": 1, "n": 4}
         for direction in ("forward", "backward")
@@ -367,9 +368,10 @@ def test_read_back_from_csv_exactly(call: Any, whole: Path) -> None:
     shutil.copy(whole, "r.parquet")
     call("show", "r.parquet", "-q", "-o", "r.csv")
     found, kept = pd.read_csv("r.csv"), pq.read_table(whole).to_pandas()
-    columns = [name for name in found.columns if name != "no_error_bar"]  # NaN is not equal to itself
+    empty = ["no_error_bar", "exact_reason"]
+    columns = [name for name in found.columns if name not in empty]  # NaN is not equal to itself
     assert found[columns].to_dict("list") == kept[columns].to_dict("list")
-    assert found["no_error_bar"].isna().all()
+    assert found[empty].isna().all(axis=None)
 
 
 # Command lines ----------------------------------------------------------------------------------------------------

@@ -109,11 +109,8 @@ def test_more_digits_confirm_the_first(name: str, params: dict[str, Any], x: Inp
 def test_a_large_eps_keeps_all_digits() -> None:
     for name in ("layer_norm", "rms_norm"):
         y = exact_of(name, FORWARD, Input(), n=16, eps=1e300)
-        assert (
-            y.enclosures["var"].text(15)
-            == {"layer_norm": "9.37500000000000e-301", "rms_norm": "1.00000000000000e-300"}[name]
-        )
-        assert y.enclosures["kurtosis"].text(12) == "3.00000000000"
+        assert y.enclosures["var"].text(15) == {"layer_norm": "9.375e-301", "rms_norm": "1e-300"}[name]
+        assert y.enclosures["kurtosis"].text(12) == "3"
 
 
 INFINITE = [("layer_norm", 4), ("layer_norm", 5), ("batch_norm", 4), ("rms_norm", 3), ("rms_norm", 4)]
