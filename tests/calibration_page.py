@@ -50,21 +50,22 @@ def page(table: pd.DataFrame, measured: dict[str, Any], awkward: Sequence[str]) 
     return f"""# Calibration
 
 gradstat promises that 95 % of its 95 % intervals contain the exact value, and that a correct program raises a false
-alarm in at most one of a million runs. This page measures both. `make calibrate` writes it, and took
-{measured["seconds"]:,} s for this one.
+alarm in at most one of a million runs. This page measures both. `make calibrate` writes it; the counts of this one took
+{measured["seconds"]:,} s.
 
 {textwrap.fill(which(awkward), WIDTH)}
 
 ## False alarms
 
-A run with a new seed is a new experiment. None of these commands should find anything, since every layer and the claim
-are correct. The last column is an upper bound for the probability of a false alarm, at a confidence of 95 %.
+A run with a new seed is a new experiment. An alarm of these commands is false, since every layer and the claim are
+correct. The last column is an upper bound for the probability of a false alarm, at a confidence of 95 %.
 
 {chr(10).join(alarm_lines(measured["alarms"]))}
 
 `run` samples all shipped layers and compares them with their exact values. `diff` compares two such runs with different
-seeds. `verify` judges a claim about σ[dx] of layer_norm with n = 4 and eps = 1e-6, whose fourth moment is nearly
-infinite and whose exact value gradstat does not know; the claim is true, at the very edge of its interval.
+seeds. `verify` judges, by sampling alone, a claim about σ[dx] of layer_norm with n = 4 and eps = 1e-6, whose fourth
+moment is nearly infinite; the claim is true, at the very edge of its interval. The command itself decides this claim by
+the exact value, which is known. With such tails and no exact value, a sample does not keep the promise above.
 
 ## Coverage of 95 % intervals
 
