@@ -124,3 +124,8 @@ def to_fraction(number: arb) -> Fraction:
     """An exact ball as a fraction."""
     mantissa, exponent = number.man_exp()
     return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+
+
+def as_float(number: fmpq) -> float:
+    """The float64 nearest to a rational number."""
+    return int(number.p) / int(number.q)

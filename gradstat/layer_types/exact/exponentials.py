@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from flint import arb, fmpq, fmpz_poly
 
+from gradstat.layer_types.exact.constants import as_float
 from gradstat.layer_types.exact.transforms import TooManyPoints, step_for, trapezoid_error
 
 POWERS = range(5)
@@ -171,14 +172,14 @@ def _summed(law: Law, step: fmpq, first: int, last: int, bits: int, spare: int) 
     height = arb(_height(law, bits))
     most = places * math.log(2.0)
     if law.name == "normal":
-        half = math.ceil(law.std * math.sqrt(2.0 * most) / float(step)) + 1
+        half = math.ceil(law.std * math.sqrt(2.0 * most) / as_float(step)) + 1
         left_out = (h * half / (arb(2).sqrt() * sigma)).erfc()
         growth = (height**2 / (2 * sigma**2)).exp()
         scale = h / ((2 * arb.pi()).sqrt() * sigma)
         weights = [scale * (-((h * j / sigma) ** 2) / 2).exp() for j in range(half + 1)]
     else:
         rate = arb.pi() / (arb(3).sqrt() * sigma)
-        half = math.ceil(most / float(rate.mid()) / float(step)) + 1
+        half = math.ceil(most / float(rate.mid()) / as_float(step)) + 1
         left_out = 2 / (1 + (rate * h * half).exp())
         growth = 1 / (rate * height / 2).cos() ** 2
         weights = [h * rate / 4 / (rate * h * j / 2).cosh() ** 2 for j in range(half + 1)]
@@ -228,6 +229,6 @@ def _to_fixed(value: arb, places: int) -> int:
 def check_size(law: Law, step: fmpq, first: int, last: int) -> None:
     """Raise TooManyPoints for a grid that would take seconds."""
     low, high = SPREADS.get(law.name, (0.0, math.inf))
-    reach = 15.0 * law.std / float(step) if law.name not in SPREADS else 0.0
+    reach = 15.0 * law.std / as_float(step) if law.name not in SPREADS else 0.0
     if not low <= law.std <= high or last - first + 2.0 * reach > MOST_POINTS:
         raise TooManyPoints(f"standard deviation {law.std:g}")

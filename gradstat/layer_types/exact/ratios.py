@@ -12,6 +12,7 @@ import numpy as np
 from flint import arb, fmpq
 
 from gradstat.assumptions import Input
+from gradstat.layer_types.exact.constants import as_float
 from gradstat.layer_types.exact.distributions import density
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.exponentials import (
@@ -108,7 +109,7 @@ def _log_sum(n: int, law: Law, digits: int) -> tuple[Enclosure, Enclosure] | Non
         left, right = left_cut(law, 1, target - math.log(n)), right_cut(law, 0, target)
         grid = _grid(law, bits, n, [left.place, right.place])
         h = arb(grid.step)
-        shift = round(math.log(n) / float(grid.step))  # r in steps
+        shift = round(math.log(n) / as_float(grid.step))  # r in steps
         total, weighted = arb(0), arb(0)
         for i, none in enumerate(grid.rows[0], grid.first + shift):
             f = (-(h * i).exp()).exp() - power(none, n)
@@ -173,7 +174,7 @@ def _covariance(n: int, law: Law, step: float, nodes: int) -> float:
 
 def _grid(law: Law, bits: int, n: int, places: list[float]) -> Grid:
     step = grid_step(law, bits)
-    first, last = math.floor(min(places) / float(step)) - 1, math.ceil(max(places) / float(step)) + 1
+    first, last = math.floor(min(places) / as_float(step)) - 1, math.ceil(max(places) / as_float(step)) + 1
     check_size(law, step, first, last)
     spare = math.ceil(4.0 * math.log2(n)) + 30
     return Grid(law, step, first, last, rows(law, step, first, last, bits, spare))

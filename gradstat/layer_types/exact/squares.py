@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from flint import arb, fmpq
 
+from gradstat.layer_types.exact.constants import as_float
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.transforms import inverse_power, proven, step_for, trapezoid_error, zero_to
 
@@ -85,7 +86,7 @@ def _logistic(t: arb, bits: int) -> Pair:
     height = min(STRIP, math.sqrt(most / about))
     step = step_for(bits, height, about * height**2 + 4.0)
     rate, h, y = arb.pi() / arb(3).sqrt(), arb(step), arb(height)
-    last = math.ceil(min((most + 20.0) / float(rate.mid()), math.sqrt((most + 20.0) / about)) / float(step))
+    last = math.ceil(min((most + 20.0) / float(rate.mid()), math.sqrt((most + 20.0) / about)) / as_float(step))
     first = h * rate / 4
     zeroth, second = first, arb(0)
     for j in range(1, last + 1):

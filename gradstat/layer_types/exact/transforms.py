@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from flint import arb, ctx, fmpq
 
+from gradstat.layer_types.exact.constants import as_float
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.engine import Integral
 from gradstat.layer_types.exact.moments import enclosed
@@ -73,7 +74,7 @@ def inverse_power(m: fmpq, transform: Transform, at_0: arb, tail: Tail, scale: a
     """
     step, power = step_for(bits), arb(m)
     tiny = arb(2) ** -bits
-    start = -round(float(scale.log().mid()) / float(step))
+    start = -round(float(scale.log().mid()) / as_float(step))
 
     def at(j: int) -> tuple[arb, arb, arb]:
         s = arb(step * j)
