@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 EXACT_DIGITS = 10  # of an exact value, unless more are asked for
-MACHINE_DIGITS = 17  # with so many, every float64 is written uniquely
 NO_ERROR_DIGITS = 3  # of a number without an error bar
 FLOAT_DIGITS = 15  # decimal digits that every float64 holds
 SMALLEST, LARGEST = -7, 6  # exponents between these: numbers are written without an exponent

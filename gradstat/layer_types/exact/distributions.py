@@ -33,14 +33,3 @@ def abs_mean_of_upstream(dy: Upstream) -> float:
     if dy.law.mixed_abs_mean is None:
         raise ValueError(f"E|dy| is not known for dy ~ {dy.label()}")
     return dy.law.mixed_abs_mean(dy.correlation)
-
-
-def kurtosis_of_upstream(dy: Upstream) -> float:
-    """E[dy⁴] at unit variance. Correlated dy is a sum of two of variances c and 1 − c, whose fourth cumulants add."""
-    c = dy.correlation
-    return 3.0 + (dy.law.kurtosis - 3.0) * (c * c + (1.0 - c) ** 2)
-
-
-def of_product(fourth: float | None, square: float, dy: Upstream) -> float | None:
-    """Kurtosis of dx = g·dy from E[g⁴] and E[g²], g independent of dy; None where there is none."""
-    return None if fourth is None or not square else kurtosis_of_upstream(dy) * (fourth / square) / square

@@ -19,7 +19,6 @@ from gradstat.layer_types.exact.traced import Trace, Traced
 Coefficient = Any  # fmpq where it is exact, else arb
 NONE = fmpq(0)
 Powers = Mapping[int, Coefficient]
-ROOT_OF_LOG = fmpq(1, 8)
 FEWEST = 3  # T is at least this: ln v > 1
 
 

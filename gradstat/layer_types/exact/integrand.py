@@ -15,6 +15,7 @@ from gradstat.layer_types.exact.enclosure import Enclosure
 from gradstat.layer_types.exact.traced import Traced
 
 Formula = Callable[..., Any]
+CANNOT_RUN = (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError)  # of a formula
 Constant = float | Fraction | Enclosure  # an enclosure stands for every number within its bounds
 Triple = tuple[Traced, Traced, Traced]  # p(x), y, dy/dx
 

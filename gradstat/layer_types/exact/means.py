@@ -9,7 +9,7 @@ from flint import arb, ctx
 from gradstat.assumptions import Input
 from gradstat.layer_types.exact.enclosure import Enclosure
 from gradstat.layer_types.exact.engine import Engine, reach_of
-from gradstat.layer_types.exact.integrand import Constant, Formula, Integrand
+from gradstat.layer_types.exact.integrand import CANNOT_RUN, Constant, Formula, Integrand
 from gradstat.layer_types.exact.moments import GUARDS, MARGIN, MOST_WORK, REACH_BITS, enclosed
 from gradstat.layer_types.exact.panels import Quantities
 from gradstat.layer_types.exact.precision import LOCK
@@ -31,7 +31,7 @@ def mean_of(
             return _mean(integrand, wanted)
         except Undefined as error:
             return Enclosure.undefined(str(error))
-        except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError):
+        except CANNOT_RUN:
             return None
 
 

@@ -14,7 +14,7 @@ from gradstat.layer_types.exact.cancellation import cancelled
 from gradstat.layer_types.exact.constants import ball
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.engine import DISTANCE, NAMES, Engine, Integral, powers, reach_of
-from gradstat.layer_types.exact.integrand import Constant, Formula, Integrand
+from gradstat.layer_types.exact.integrand import CANNOT_RUN, Constant, Formula, Integrand
 from gradstat.layer_types.exact.panels import Panels
 from gradstat.layer_types.exact.pieces import Piece
 from gradstat.layer_types.exact.precision import LOCK, short_end
@@ -31,7 +31,6 @@ REACH_BITS = 64  # by which the density at the beginning of a tail is smaller at
 SHAPE_BITS = 34  # certain ones of skewness and kurtosis
 LARGEST_ANGLE = 270.0  # in radians: waves that turn farther within the reach of x are not integrated panel by panel
 NOTHING = arb(2) ** -200  # of |μ|: a standard deviation below is rounding
-CANNOT_RUN = (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError)  # of a formula
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from gradstat.assumptions import Input
 from gradstat.layer_types.exact.constants import ball, to_fraction
 from gradstat.layer_types.exact.enclosure import Enclosure, wanted_digits
 from gradstat.layer_types.exact.growth import FEWEST, Growth, Unknown
-from gradstat.layer_types.exact.integrand import Constant, Formula, Integrand
+from gradstat.layer_types.exact.integrand import CANNOT_RUN, Constant, Formula, Integrand
 from gradstat.layer_types.exact.jets import Jet
 from gradstat.layer_types.exact.pieces import Piece, Splitter
 from gradstat.layer_types.exact.precision import LOCK, short_end
@@ -31,7 +31,6 @@ GUARD = 96  # bits of the working precision beyond the wanted ones
 MOST_STEPS = 4000
 NARROW = 2.0**-10  # a part that ends at a kink and is not bounded is bounded by its growth from here on
 PLACES = (1.0, 0.0, 0.1, 0.3, 0.5, 0.7, 1.2, 1.4, 1.7, 2.0, 2.4, 3.0, 4.0, 6.0)  # |x| of the first lower bounds
-CANNOT_RUN = (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError)  # of a formula
 
 
 @dataclass(frozen=True)
